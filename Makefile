@@ -1,0 +1,107 @@
+# Shoal: build, test, install. `make train` and `make test` set up everything they need.
+#
+#   make train            install what is missing, build, train the main job
+#   make test             install what is missing, build, run every test that is not long
+#   make test-long        the learning and system tests that take longer
+#   make deps             Debian packages, MuJoCo and the models, under build/deps
+#   make install PREFIX=  program, models and MuJoCo's library, self-contained
+#   make VARIANT=asan     build one of: release (default), asan, tsan
+
+MUJOCO_VERSION ?= 3.3.7
+MUJOCO_DIR     ?=
+SHOAL_MODELS   ?=
+PREFIX         ?= /usr/local
+VARIANT        ?= release
+CONFIG         ?= configs/sac/inverted_pendulum.yaml
+ifeq ($(origin CC),default)
+CC             := gcc
+endif
+
+VERSION    := 0.1.0
+DEPS       := build/deps
+BUILD      := build/$(VARIANT)
+MUJOCO     := $(if $(MUJOCO_DIR),$(MUJOCO_DIR),$(CURDIR)/$(DEPS)/mujoco)
+MODELS     := $(if $(SHOAL_MODELS),$(SHOAL_MODELS),$(CURDIR)/$(DEPS)/models)
+
+PKGS       := libzmq libsodium jansson yaml-0.1 zlib openblas
+MSGPACK    := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+
+WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+              -Wcast-qual -Wdouble-promotion -Wvla -Wformat=2 -Werror
+DEFINES    := -D_GNU_SOURCE -DSHOAL_VERSION='"$(VERSION)"' -DSHOAL_MODELS_DIR='"$(MODELS)"'
+INCLUDES   = -I. -isystem $(MUJOCO)/include $(shell pkg-config --cflags $(PKGS) $(MSGPACK) | sed 's/-I/-isystem /g')
+HARDENING  := -fstack-protector-strong -fPIE
+CFLAGS     ?= -O3 -g
+LDLIBS     = $(shell pkg-config --libs $(PKGS) $(MSGPACK)) -L$(MUJOCO)/lib -lmujoco -lm -lpthread
+LDFLAGS    += -pie -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../lib/shoal' -Wl,-rpath,$(MUJOCO)/lib
+
+ifeq ($(shell uname -m),x86_64)
+ARCH       := -march=x86-64-v2 -mtune=haswell
+endif
+
+ifeq ($(VARIANT),asan)
+SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS     := -O1 -g
+else ifeq ($(VARIANT),tsan)
+SANITIZE   := -fsanitize=thread -fno-omit-frame-pointer
+CFLAGS     := -O1 -g
+else ifeq ($(VARIANT),release)
+HARDENING  += -D_FORTIFY_SOURCE=2
+else
+$(error VARIANT is one of release, asan, tsan)
+endif
+
+COMPILE    = $(CC) -std=c17 $(WARNINGS) $(DEFINES) $(CFLAGS) $(ARCH) $(HARDENING) $(SANITIZE) $(INCLUDES) -MMD -MP
+
+LIB_SRC    := $(wildcard common/*.c proto/*.c actor/*.c actor/env/*.c learner/*.c)
+DEPLOY_SRC := $(filter-out deploy/main.c,$(wildcard deploy/*.c))
+LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o) $(DEPLOY_SRC:%.c=$(BUILD)/%.o)
+PROGRAM    := $(BUILD)/shoal
+
+# One test program per file; tests/unit and tests/golden are quick, tests/simulation and
+# tests/system run whole trainings, tests/fuzz feeds arbitrary bytes.
+TEST_SRC   := $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/fuzz/test_*.c \
+                         tests/simulation/test_*.c tests/system/test_*.c)
+TESTS      := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+TEST_LIB   := $(BUILD)/tests/support.o
+
+# The same numerical sources in double, for finite differences.
+DOUBLE_SRC := $(wildcard tests/double/test_*.c)
+DOUBLE_LIB := common/error.c common/arena.c common/rng.c common/matrix.c common/mlp.c \
+              common/squashed_gaussian.c learner/adam.c learner/sac.c
+
+.PHONY: all train test test-run test-long deps install clean boundaries unit
+all: $(PROGRAM)
+
+include tests/rules.mk
+
+# ---- build ----
+
+$(BUILD)/%.o: %.c | $(DEPS)/.stamp
+	@mkdir -p $(@D)
+	@echo '  cc   $<'; $(COMPILE) -c $< -o $@
+
+$(BUILD)/libshoal.a: $(LIB_OBJ)
+	@rm -f $@
+	@echo '  ar   $@'; ar rcs $@ $^
+
+$(PROGRAM): $(BUILD)/deploy/main.o $(BUILD)/libshoal.a
+	@echo '  link $@'; $(CC) $(CFLAGS) $(SANITIZE) $^ $(LDFLAGS) $(LDLIBS) -o $@
+
+deps:
+	@MUJOCO_VERSION='$(MUJOCO_VERSION)' MUJOCO_DIR='$(MUJOCO_DIR)' SHOAL_MODELS='$(SHOAL_MODELS)' \
+	    BUILD_DEPS='$(DEPS)' deploy/deps.sh
+
+$(DEPS)/.stamp:
+	@$(MAKE) --no-print-directory deps
+
+# ---- use ----
+
+train: deps
+	@$(MAKE) --no-print-directory all
+	$(PROGRAM) train $(CONFIG)
+
+clean:
+	rm -rf build/release build/asan build/tsan build/double
+
+-include $(LIB_OBJ:.o=.d) $(BUILD)/deploy/main.d $(TESTS:=.d)

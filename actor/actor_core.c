@@ -1,0 +1,488 @@
+#include "actor/actor_core.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actor/stream.h"
+#include "common/digest.h"
+#include "common/policy.h"
+
+enum {
+    RETRY_US = 1000000,            /* between HELLOs, and between WANTs */
+    BARRIER_PATIENCE_US = 50000    /* until a version that a round needs is asked for */
+};
+
+/* What one WELCOME set up; replaced whole by the next one. */
+struct work {
+    struct arena *arena;
+    struct env_model *model;
+    struct policy *policy;
+    struct frame_pool *frames;
+    struct stream *streams;              /* [n_streams] */
+    int n_streams;
+    float **rows;                        /* [n_streams] rows that wait for an action */
+    struct stream **open;                /* [n_streams] the streams they belong to */
+    float *noise;                        /* [n_streams][n_act] */
+    float *pending;                      /* [n_params] newest snapshot, not yet adopted */
+    size_t n_params;
+    int n_act, n_choices, horizon;
+};
+
+struct actor {
+    struct actor_setup setup;
+    struct actor_out out;
+    enum actor_phase phase;
+    struct error error;                  /* code 0: stopped as asked */
+    struct frame_pool *frames;           /* small messages */
+
+    uint64_t run;
+    int64_t epoch, heartbeat_us, liveness_us;
+    int64_t heard_us, hello_us, beat_us, want_us, waiting_since_us, behind_since_us;
+    int64_t newest, start_version, credit;
+    int64_t version, pending_version;    /* -1: none */
+    bool is_random, pending_random, wants_state, was_told_full;
+    struct work work;
+    struct actor_counts counts;
+};
+
+struct actor *actor_create(const struct actor_setup *setup, struct actor_out out)
+{
+    struct actor *a = memory_alloc(1, sizeof(*a));
+    a->setup = *setup;
+    a->out = out;
+    a->frames = frame_pool_create(MESSAGE_HEADER_BYTES);
+    a->hello_us = INT64_MIN / 2;
+    a->version = a->pending_version = -1;
+    return a;
+}
+
+static void work_end(struct work *w)
+{
+    for (int i = 0; i < w->n_streams; i++)
+        stream_fini(&w->streams[i]);
+    env_close(&w->model);
+    frame_pool_destroy(&w->frames);
+    arena_destroy(&w->arena);
+    *w = (struct work){ 0 };
+}
+
+void actor_destroy(struct actor **actor)
+{
+    if (!*actor)
+        return;
+    work_end(&(*actor)->work);
+    frame_pool_destroy(&(*actor)->frames);
+    free(*actor);
+    *actor = NULL;
+}
+
+static void say(struct actor *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct actor *a, const char *format, ...)
+{
+    char line[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    a->out.log(a->out.context, line);
+}
+
+static void send_message(struct actor *a, const struct message *m)
+{
+    struct frame *f = frame_pool_take(a->frames);
+    f->size = message_encode(m, f->data, frame_capacity(f));
+    a->out.send(a->out.context, f);
+}
+
+static void send_hello(struct actor *a, int64_t now_us)
+{
+    struct message m;
+    message_init(&m, MESSAGE_HELLO);
+    m.hello.incarnation = a->setup.incarnation;
+    m.hello.protocol = PROTOCOL_VERSION;
+    snprintf(m.hello.name, sizeof(m.hello.name), "%s", a->setup.name);
+    snprintf(m.hello.program, sizeof(m.hello.program), "%s", a->setup.program);
+    snprintf(m.hello.cpu, sizeof(m.hello.cpu), "%s", a->setup.cpu);
+    a->hello_us = now_us;
+    send_message(a, &m);
+}
+
+static void send_want(struct actor *a, int64_t now_us)
+{
+    struct message m;
+    message_init(&m, MESSAGE_WANT);
+    m.want.run = a->run;
+    m.want.incarnation = a->setup.incarnation;
+    m.want.epoch = a->epoch;
+    m.want.version = a->version > a->pending_version ? a->version : a->pending_version;
+    a->want_us = now_us;
+    send_message(a, &m);
+}
+
+static void stop(struct actor *a, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* End for good. */
+static void stop(struct actor *a, int code, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    error_set(&a->error, code, "%s", text);
+    if (a->phase == ACTOR_ACTING) {
+        struct message m;
+        message_init(&m, MESSAGE_BYE);
+        m.bye.run = a->run;
+        m.bye.incarnation = a->setup.incarnation;
+        m.bye.epoch = a->epoch;
+        snprintf(m.bye.reason, sizeof(m.bye.reason), "%.127s", text);
+        send_message(a, &m);
+    }
+    a->phase = ACTOR_STOPPED;
+}
+
+void actor_stop(struct actor *a, const char *reason)
+{
+    if (a->phase != ACTOR_STOPPED)
+        stop(a, 0, "%s", reason);
+}
+
+/* ---- joining ---- */
+
+/* The environment and networks that WELCOME asks for. */
+static int work_begin(struct actor *a, const struct welcome *w, struct error *err)
+{
+    struct work *work = &a->work;
+    int hidden[MLP_MAX_LAYERS], n_hidden = (int)(w->hidden.size / sizeof(uint32_t));
+    char hash[ENV_SPEC_HASH_BYTES];
+    struct policy_shape shape;
+    int rc = env_open(&work->model, w->environment, a->setup.models_dir, err);
+    if (rc != 0)
+        return rc;
+    const struct env_spec *spec = env_spec(work->model);
+    env_spec_hash(spec, hash);
+    if (strcmp(hash, w->spec) != 0) {
+        char ours[256];
+        env_spec_describe(spec, ours, sizeof(ours));
+        return error_set(err, ERR_CONFIG, "the learner's %s has specification %s, this actor's is "
+                         "%s: %s; use the same version of shoal and of the models on both sides",
+                         w->environment, w->spec, hash, ours);
+    }
+    for (int l = 0; l < n_hidden; l++)
+        hidden[l] = (int)bytes_u32(w->hidden, (size_t)l);
+    rc = policy_shape_make(&shape, w->head, w->activation, spec->shape, hidden, n_hidden, err);
+    if (rc != 0)
+        return rc;
+
+    size_t n = (size_t)w->n_streams;
+    work->arena = arena_create(1 << 16);
+    work->n_act = spec->shape.n_act;
+    work->n_choices = spec->n_choices;
+    work->horizon = (int)w->horizon;
+    work->policy = policy_create(&shape, (int)n, work->arena);
+    work->n_params = policy_n_params(&shape);
+    work->pending = arena_alloc(work->arena, work->n_params, sizeof(float));
+    work->frames = frame_pool_create(stream_frame_bytes(work->model, work->horizon));
+    work->streams = arena_alloc(work->arena, n, sizeof(*work->streams));
+    work->rows = arena_alloc(work->arena, n, sizeof(*work->rows));
+    work->open = arena_alloc(work->arena, n, sizeof(struct stream *));
+    work->noise = arena_alloc(work->arena, n * (size_t)work->n_act, sizeof(float));
+    size_t state_bytes = stream_state_bytes(work->model);
+    for (size_t i = 0; i < n; i++) {
+        struct stream *s = &work->streams[i];
+        int64_t number = w->first_stream + (int64_t)i, life = bytes_u32(w->lives, i);
+        stream_init(s, work->model, work->horizon, work->arena);
+        work->n_streams++;
+        s->sequence = s->acked = bytes_i64(w->sequences, i);
+        bool is_saved = s->sequence > 0 && w->states.size == n * state_bytes;
+        if (!is_saved)
+            stream_start(s, w->seed, number, life);
+        else if (stream_restore(s, w->seed, number, life, w->states.data + i * state_bytes) != 0)
+            return error_set(err, ERR_FORMAT, "the learner's saved state of stream %" PRId64
+                             " is not one of %s", number, w->environment);
+    }
+    arena_seal(work->arena);
+    return 0;
+}
+
+static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
+{
+    if (w->incarnation != a->setup.incarnation)
+        return;
+    struct error err = { 0 };
+    work_end(&a->work);
+    a->run = w->run;
+    a->epoch = w->epoch;
+    a->heartbeat_us = w->heartbeat_ms * 1000;
+    a->liveness_us = w->liveness_ms * 1000;
+    a->credit = w->credit;
+    a->wants_state = w->wants_state;
+    a->version = a->pending_version = -1;
+    a->newest = a->start_version = 0;
+    a->beat_us = now_us;
+    a->waiting_since_us = a->behind_since_us = -1;
+    a->phase = ACTOR_ACTING;
+    if (work_begin(a, w, &err) != 0) {
+        stop(a, err.code, "%s", err.text);
+        return;
+    }
+    say(a, "joined: %s, streams %" PRId64 " to %" PRId64, w->environment, w->first_stream,
+        w->first_stream + w->n_streams - 1);
+    a->was_told_full = false;
+    a->out.subscribe(a->out.context, (int)w->snapshot_port);
+    send_want(a, now_us);
+}
+
+/* The learner does not know what we are talking about: begin again. */
+static void rejoin(struct actor *a, int64_t now_us)
+{
+    for (int i = 0; i < a->work.n_streams; i++)
+        stream_abandon(&a->work.streams[i]);
+    a->phase = ACTOR_JOINING;
+    if (now_us - a->hello_us >= RETRY_US / 10)
+        send_hello(a, now_us);
+}
+
+static void on_reject(struct actor *a, int64_t now_us, const struct reject *r)
+{
+    bool is_hello = strcmp(r->of, "hello") == 0;
+    if (is_hello && r->retry) {
+        if (!a->was_told_full)
+            say(a, "waiting: %s", r->reason);
+        a->was_told_full = true;
+    } else if (is_hello || strcmp(r->code, "replaced") == 0) {
+        a->phase = ACTOR_JOINING;    /* nobody to say BYE to */
+        stop(a, ERR_REFUSED, "the learner refused this actor (%s): %s", r->code, r->reason);
+    } else if (r->retry) {
+        if (a->phase == ACTOR_ACTING) {
+            say(a, "joining again: %s", r->reason);
+            rejoin(a, now_us);
+        }
+    } else {
+        a->counts.refused++;
+        say(a, "refused by the learner (%s): %s", r->code, r->reason);
+    }
+}
+
+/* ---- parameters and credit ---- */
+
+static void on_snapshot(struct actor *a, const struct snapshot *s)
+{
+    int64_t held = a->version > a->pending_version ? a->version : a->pending_version;
+    if (s->run != a->run || s->epoch != a->epoch || s->version <= held)
+        return;
+    if (s->parameters.size != a->work.n_params * sizeof(float)
+        || digest_crc32(s->parameters.data, s->parameters.size) != (uint32_t)s->checksum) {
+        say(a, "a snapshot of version %" PRId64 " arrived damaged and was thrown away", s->version);
+        return;
+    }
+    memcpy(a->work.pending, s->parameters.data, s->parameters.size);
+    a->pending_version = s->version;
+    a->pending_random = s->random;
+}
+
+static void on_books(struct actor *a, int64_t now_us, uint64_t run, int64_t epoch,
+                     int64_t newest, int64_t start_version, int64_t credit, struct bytes acked)
+{
+    if (run != a->run || epoch != a->epoch
+        || acked.size != (size_t)a->work.n_streams * sizeof(int64_t))
+        return;
+    a->newest = newest;
+    a->start_version = start_version;
+    a->credit = credit;
+    for (int i = 0; i < a->work.n_streams; i++)
+        a->work.streams[i].acked = bytes_i64(acked, (size_t)i);
+    int64_t held = a->version > a->pending_version ? a->version : a->pending_version;
+    if (newest <= held)
+        a->behind_since_us = -1;
+    else if (a->behind_since_us < 0)
+        a->behind_since_us = now_us;
+}
+
+void actor_receive(struct actor *a, int64_t now_us, const struct frame *f)
+{
+    struct message m;
+    if (a->phase == ACTOR_STOPPED || message_decode(&m, f->data, f->size) != NULL)
+        return;
+    a->heard_us = now_us;
+    if (m.type == MESSAGE_WELCOME)
+        on_welcome(a, now_us, &m.welcome);
+    else if (m.type == MESSAGE_REJECT)
+        on_reject(a, now_us, &m.reject);
+    else if (m.type == MESSAGE_DRAIN)
+        stop(a, 0, "%s", m.drain.reason);
+    else if (a->phase != ACTOR_ACTING)
+        return;
+    else if (m.type == MESSAGE_SNAPSHOT)
+        on_snapshot(a, &m.snapshot);
+    else if (m.type == MESSAGE_ACK)
+        on_books(a, now_us, m.ack.run, m.ack.epoch, m.ack.newest, m.ack.start_version,
+                 m.ack.credit, m.ack.acked);
+    else if (m.type == MESSAGE_HEARTBEAT)
+        on_books(a, now_us, m.heartbeat.run, m.heartbeat.epoch, m.heartbeat.newest,
+                 m.heartbeat.start_version, m.heartbeat.credit, m.heartbeat.acked);
+}
+
+/* ---- acting ---- */
+
+bool actor_is_between_fragments(const struct actor *a)
+{
+    for (int i = 0; i < a->work.n_streams; i++)
+        if (stream_is_open(&a->work.streams[i]))
+            return false;
+    return true;
+}
+
+/* Between fragments: adopt the newest snapshot, open what credit allows. Returns whether any
+ * stream is open now. */
+static bool begin_fragments(struct actor *a, int64_t now_us)
+{
+    bool did = false;
+    if (a->pending_version > a->version) {
+        policy_set(a->work.policy, a->work.pending);
+        a->version = a->pending_version;
+        a->is_random = a->pending_random;
+    }
+    if (a->version < 0 || a->version < a->start_version) {
+        if (a->waiting_since_us < 0)
+            a->waiting_since_us = now_us;
+        return false;
+    }
+    a->waiting_since_us = -1;
+    for (int i = 0; i < a->work.n_streams; i++) {
+        struct stream *s = &a->work.streams[i];
+        if (s->sequence - s->acked < a->credit) {
+            stream_begin(s, frame_pool_take(a->work.frames), now_us);
+            did = true;
+        }
+    }
+    return did;
+}
+
+static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
+{
+    struct message m;
+    message_init(&m, MESSAGE_FRAGMENT);
+    stream_describe(s, &m.fragment, now_us);
+    m.fragment.run = a->run;
+    m.fragment.epoch = a->epoch;
+    m.fragment.incarnation = a->setup.incarnation;
+    m.fragment.version = a->version;
+    if (!a->wants_state)
+        m.fragment.state = (struct bytes){ NULL, 0 };
+    unsigned char *rows = frame_buffer(s->frame) + s->room;
+    size_t bytes = m.fragment.rows.size;
+    unsigned char *begin = message_encode_before(&m, rows);
+    struct frame *f = stream_take(s);
+    f->data = begin;
+    f->size = (size_t)(rows - begin) + bytes;
+    a->counts.sent++;
+    a->out.send(a->out.context, f);
+}
+
+/* Actions for n open streams, each from its own sequence. */
+static void choose_actions(struct actor *a, int n)
+{
+    struct work *w = &a->work;
+    int n_act = w->n_act, offset = policy_shape_of(w->policy)->row.n_obs;
+    for (int i = 0; i < n; i++) {
+        struct rng *rng = &w->open[i]->action_rng;
+        if (!a->is_random) {
+            rng_fill_normal(rng, w->noise + (size_t)i * (size_t)n_act, (size_t)n_act);
+            continue;
+        }
+        float *row = w->rows[i];
+        for (int j = 0; j < n_act; j++)
+            row[offset + j] = w->n_choices ? (float)rng_below(rng, (uint64_t)w->n_choices)
+                                           : (float)rng_uniform(rng, -1, 1);
+        row[row_log_prob(policy_shape_of(w->policy)->row)] = 0;
+    }
+    if (!a->is_random)
+        policy_act(w->policy, n, w->rows, w->noise);
+}
+
+bool actor_step(struct actor *a, int64_t now_us)
+{
+    struct work *w = &a->work;
+    int n = 0;
+    if (a->phase != ACTOR_ACTING)
+        return false;
+    if (actor_is_between_fragments(a) && !begin_fragments(a, now_us))
+        return false;
+    for (int i = 0; i < w->n_streams; i++) {
+        struct stream *s = &w->streams[i];
+        if (!stream_is_open(s))
+            continue;
+        w->open[n] = s;
+        w->rows[n++] = stream_row(s);
+    }
+    choose_actions(a, n);
+    for (int i = 0; i < n; i++)
+        if (stream_step(w->open[i])) {
+            a->counts.diverged++;
+            say(a, "stream %" PRId64 ": the simulation broke down after %" PRId64 " transitions of "
+                "this actor; the episode was truncated", w->open[i]->number, a->counts.steps);
+        }
+    a->counts.steps += n;
+    for (int i = 0; i < n; i++)
+        if (stream_is_complete(w->open[i]))
+            finish_fragment(a, w->open[i], now_us);
+    return true;
+}
+
+static void send_heartbeat(struct actor *a, int64_t now_us)
+{
+    struct message m;
+    message_init(&m, MESSAGE_HEARTBEAT);
+    m.heartbeat.run = a->run;
+    m.heartbeat.incarnation = a->setup.incarnation;
+    m.heartbeat.epoch = a->epoch;
+    m.heartbeat.steps = a->counts.steps;
+    m.heartbeat.version = a->version;
+    const char *state = a->waiting_since_us >= 0 ? "parameters"
+                      : actor_is_between_fragments(a) ? "credit" : "acting";
+    snprintf(m.heartbeat.state, sizeof(m.heartbeat.state), "%s", state);
+    a->beat_us = now_us;
+    send_message(a, &m);
+}
+
+void actor_tick(struct actor *a, int64_t now_us)
+{
+    if (a->phase == ACTOR_STOPPED)
+        return;
+    bool is_lost = a->phase == ACTOR_JOINING || now_us - a->heard_us > a->liveness_us;
+    if (is_lost && now_us - a->hello_us >= RETRY_US)
+        send_hello(a, now_us);
+    if (a->phase != ACTOR_ACTING)
+        return;
+    if (now_us - a->beat_us >= a->heartbeat_us)
+        send_heartbeat(a, now_us);
+    bool has_none = a->version < 0 && a->pending_version < 0;
+    bool is_stuck = a->waiting_since_us >= 0 && now_us - a->waiting_since_us > BARRIER_PATIENCE_US;
+    bool is_behind = a->behind_since_us >= 0 && now_us - a->behind_since_us > 2 * a->heartbeat_us;
+    int64_t patience = is_stuck && !has_none && a->want_us < a->waiting_since_us ? 0 : RETRY_US;
+    if ((has_none || is_stuck || is_behind) && now_us - a->want_us >= patience)
+        send_want(a, now_us);
+}
+
+enum actor_phase actor_phase(const struct actor *a)
+{
+    return a->phase;
+}
+
+int actor_result(const struct actor *a, struct error *err)
+{
+    *err = a->error;
+    return a->error.code;
+}
+
+void actor_count(const struct actor *a, struct actor_counts *out)
+{
+    *out = a->counts;
+}

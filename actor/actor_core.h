@@ -1,0 +1,67 @@
+/* The actor core: steps the streams it was given and turns them into fragments.
+ *
+ * A deterministic state machine: frames and the time come in, frames go out through callbacks. It
+ * owns no socket, thread or clock. A living actor never drops a fragment: without credit it pauses. A
+ * snapshot is adopted only when no stream is inside a fragment. */
+#ifndef SHOAL_ACTOR_ACTOR_CORE_H
+#define SHOAL_ACTOR_ACTOR_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "proto/frame.h"
+
+struct actor_out {
+    void *context;
+    void (*send)(void *context, struct frame *f);            /* one reference passes */
+    void (*subscribe)(void *context, int snapshot_port);     /* listen to the fast path */
+    void (*log)(void *context, const char *line);
+};
+
+struct actor_setup {
+    uint64_t incarnation;
+    const char *name, *program, *cpu;
+    const char *models_dir;
+};
+
+enum actor_phase {
+    ACTOR_JOINING,      /* says HELLO until WELCOME comes */
+    ACTOR_ACTING,
+    ACTOR_STOPPED       /* drained, stopped or refused: see actor_result */
+};
+
+struct actor;
+
+struct actor *actor_create(const struct actor_setup *setup, struct actor_out out);
+void actor_destroy(struct actor **a);
+
+/* A frame from the learner; borrowed. */
+void actor_receive(struct actor *a, int64_t now_us, const struct frame *f);
+
+/* Everything that time does: HELLO, WANT, heartbeats, liveness. */
+void actor_tick(struct actor *a, int64_t now_us);
+
+/* One environment step of every stream that is inside a fragment or may begin one. Returns false
+ * when there is nothing to do until a frame arrives or time passes. */
+bool actor_step(struct actor *a, int64_t now_us);
+
+/* Say BYE and stop. */
+void actor_stop(struct actor *a, const char *reason);
+
+enum actor_phase actor_phase(const struct actor *a);
+
+/* Whether no stream is inside a fragment, so that looking for frames is worth it. */
+bool actor_is_between_fragments(const struct actor *a);
+
+/* How it ended: 0, or the error with its text in `err`. */
+int actor_result(const struct actor *a, struct error *err);
+
+/* Transitions collected, fragments sent, fragments the learner refused, episodes whose simulation
+ * broke down. */
+struct actor_counts {
+    int64_t steps, sent, refused, diverged;
+};
+void actor_count(const struct actor *a, struct actor_counts *out);
+
+#endif

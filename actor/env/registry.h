@@ -1,0 +1,26 @@
+/* The environments this program was built with. A new one is a file in this folder and a word
+ * in the list: X(pendulum) stands for `const struct environment pendulum_environment`. */
+#ifndef SHOAL_ACTOR_ENV_REGISTRY_H
+#define SHOAL_ACTOR_ENV_REGISTRY_H
+
+#include "common/environment.h"
+
+#define ENVIRONMENTS(X) X(inverted_pendulum) X(pendulum)
+
+enum {
+#define X(symbol) +1
+    N_ENVIRONMENTS = 0 ENVIRONMENTS(X)
+#undef X
+};
+
+#define X(symbol) extern const struct environment symbol##_environment;
+ENVIRONMENTS(X)
+#undef X
+
+/* The environment of that name, or NULL. */
+const struct environment *environment_find(const char *name);
+
+/* All names, in the order of the list; static texts. */
+void environment_names(const char *names[N_ENVIRONMENTS]);
+
+#endif

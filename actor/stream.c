@@ -1,0 +1,174 @@
+#include "actor/stream.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/digest.h"
+
+enum { ALIGNMENT = 64 };
+
+size_t stream_state_bytes(const struct env_model *model)
+{
+    size_t n = (size_t)env_state_size(model);
+    return n ? 2 * sizeof(uint64_t) + n * sizeof(double) : 0;
+}
+
+/* Bytes in front of the rows: the header and the fields that stand before them. */
+static size_t header_room(size_t state_bytes, int horizon)
+{
+    size_t bytes = MESSAGE_HEADER_BYTES + state_bytes
+                 + (size_t)horizon * (sizeof(double) + sizeof(uint32_t));
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+size_t stream_frame_bytes(const struct env_model *model, int horizon)
+{
+    size_t stride = (size_t)row_stride(env_spec(model)->shape);
+    return header_room(stream_state_bytes(model), horizon)
+         + 2 * (size_t)horizon * stride * sizeof(float);
+}
+
+void stream_init(struct stream *s, const struct env_model *model, int horizon, struct arena *arena)
+{
+    *s = (struct stream){ .shape = env_spec(model)->shape, .horizon = horizon };
+    s->stride = row_stride(s->shape);
+    s->state_bytes = stream_state_bytes(model);
+    s->room = header_room(s->state_bytes, horizon);
+    s->env = env_create(model);
+    s->obs = arena_alloc(arena, (size_t)s->shape.n_obs, sizeof(float));
+    s->returns = arena_alloc(arena, (size_t)horizon, sizeof(*s->returns));
+    s->lengths = arena_alloc(arena, (size_t)horizon, sizeof(*s->lengths));
+    s->state = arena_alloc(arena, s->state_bytes + 1, 1);
+}
+
+void stream_fini(struct stream *s)
+{
+    stream_abandon(s);
+    env_destroy(&s->env);
+}
+
+static void seed_sequences(struct stream *s, uint64_t seed, int64_t number, int64_t life)
+{
+    s->number = number;
+    s->life = life;
+    rng_init(&s->reset_rng, seed, RNG_RESET, (uint32_t)number, (uint32_t)life);
+    rng_init(&s->action_rng, seed, RNG_ACTION, (uint32_t)number, (uint32_t)life);
+}
+
+void stream_start(struct stream *s, uint64_t seed, int64_t number, int64_t life)
+{
+    seed_sequences(s, seed, number, life);
+    env_reset(s->env, &s->reset_rng, s->obs);
+}
+
+int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life,
+                   const unsigned char *state)
+{
+    uint64_t position[2];
+    double saved[ENV_MAX_OBS + 4096];
+    size_t bytes = s->state_bytes - sizeof(position);
+    if (bytes > sizeof(saved))
+        return ERR_FORMAT;
+    memcpy(position, state, sizeof(position));
+    memcpy(saved, state + sizeof(position), bytes);
+    if (env_set_state(s->env, saved) != 0)
+        return ERR_FORMAT;
+    seed_sequences(s, seed, number, life);
+    rng_seek(&s->reset_rng, position[0]);
+    rng_seek(&s->action_rng, position[1]);
+    double obs[ENV_MAX_OBS];
+    env_observation(s->env, obs);
+    for (int i = 0; i < s->shape.n_obs; i++)
+        s->obs[i] = (float)obs[i];
+    return 0;
+}
+
+static float *row_at(const struct stream *s, int i)
+{
+    return s->rows + (size_t)i * (size_t)s->stride;
+}
+
+void stream_begin(struct stream *s, struct frame *frame, int64_t now_us)
+{
+    assert(!s->frame);
+    s->frame = frame;
+    s->rows = (float *)(void *)(frame_buffer(frame) + s->room);
+    s->n_rows = s->n_transitions = s->n_episodes = 0;
+    s->began_us = now_us;
+    memcpy(s->rows, s->obs, (size_t)s->shape.n_obs * sizeof(float));
+}
+
+float *stream_row(struct stream *s)
+{
+    return row_at(s, s->n_rows);
+}
+
+/* The row whose observation was just written closes what is before it. */
+static void write_close(struct stream *s)
+{
+    float *row = row_at(s, s->n_rows++);
+    memset(row + s->shape.n_obs, 0, (size_t)(s->stride - s->shape.n_obs) * sizeof(float));
+    row[row_kind(s->shape)] = ROW_CLOSE;
+}
+
+bool stream_step(struct stream *s)
+{
+    struct env_outcome outcome;
+    float *row = row_at(s, s->n_rows++), *next = row_at(s, s->n_rows);
+    env_step(s->env, row + row_act(s->shape), next, &outcome);
+    row[row_reward(s->shape)] = outcome.reward;
+    row[row_kind(s->shape)] = (float)outcome.kind;
+    s->n_transitions++;
+    bool is_last = s->n_transitions == s->horizon;
+    if (outcome.kind != ROW_STEP) {
+        s->returns[s->n_episodes] = outcome.episode_return;
+        s->lengths[s->n_episodes++] = (uint32_t)outcome.episode_length;
+        write_close(s);
+        env_reset(s->env, &s->reset_rng, is_last ? s->obs : row_at(s, s->n_rows));
+    } else if (is_last) {
+        memcpy(s->obs, next, (size_t)s->shape.n_obs * sizeof(float));
+        write_close(s);
+    }
+    return outcome.diverged;
+}
+
+void stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
+{
+    assert(stream_is_complete(s));
+    if (s->state_bytes) {
+        uint64_t position[2] = { s->reset_rng.position, s->action_rng.position };
+        memcpy(s->state, position, sizeof(position));
+        /* The arena's block is aligned and the two positions keep doubles so. */
+        env_get_state(s->env, (double *)(void *)(s->state + sizeof(position)));
+    }
+    h->stream = s->number;
+    h->life = s->life;
+    h->sequence = s->sequence;
+    h->n_obs = s->shape.n_obs;
+    h->n_act = s->shape.n_act;
+    h->n_transitions = s->n_transitions;
+    h->n_rows = s->n_rows;
+    h->age_ms = (now_us - s->began_us) / 1000;
+    h->returns = (struct bytes){ (const unsigned char *)s->returns,
+                                 (size_t)s->n_episodes * sizeof(*s->returns) };
+    h->lengths = (struct bytes){ (const unsigned char *)s->lengths,
+                                 (size_t)s->n_episodes * sizeof(*s->lengths) };
+    h->state = (struct bytes){ s->state, s->state_bytes };
+    h->rows = (struct bytes){ (const unsigned char *)s->rows,
+                              (size_t)s->n_rows * (size_t)s->stride * sizeof(float) };
+    h->checksum = digest_crc32(h->rows.data, h->rows.size);
+}
+
+struct frame *stream_take(struct stream *s)
+{
+    struct frame *f = s->frame;
+    s->frame = NULL;
+    s->sequence++;
+    return f;
+}
+
+void stream_abandon(struct stream *s)
+{
+    frame_release(s->frame);
+    s->frame = NULL;
+}

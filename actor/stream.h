@@ -1,0 +1,80 @@
+/* One stream: an environment instance, its random sequences and the fragment it is inside of.
+ *
+ * Rows are written where they will be sent from: the frame's buffer has room for the header in
+ * front of them. */
+#ifndef SHOAL_ACTOR_STREAM_H
+#define SHOAL_ACTOR_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "actor/env.h"
+#include "common/arena.h"
+#include "common/rng.h"
+#include "proto/frame.h"
+#include "proto/message.h"
+
+struct stream {
+    int64_t number, life;
+    int64_t sequence;               /* of the fragment that is open or comes next */
+    int64_t acked;                  /* fragments of this life that the learner dealt with */
+    struct row_shape shape;
+    int stride, horizon;
+    struct env *env;
+    struct rng reset_rng, action_rng;
+    float *obs;                     /* [n_obs] where the next fragment begins */
+
+    struct frame *frame;            /* the open fragment, or NULL */
+    size_t room;                    /* bytes in front of the rows */
+    float *rows;                    /* [2 horizon][stride] inside the frame */
+    int n_rows, n_transitions;
+    int64_t began_us;
+    int n_episodes;
+    double *returns;                /* [horizon] */
+    uint32_t *lengths;              /* [horizon] */
+    unsigned char *state;           /* [state_bytes] */
+    size_t state_bytes;
+};
+
+/* Bytes of a stream's saved state: two random positions (uint64), then the environment's doubles.
+ * 0 when the environment cannot be saved. */
+size_t stream_state_bytes(const struct env_model *model);
+
+/* Bytes of buffer that a fragment of such streams needs. */
+size_t stream_frame_bytes(const struct env_model *model, int horizon);
+
+void stream_init(struct stream *s, const struct env_model *model, int horizon, struct arena *arena);
+void stream_fini(struct stream *s);
+
+/* Begin a life from its start, or from a saved state ([state_bytes], from a peer; ERR_FORMAT). */
+void stream_start(struct stream *s, uint64_t seed, int64_t number, int64_t life);
+int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life,
+                   const unsigned char *state);
+
+/* Open a fragment in `frame` (its reference passes). */
+void stream_begin(struct stream *s, struct frame *frame, int64_t now_us);
+
+/* The row that waits for an action. */
+float *stream_row(struct stream *s);
+
+/* The action is in the row: step the environment, write what came of it. Returns whether the
+ * simulation broke down. */
+bool stream_step(struct stream *s);
+
+static inline bool stream_is_open(const struct stream *s) { return s->frame != NULL; }
+static inline bool stream_is_complete(const struct stream *s)
+{
+    return s->frame && s->n_transitions == s->horizon;
+}
+
+/* Close the complete fragment: fill `h` (returns, lengths, state and rows are borrowed until the next
+ * stream_begin) except for run, epoch, incarnation and version. */
+void stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us);
+
+/* Hand over the frame; the next fragment has the next sequence number. */
+struct frame *stream_take(struct stream *s);
+
+/* Throw the open fragment away. */
+void stream_abandon(struct stream *s);
+
+#endif

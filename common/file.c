@@ -1,0 +1,118 @@
+#include "common/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/arena.h"
+
+int file_begin(struct file_writer *w, const char *path, struct error *err)
+{
+    w->fp = NULL;
+    if (snprintf(w->path, sizeof(w->path), "%s", path) >= (int)sizeof(w->path))
+        return error_set(err, ERR_IO, "%.80s...: the path is too long", path);
+    snprintf(w->temporary, sizeof(w->temporary), "%s.tmp", w->path);
+    w->fp = fopen(w->temporary, "wb");
+    if (!w->fp)
+        return error_errno(err, "cannot write %s", w->temporary);
+    return 0;
+}
+
+/* So that the rename itself survives a power cut. */
+static void sync_directory(const char *path)
+{
+    char directory[4096];
+    snprintf(directory, sizeof(directory), "%s", path);
+    char *slash = strrchr(directory, '/');
+    if (slash == directory)
+        slash[1] = '\0';
+    else if (slash)
+        *slash = '\0';
+    int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+int file_commit(struct file_writer *w, struct error *err)
+{
+    int rc = 0;
+    if (ferror(w->fp) || fflush(w->fp) != 0 || fsync(fileno(w->fp)) != 0)
+        rc = error_errno(err, "cannot write %s", w->temporary);
+    if (fclose(w->fp) != 0 && rc == 0)
+        rc = error_errno(err, "cannot close %s", w->temporary);
+    w->fp = NULL;
+    if (rc == 0 && rename(w->temporary, w->path) != 0)
+        rc = error_errno(err, "cannot rename %s to %s", w->temporary, w->path);
+    if (rc == 0)
+        sync_directory(w->path);
+    else
+        unlink(w->temporary);
+    return rc;
+}
+
+void file_abandon(struct file_writer *w)
+{
+    if (w->fp) {
+        fclose(w->fp);
+        unlink(w->temporary);
+        w->fp = NULL;
+    }
+}
+
+int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err)
+{
+    struct stat st;
+    FILE *fp = fopen(path, "rb");
+    if (!fp)
+        return error_errno(err, "cannot open %s", path);
+    int rc = 0;
+    if (fstat(fileno(fp), &st) != 0) {
+        rc = error_errno(err, "cannot read %s", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        rc = error_set(err, ERR_IO, "%s is not a regular file", path);
+    } else if ((size_t)st.st_size > limit) {
+        rc = error_set(err, ERR_LIMIT, "%s has %zu bytes, more than the %zu allowed", path,
+                       (size_t)st.st_size, limit);
+    } else {
+        size_t size = (size_t)st.st_size;
+        char *text = memory_alloc(size + 1, 1);
+        if (fread(text, 1, size, fp) != size) {
+            free(text);
+            rc = error_set(err, ERR_IO, "%s ended while it was read", path);
+        } else {
+            *data = text;
+            *bytes = size;
+        }
+    }
+    fclose(fp);
+    return rc;
+}
+
+int file_make_directory(const char *path, struct error *err)
+{
+    char part[4096];
+    if (snprintf(part, sizeof(part), "%s", path) >= (int)sizeof(part))
+        return error_set(err, ERR_IO, "%.80s...: the path is too long", path);
+    for (char *p = part + 1;; p++) {
+        if (*p != '/' && *p != '\0')
+            continue;
+        bool is_last = *p == '\0';
+        *p = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return error_errno(err, "cannot create the directory %s", part);
+        if (is_last)
+            return 0;
+        *p = '/';
+    }
+}
+
+bool file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}

@@ -1,0 +1,31 @@
+/* Files: whole reads with a limit, atomic durable writes, directories. */
+#ifndef SHOAL_COMMON_FILE_H
+#define SHOAL_COMMON_FILE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/error.h"
+
+/* `path`.tmp opened for writing, to be ended by file_commit or file_abandon. */
+struct file_writer {
+    FILE *fp;
+    char path[4096], temporary[4096 + 8];
+};
+
+int file_begin(struct file_writer *w, const char *path, struct error *err);
+
+/* Flush, fsync, rename over `path`, fsync the directory. On failure the old file is untouched and
+ * the temporary is gone. */
+int file_commit(struct file_writer *w, struct error *err);
+void file_abandon(struct file_writer *w);
+
+/* The contents, NUL-terminated, freed by the caller; refuses more than `limit` bytes. */
+int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err);
+
+/* Create a directory and its parents. */
+int file_make_directory(const char *path, struct error *err);
+
+bool file_exists(const char *path);
+
+#endif

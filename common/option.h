@@ -1,0 +1,81 @@
+/* Configuration: one table of options per section, filled from YAML and key=value overrides.
+ *
+ * A section is a table of options over one plain struct. The engine knows nothing of what the
+ * options mean; every error names file, line, column, what was expected and, for an unknown key,
+ * the nearest known one. YAML is read as libyaml events with our own limits: 1 MiB, nothing
+ * deeper than a list in a section, no anchors, aliases, tags, merges or directives, one document.
+ * At the top level "section.key: value" is accepted, too. */
+#ifndef SHOAL_COMMON_OPTION_H
+#define SHOAL_COMMON_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/error.h"
+
+enum { OPTION_TEXT_BYTES = 256, OPTION_MAX_INTS = 8 };
+
+enum option_type {
+    OPTION_BOOL,      /* bool: true or false */
+    OPTION_INT,       /* int64_t, decimal; 1e6 and 20_000 are accepted when integral */
+    OPTION_REAL,      /* double, finite */
+    OPTION_TEXT,      /* char[OPTION_TEXT_BYTES] */
+    OPTION_CHOICE,    /* int: index into `choices` */
+    OPTION_INTS       /* struct option_ints: [256, 256]; on the command line 256,256 or [256,256] */
+};
+
+struct option_ints {
+    int n;
+    int v[OPTION_MAX_INTS];
+};
+
+struct option {
+    const char *name;
+    enum option_type type;
+    size_t offset;          /* into the section's struct */
+    const char *value;      /* the default, written as after "key=" (no quotes); NULL: required */
+    double min, max;        /* inclusive; for OPTION_INTS they bound every element */
+    const char *choices;    /* OPTION_CHOICE: "sync|pipelined|async" */
+    const char *help;       /* one sentence, without a full stop */
+};
+
+struct option_section {
+    const char *name;       /* "" for the top level */
+    const char *help;
+    const struct option *options;
+    int n_options;
+    void *base;             /* the struct that is filled */
+    bool is_hidden;         /* accepted and checked, but neither printed nor required */
+};
+
+/* Give every option its default. A required option keeps zeros. */
+void options_default(const struct option_section *sections, int n_sections);
+
+/* Defaults, then the file (NULL: none), then overrides "section.key=value" or "key=value" in
+ * order. On an error `err` reads like
+ *   configs/a.yaml:3:7: unknown key "gama" in section "sac"; did you mean "gamma"?
+ *   configs/a.yaml:4:12: sac.gamma: expected a number from 0 to 1, found "fast"
+ *   override "sac.gamma=2": expected a number from 0 to 1, found "2"
+ * Returns 0, ERR_CONFIG, or ERR_IO / ERR_MISSING when the file cannot be read. */
+int options_load(const struct option_section *sections, int n_sections, const char *path,
+                 char *const *overrides, int n_overrides, struct error *err);
+
+/* The same from memory; `name` stands for the path in errors. */
+int options_parse(const struct option_section *sections, int n_sections, const char *name,
+                  const char *text, size_t bytes, struct error *err);
+
+/* The resolved configuration as YAML that options_load reads back to the same values. With
+ * comments: help, range or choices, and the default where the value differs from it. */
+void options_print(const struct option_section *sections, int n_sections, bool with_comments,
+                   FILE *out);
+
+/* Name of the chosen entry of an OPTION_CHOICE table row, copied to `out`. */
+void option_choice_name(const struct option *o, int index, char *out, size_t bytes);
+
+/* The candidate nearest to `word` by edit distance, or NULL when none is near.
+ *   candidates [n] */
+const char *nearest_word(const char *word, const char *const *candidates, int n);
+
+#endif

@@ -1,0 +1,52 @@
+/* A policy as actors and evaluators use it: parameters in, actions out.
+ *
+ * Inference goes through the row kernel, so an action depends on its own observation, parameters
+ * and noise only, never on how many environments are stepped together. */
+#ifndef SHOAL_COMMON_POLICY_H
+#define SHOAL_COMMON_POLICY_H
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "common/mlp.h"
+#include "common/row.h"
+#include "common/safetensors.h"
+
+struct policy_shape {
+    struct row_shape row;
+    struct mlp_shape net;
+};
+
+struct policy;
+
+/* The shape of the one head there is, `squashed_gaussian`: 2 n_act outputs.
+ * `activation` as in the configuration ("relu"). ERR_FORMAT names what is unknown. */
+int policy_shape_make(struct policy_shape *s, const char *head, const char *activation,
+                      struct row_shape row, const int *hidden, int n_hidden, struct error *err);
+
+/* Buffers for up to `max_rows` rows, all parameters zero. */
+struct policy *policy_create(const struct policy_shape *s, int max_rows, struct arena *arena);
+
+const struct policy_shape *policy_shape_of(const struct policy *p);
+size_t policy_n_params(const struct policy_shape *s);
+
+/* Replace the parameters, [policy_n_params] in mlp order; `params` may be unaligned bytes. */
+void policy_set(struct policy *p, const void *params);
+const float *policy_params(const struct policy *p);
+
+/* Act in n rows.
+ *   rows   [n] pointers to rows whose `obs` is filled; `action` and `log_prob` are set
+ *   noise  [n][n_act] standard normals; NULL: the mean action, log_prob 0 */
+void policy_act(struct policy *p, int n, float *const *rows, const float *noise);
+
+/* policy.safetensors: layers as "policy.<l>.weight" [out][in] and "policy.<l>.bias" [out] (as
+ * PyTorch keeps them), with shape, head and environment as metadata. Nothing in it depends on time,
+ * host or directory.
+ *   metadata [n]: further entries */
+int policy_save(const char *path, const struct policy_shape *s, const char *head,
+                const float *params, const struct tensor_metadata *metadata, int n,
+                struct error *err);
+
+/* Read one; the shape is found in the file. `params` is allocated with malloc. */
+int policy_load(const char *path, struct policy_shape *s, float **params, struct error *err);
+
+#endif

@@ -1,0 +1,151 @@
+#include "common/settings.h"
+
+#include <string.h>
+
+#include "common/mlp.h"
+
+#define ROW(section, field, type_, value_, min_, max_, choices_, help_) \
+    { .name = #field, .type = type_, \
+      .offset = offsetof(struct settings, section.field) - offsetof(struct settings, section), \
+      .value = value_, .min = min_, .max = max_, .choices = choices_, .help = help_ }
+#define INT(section, field, value, min, max, help) \
+    ROW(section, field, OPTION_INT, value, min, max, NULL, help)
+#define REAL(section, field, value, min, max, help) \
+    ROW(section, field, OPTION_REAL, value, min, max, NULL, help)
+#define TEXT(section, field, value, help) \
+    ROW(section, field, OPTION_TEXT, value, 0, 0, NULL, help)
+#define CHOICE(section, field, value, choices, help) \
+    ROW(section, field, OPTION_CHOICE, value, 0, 0, choices, help)
+
+static const struct option top[] = {
+    INT(top, seed, "1", 0, 9007199254740992, "everything random derives from it"),
+    TEXT(top, algorithm, "sac", "sac"),
+    CHOICE(top, mode, "async", MODE_CHOICES,
+           "sync: rounds, reproducible bit for bit; async: whoever is ready goes on"),
+    INT(top, actors, "2", 1, 10000, "actor processes; `shoal train` starts them here"),
+    INT(top, envs_per_actor, "1", 1, 1024, "environments that one actor steps together"),
+    INT(top, total_steps, "20000", 1, 1e12, "transitions of all actors together"),
+};
+
+static const struct option env[] = {
+    TEXT(env, name, NULL, "the environment, named as in Gymnasium"),
+};
+
+static const struct option network[] = {
+    ROW(network, hidden, OPTION_INTS, "[64, 64]", 1, 4096, NULL,
+        "widths of the hidden layers of every network"),
+    CHOICE(network, activation, "relu", ACTIVATION_CHOICES, "of the hidden layers"),
+};
+
+static const struct option actor[] = {
+    INT(actor, horizon, "16", 1, 16384,
+        "T, transitions in a fragment; new parameters are adopted between fragments"),
+};
+
+static const struct option learner[] = {
+    INT(learner, batch_size, "256", 1, 4096, "transitions in an update"),
+    INT(learner, publish_every, "10", 1, 1e9,
+        "versions between snapshots in async (sync: every round has one)"),
+};
+
+static const struct option replay[] = {
+    INT(replay, capacity, "1_000_000", 1, 1e9, "transitions kept"),
+    INT(replay, min_size, "1000", 1, 1e9,
+        "transitions, acted at random, before the first update"),
+    REAL(replay, samples_per_insert, "256", 1e-3, 1e6,
+         "how often a transition is sampled; batch_size gives one update per transition"),
+    REAL(replay, error_buffer, "0", 0, 1e12,
+         "samples that async may be ahead or behind; 0: one round of all streams and a batch"),
+};
+
+static const struct option transport[] = {
+    INT(transport, window, "2", 1, 64,
+        "fragments of a stream that may be under way in async (sync: one)"),
+    INT(transport, heartbeat_ms, "1000", 10, 60000, "between heartbeats"),
+    INT(transport, liveness_ms, "4000", 20, 600000, "of silence until the other side is lost"),
+    INT(transport, max_message_bytes, "67_108_864", 4096, 2147483647,
+        "a larger message cuts the connection"),
+    INT(transport, queue_messages, "64", 4, 100000, "queued for a peer before more are refused"),
+};
+
+static const struct option checkpoint[] = {
+    INT(checkpoint, every_s, "60", 1, 1e6, "seconds between checkpoints"),
+};
+
+static const struct option metrics[] = {
+    REAL(metrics, every_s, "2", 0.1, 86400, "seconds between lines of metrics.csv"),
+    INT(metrics, hash_every, "1000", 1, 1e12, "updates between lines of hashes.csv"),
+};
+
+static const struct option eval[] = {
+    INT(eval, every, "5000", 0, 1e12, "transitions between evaluations; 0: only at the end"),
+    INT(eval, episodes, "20", 1, 10000, "episodes of an evaluation"),
+    INT(eval, stop_count, "1", 1, 1000, "evaluations in a row that must reach stop_at"),
+    REAL(eval, stop_at, "1e300", -1e300, 1e300,
+         "end the run when an evaluation's mean reaches this; 1e300: never"),
+};
+
+#define SECTION(field, help_) \
+    { .name = #field, .help = help_, .options = field, \
+      .n_options = sizeof(field) / sizeof(*field), .base = &s->field }
+
+int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS])
+{
+    const struct option_section sections[SETTINGS_SECTIONS] = {
+        SECTION(top, "the experiment"),
+        SECTION(env, "what is learnt"),
+        SECTION(network, "policy and critics"),
+        SECTION(actor, "collecting experience"),
+        SECTION(learner, "updates"),
+        SECTION(replay, "experience kept for off-policy algorithms"),
+        SECTION(transport, "between actors and the learner"),
+        SECTION(checkpoint, "what a run can be resumed from"),
+        SECTION(metrics, "what is written down"),
+        SECTION(eval, "the mean action, played by a separate evaluator"),
+    };
+    memcpy(out, sections, sizeof(sections));
+    out[0].name = "";
+    return SETTINGS_SECTIONS;
+}
+
+int settings_check(const struct settings *s, struct error *err)
+{
+    int64_t streams = s->top.actors * s->top.envs_per_actor;
+    if (s->network.hidden.n >= MLP_MAX_LAYERS || s->network.hidden.n < 1)
+        return error_set(err, ERR_CONFIG, "network.hidden: expected 1 to %d layers",
+                         MLP_MAX_LAYERS - 1);
+    if (streams > 1000000)
+        return error_set(err, ERR_CONFIG, "actors x envs_per_actor is %lld streams; at most "
+                         "1000000 are possible", (long long)streams);
+    if (s->replay.capacity < s->replay.min_size || s->replay.capacity < s->actor.horizon)
+        return error_set(err, ERR_CONFIG, "replay.capacity is %lld, less than replay.min_size or "
+                         "actor.horizon", (long long)s->replay.capacity);
+    if (s->transport.liveness_ms < 2 * s->transport.heartbeat_ms)
+        return error_set(err, ERR_CONFIG, "transport.liveness_ms must be at least twice "
+                         "transport.heartbeat_ms (%lld)", (long long)s->transport.heartbeat_ms);
+    double least = ((double)s->actor.horizon * s->replay.samples_per_insert
+                    + (double)s->learner.batch_size) / 2;
+    if (s->replay.error_buffer > 0 && s->replay.error_buffer < least)
+        return error_set(err, ERR_CONFIG, "replay.error_buffer is %g; under %g neither inserting "
+                         "a fragment nor sampling a batch may be allowed, and the run would stop",
+                         s->replay.error_buffer, least);
+    return 0;
+}
+
+const char *settings_mode(const struct settings *s)
+{
+    return s->top.mode == MODE_SYNC ? "sync" : "async";
+}
+
+const char *settings_activation(const struct settings *s)
+{
+    return s->network.activation == ACTIVATION_RELU ? "relu" : "tanh";
+}
+
+double settings_error_buffer(const struct settings *s)
+{
+    if (s->replay.error_buffer > 0)
+        return s->replay.error_buffer;
+    double round = (double)(s->top.actors * s->top.envs_per_actor * s->actor.horizon);
+    return round * s->replay.samples_per_insert + (double)s->learner.batch_size;
+}

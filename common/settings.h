@@ -1,0 +1,72 @@
+/* The configuration of an experiment: what every part may need to know.
+ *
+ * Sections and options are tables (settings.c); an algorithm adds one section of its own. Choices
+ * are indices in the order of their lists. */
+#ifndef SHOAL_COMMON_SETTINGS_H
+#define SHOAL_COMMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/option.h"
+
+enum mode { MODE_SYNC, MODE_ASYNC };
+#define MODE_CHOICES "sync|async"
+
+struct settings {
+    struct {
+        int64_t seed;
+        char algorithm[OPTION_TEXT_BYTES];
+        int mode;
+        int64_t actors, envs_per_actor, total_steps;
+    } top;
+    struct {
+        char name[OPTION_TEXT_BYTES];
+    } env;
+    struct {
+        struct option_ints hidden;
+        int activation;
+    } network;
+    struct {
+        int64_t horizon;
+    } actor;
+    struct {
+        int64_t batch_size, publish_every;
+    } learner;
+    struct {
+        int64_t capacity, min_size;
+        double samples_per_insert, error_buffer;
+    } replay;
+    struct {
+        int64_t window, heartbeat_ms, liveness_ms, max_message_bytes, queue_messages;
+    } transport;
+    struct {
+        int64_t every_s;
+    } checkpoint;
+    struct {
+        double every_s;
+        int64_t hash_every;
+    } metrics;
+    struct {
+        int64_t every, episodes, stop_count;
+        double stop_at;
+    } eval;
+};
+
+enum { SETTINGS_SECTIONS = 10 };
+
+/* The sections over `s`, in the order they are printed. Returns SETTINGS_SECTIONS. */
+int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS]);
+
+/* What no single option can say: combinations that cannot work. */
+int settings_check(const struct settings *s, struct error *err);
+
+/* Names of choices. */
+const char *settings_mode(const struct settings *s);
+const char *settings_activation(const struct settings *s);
+
+/* The error buffer in samples: as configured, or one round of all streams and a batch. */
+double settings_error_buffer(const struct settings *s);
+
+#endif

@@ -1,0 +1,110 @@
+#include "deploy/actor.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actor/actor_core.h"
+#include "common/digest.h"
+#include "common/matrix.h"
+#include "common/rng.h"
+#include "deploy/console.h"
+#include "deploy/program.h"
+#include "proto/link.h"
+
+enum { WAIT_MS = 20, RECEIVE_EVERY = 16, MAX_MESSAGE = 64 << 20, QUEUE = 64 };
+
+struct shell {
+    struct link *link;
+    struct actor *core;
+    const struct actor_options *options;
+    const char *name;
+};
+
+static void on_send(void *context, struct frame *f)
+{
+    struct shell *s = context;
+    /* Credit bounds what is under way, so a full queue means a connection that is down: wait. */
+    while (link_send(s->link, 0, frame_retain(f)) == ERR_AGAIN && program_stop_requests() == 0)
+        program_sleep_us(1000);
+    frame_release(f);
+}
+
+static void on_subscribe(void *context, int port)
+{
+    struct shell *s = context;
+    struct error err;
+    if (zmq_actor_subscribe(s->link, port, &err) != 0)
+        console_say("%s: no fast path for parameters: %s", s->name, err.text);
+}
+
+static void on_log(void *context, const char *line)
+{
+    const struct shell *s = context;
+    if (!s->options->is_quiet)
+        console_say("%s: %s", s->name, line);
+}
+
+static void default_name(char *out, size_t bytes)
+{
+    char host[48] = "actor";
+    gethostname(host, sizeof(host) - 1);
+    for (char *c = host; *c; c++)
+        if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9')
+              || *c == '.' || *c == '-'))
+            *c = '_';
+    snprintf(out, bytes, "%s-%d", host, (int)getpid());
+}
+
+static void act(struct shell *s)
+{
+    struct rng delays;
+    rng_init(&delays, digest_random_id(), RNG_TEST, 0, 0);
+    for (int steps = 0; actor_phase(s->core) != ACTOR_STOPPED; steps++) {
+        struct frame *f;
+        uint64_t peer;
+        int64_t now_us = program_now_us();
+        /* Inside a fragment nothing that arrives matters at once. */
+        if (steps % RECEIVE_EVERY == 0 || actor_is_between_fragments(s->core)) {
+            while ((f = link_receive(s->link, &peer))) {
+                actor_receive(s->core, now_us, f);
+                frame_release(f);
+            }
+            actor_tick(s->core, now_us);
+        }
+        if (program_stop_requests() > 0)
+            actor_stop(s->core, "the actor was stopped");
+        if (s->options->delay_ms > 0)
+            program_sleep_us((int64_t)rng_uniform(&delays, 0, s->options->delay_ms * 1000));
+        if (!actor_step(s->core, now_us) && actor_phase(s->core) != ACTOR_STOPPED)
+            link_wait(s->link, WAIT_MS);
+    }
+}
+
+int actor_run(const struct actor_options *o, struct error *err)
+{
+    char name[64], cpu[32];
+    const struct zmq_limits limits = { MAX_MESSAGE, QUEUE };
+    default_name(name, sizeof(name));
+    matrix_cpu_class(cpu, sizeof(cpu));
+    struct shell s = { .options = o, .name = o->name ? o->name : name };
+    s.link = zmq_actor_create(o->learner, &limits, err);
+    if (!s.link)
+        return err->code;
+    struct actor_setup setup = {
+        .incarnation = digest_random_id(), .name = s.name, .program = "shoal " SHOAL_VERSION,
+        .cpu = cpu, .models_dir = program_models_dir(),
+    };
+    s.core = actor_create(&setup, (struct actor_out){
+        .context = &s, .send = on_send, .subscribe = on_subscribe, .log = on_log });
+    act(&s);
+    int rc = actor_result(s.core, err);
+    if (rc == 0 && program_stop_requests() > 0)
+        rc = error_set(err, ERR_INTERRUPTED, "interrupted");
+    else if (rc == 0)
+        on_log(&s, err->text);
+    actor_destroy(&s.core);
+    link_destroy(&s.link);
+    return rc;
+}

@@ -1,0 +1,622 @@
+#include "deploy/learner.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actor/stream.h"
+#include "common/arena.h"
+#include "common/digest.h"
+#include "common/matrix.h"
+#include "deploy/console.h"
+#include "deploy/exchange.h"
+#include "deploy/program.h"
+#include "deploy/run.h"
+#include "proto/link.h"
+
+enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000, LIVE_US = 500000,
+       LINE_US = 10000000, SPEED_WINDOW_US = 2000000 };
+
+struct learner {
+    const struct learner_options *options;
+    struct experiment *experiment;
+    struct env_model *model;
+    struct run run;
+    struct link *link;
+    struct fragment_pool *fragments;
+    struct frame_pool *snapshots;
+    struct session *session;            /* I/O thread */
+    struct training *training;          /* update thread */
+    struct evaluator *evaluator;        /* evaluator thread */
+    struct exchange exchange;
+    pthread_mutex_t log_mutex;
+
+    int64_t began_us;
+    int64_t metrics_us, checkpoint_us, shown_us, speed_us;
+    int64_t speed_steps, speed_updates;             /* at the start of the speed window */
+    double steps_per_s, updates_per_s;
+    int64_t metrics_steps, metrics_updates;         /* at the last line of metrics.csv */
+    struct training_report report;
+    struct evaluation last_evaluation;
+    int64_t last_evaluation_steps;
+};
+
+static double training_time_s(const struct learner *l, int64_t now_us)
+{
+    return l->run.time_before_s + (double)(now_us - l->began_us) * 1e-6;
+}
+
+/* A line for the log and for people. */
+static void say(void *context, const char *line)
+{
+    struct learner *l = context;
+    pthread_mutex_lock(&l->log_mutex);
+    run_write_log(&l->run, line);
+    pthread_mutex_unlock(&l->log_mutex);
+    if (!l->options->is_quiet)
+        console_say("%s", line);
+}
+
+static void say_format(struct learner *l, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say_format(struct learner *l, const char *format, ...)
+{
+    char line[768];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    say(l, line);
+}
+
+/* ---- I/O thread ---- */
+
+static void on_send(void *context, uint64_t peer, struct frame *f)
+{
+    struct learner *l = context;
+    /* What does not go out is repeated by the next ACK or HEARTBEAT. */
+    (void)link_send(l->link, peer, f);
+}
+
+static void on_publish(void *context, struct frame *f)
+{
+    struct learner *l = context;
+    link_publish(l->link, f);
+}
+
+static void on_deliver(void *context, struct fragment *f)
+{
+    struct exchange *x = &((struct learner *)context)->exchange;
+    pthread_mutex_lock(&x->mutex);
+    bool was_empty = !x->arrived.head;
+    fragment_push(&x->arrived, f);
+    pthread_mutex_unlock(&x->mutex);
+    if (was_empty)
+        pthread_cond_signal(&x->to_training);
+}
+
+static void handle_notice(struct learner *l, const struct notice *n)
+{
+    switch (n->kind) {
+    case NOTICE_CONSUMED:
+        session_consumed(l->session, n->stream, n->life, n->sequence);
+        break;
+    case NOTICE_PUBLISH:
+        session_publish(l->session, n->version, n->start_version, n->frame);
+        break;
+    case NOTICE_DRAIN:
+        session_drain(l->session, n->reason);
+        break;
+    }
+}
+
+static void *io_thread(void *context)
+{
+    struct learner *l = context;
+    struct exchange *x = &l->exchange;
+    struct notices mine = { 0 };
+    for (bool must_stop = false; !must_stop;) {
+        link_wait(l->link, IO_WAIT_MS);
+        uint64_t peer;
+        struct frame *f;
+        while ((f = link_receive(l->link, &peer)))
+            session_receive(l->session, program_now_us(), peer, f);
+
+        pthread_mutex_lock(&x->mutex);
+        struct notices theirs = x->outgoing;
+        x->outgoing = mine;
+        session_count(l->session, &x->counts);
+        must_stop = x->must_stop;
+        pthread_mutex_unlock(&x->mutex);
+        for (int i = 0; i < theirs.n; i++)
+            handle_notice(l, &theirs.items[i]);
+        theirs.n = 0;
+        mine = theirs;
+        session_tick(l->session, program_now_us());
+    }
+    free(mine.items);
+    return NULL;
+}
+
+static void notify(struct learner *l, struct notice n)
+{
+    pthread_mutex_lock(&l->exchange.mutex);
+    bool was_empty = notices_add(&l->exchange.outgoing, n);
+    pthread_mutex_unlock(&l->exchange.mutex);
+    if (was_empty)
+        link_wake(l->link);
+}
+
+/* ---- evaluator thread ---- */
+
+static int must_stop_evaluating(void)
+{
+    return program_stop_requests() > 0;
+}
+
+static void *evaluator_thread(void *context)
+{
+    struct learner *l = context;
+    struct exchange *x = &l->exchange;
+    pthread_mutex_lock(&x->mutex);
+    for (;;) {
+        while (x->done == x->asked && !x->must_stop)
+            pthread_cond_wait(&x->to_evaluator, &x->mutex);
+        if (x->must_stop)
+            break;
+        struct evaluation_job *job = &x->jobs[x->done % EXCHANGE_EVALUATIONS];
+        pthread_mutex_unlock(&x->mutex);
+        int rc = evaluator_play(l->evaluator, job->params,
+                                (uint64_t)l->experiment->settings.top.seed, job->number,
+                                &job->result, NULL, must_stop_evaluating);
+        pthread_mutex_lock(&x->mutex);
+        if (rc != 0)
+            break;
+        x->done++;
+        pthread_cond_signal(&x->to_training);
+    }
+    pthread_mutex_unlock(&x->mutex);
+    return NULL;
+}
+
+/* ---- update thread: what the training core says ---- */
+
+static void on_consumed(void *context, const struct fragment *f)
+{
+    notify(context, (struct notice){ .kind = NOTICE_CONSUMED, .stream = f->stream,
+                                     .life = f->life, .sequence = f->sequence });
+}
+
+static void on_version(void *context, int64_t version, int64_t start_version, bool random,
+                       const float *params, size_t n)
+{
+    struct learner *l = context;
+    struct message m;
+    message_init(&m, MESSAGE_SNAPSHOT);
+    m.snapshot.run = l->run.id;
+    m.snapshot.epoch = l->run.epoch;
+    m.snapshot.version = version;
+    m.snapshot.random = random;
+    m.snapshot.parameters = (struct bytes){ (const unsigned char *)params, n * sizeof(float) };
+    m.snapshot.checksum = digest_crc32(params, n * sizeof(float));
+    struct frame *f = frame_pool_take(l->snapshots);
+    f->size = message_encode(&m, f->data, frame_capacity(f));
+    notify(l, (struct notice){ .kind = NOTICE_PUBLISH, .version = version,
+                               .start_version = start_version, .frame = f });
+}
+
+static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
+{
+    struct learner *l = context;
+    struct exchange *x = &l->exchange;
+    pthread_mutex_lock(&x->mutex);
+    /* Waits only when several evaluations are behind; it changes no result. */
+    while (x->asked - x->done == EXCHANGE_EVALUATIONS - 1 && program_stop_requests() == 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec++;
+        pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
+    }
+    bool has_room = x->asked - x->done_read < EXCHANGE_EVALUATIONS;
+    if (has_room) {
+        struct evaluation_job *job = &x->jobs[x->asked++ % EXCHANGE_EVALUATIONS];
+        job->env_steps = env_steps;
+        job->number = env_steps;
+        memcpy(job->params, params, n * sizeof(float));
+        pthread_cond_signal(&x->to_evaluator);
+    }
+    pthread_mutex_unlock(&x->mutex);
+}
+
+static void on_hash(void *context, int64_t update, int64_t env_steps, const char *sha256)
+{
+    struct learner *l = context;
+    run_write_hash(&l->run, update, env_steps, sha256);
+}
+
+static void on_scheduled(void *context, const struct schedule_record *r)
+{
+    struct learner *l = context;
+    run_write_schedule(&l->run, r);
+}
+
+/* ---- update thread: the rest ---- */
+
+static void save(struct learner *l)
+{
+    struct error err;
+    if (run_save(&l->run, l->experiment, l->training, &err) != 0)
+        say_format(l, "the checkpoint could not be written, training goes on: %s", err.text);
+}
+
+/* Results of evaluations that have come in. */
+static void read_evaluations(struct learner *l)
+{
+    struct exchange *x = &l->exchange;
+    for (;;) {
+        pthread_mutex_lock(&x->mutex);
+        bool has_one = x->done_read < x->done;
+        pthread_mutex_unlock(&x->mutex);
+        if (!has_one)
+            return;
+        const struct evaluation_job *job = &x->jobs[x->done_read % EXCHANGE_EVALUATIONS];
+        struct error err;
+        run_write_eval(&l->run, job->env_steps, training_time_s(l, program_now_us()),
+                       &job->result);
+        say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episodes",
+                   job->env_steps, job->result.mean, job->result.std, job->result.episodes);
+        if (job->result.mean > l->run.best_mean) {
+            l->run.best_mean = job->result.mean;
+            if (run_save_policy(&l->run, l->experiment, "best", job->params, &err) != 0)
+                say_format(l, "the best policy could not be written: %s", err.text);
+        }
+        l->last_evaluation = job->result;
+        l->last_evaluation_steps = job->env_steps;
+        training_evaluated(l->training, job->env_steps, job->result.mean);
+        pthread_mutex_lock(&x->mutex);
+        x->done_read++;
+        pthread_mutex_unlock(&x->mutex);
+    }
+}
+
+static void read_arrived(struct learner *l, bool may_wait)
+{
+    struct exchange *x = &l->exchange;
+    pthread_mutex_lock(&x->mutex);
+    if (may_wait && !x->arrived.head && x->done_read == x->done) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += UPDATE_WAIT_MS * 1000000L;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_nsec -= 1000000000L;
+            until.tv_sec++;
+        }
+        pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
+    }
+    struct fragment_queue arrived = x->arrived;
+    x->arrived = (struct fragment_queue){ 0 };
+    pthread_mutex_unlock(&x->mutex);
+    struct fragment *f;
+    while ((f = fragment_pop(&arrived)))
+        training_offer(l->training, f);
+}
+
+static void write_metrics(struct learner *l, int64_t now_us)
+{
+    struct session_counts counts;
+    pthread_mutex_lock(&l->exchange.mutex);
+    counts = l->exchange.counts;
+    pthread_mutex_unlock(&l->exchange.mutex);
+    training_report(l->training, &l->report);
+    double seconds = (double)(now_us - l->metrics_us) * 1e-6;
+    double steps = (double)(l->report.env_steps - l->metrics_steps);
+    double updates = (double)(l->report.updates - l->metrics_updates);
+    run_write_metrics(&l->run, l->experiment, training_time_s(l, now_us), &l->report, &counts,
+                      seconds > 0 ? steps / seconds : 0, seconds > 0 ? updates / seconds : 0);
+    l->metrics_us = now_us;
+    l->metrics_steps = l->report.env_steps;
+    l->metrics_updates = l->report.updates;
+}
+
+static void format_duration(double seconds, char *out, size_t bytes)
+{
+    long s = (long)seconds;
+    if (s >= 3600)
+        snprintf(out, bytes, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, bytes, "%ldm%02lds", s / 60, s % 60);
+}
+
+/* steps, speeds, return, staleness, time left */
+static void format_progress(const struct learner *l, char *out, size_t bytes)
+{
+    const struct training_report *r = &l->report;
+    int64_t total = l->experiment->settings.top.total_steps;
+    char left[32] = "?", reward[32] = "-";
+    if (l->steps_per_s > 0)
+        format_duration((double)(total - r->env_steps) / l->steps_per_s, left, sizeof(left));
+    if (isfinite(r->return_mean))
+        snprintf(reward, sizeof(reward), "%.1f", r->return_mean);
+    snprintf(out, bytes, "%3d%%  %" PRId64 "/%" PRId64 " steps  %.0f steps/s  %.0f updates/s  "
+             "return %s  staleness %.1f  left %s%s", (int)(100 * r->env_steps / total),
+             r->env_steps, total, l->steps_per_s, l->updates_per_s, reward, r->staleness_mean,
+             left, r->is_random ? "  (warm-up)" : "");
+}
+
+static void show_progress(struct learner *l, int64_t now_us)
+{
+    char line[256];
+    /* Speeds over a window, so that the line is calm. */
+    if (now_us - l->speed_us >= SPEED_WINDOW_US) {
+        double seconds = (double)(now_us - l->speed_us) * 1e-6;
+        l->steps_per_s = (double)(l->report.env_steps - l->speed_steps) / seconds;
+        l->updates_per_s = (double)(l->report.updates - l->speed_updates) / seconds;
+        l->speed_us = now_us;
+        l->speed_steps = l->report.env_steps;
+        l->speed_updates = l->report.updates;
+    }
+    format_progress(l, line, sizeof(line));
+    if (console_is_terminal())
+        console_live(line);
+    else
+        console_say("%s", line);
+    l->shown_us = now_us;
+}
+
+/* Everything that time does. */
+static void tick(struct learner *l)
+{
+    const struct settings *s = &l->experiment->settings;
+    int64_t now_us = program_now_us();
+    int64_t show_every = console_is_terminal() ? LIVE_US : LINE_US;
+    if ((double)(now_us - l->metrics_us) * 1e-6 >= s->metrics.every_s)
+        write_metrics(l, now_us);
+    if (!l->options->is_quiet && now_us - l->shown_us >= show_every)
+        show_progress(l, now_us);
+    if (now_us - l->checkpoint_us >= s->checkpoint.every_s * 1000000) {
+        save(l);
+        l->checkpoint_us = now_us;
+    }
+}
+
+static enum training_status train(struct learner *l)
+{
+    enum training_status status = TRAINING_BUSY;
+    while (program_stop_requests() == 0) {
+        read_arrived(l, status == TRAINING_WAITING);
+        read_evaluations(l);
+        status = training_step(l->training);
+        if (status == TRAINING_FINISHED || status == TRAINING_DIVERGED)
+            break;
+        tick(l);
+    }
+    return status;
+}
+
+/* Tell the actors, and wait a little until they have left. */
+static void drain(struct learner *l, const char *reason)
+{
+    notify(l, (struct notice){ .kind = NOTICE_DRAIN, .reason = reason });
+    int64_t until = program_now_us() + DRAIN_US;
+    for (int actors = 1; actors > 0 && program_now_us() < until;) {
+        program_sleep_us(5000);
+        pthread_mutex_lock(&l->exchange.mutex);
+        bool was_read = l->exchange.outgoing.n == 0;
+        actors = was_read ? l->exchange.counts.actors : 1;
+        pthread_mutex_unlock(&l->exchange.mutex);
+    }
+}
+
+/* Play what is still waiting to be evaluated. */
+static void await_evaluations(struct learner *l)
+{
+    struct exchange *x = &l->exchange;
+    while (program_stop_requests() == 0) {
+        read_evaluations(l);
+        pthread_mutex_lock(&x->mutex);
+        bool is_done = x->done_read == x->asked;
+        pthread_mutex_unlock(&x->mutex);
+        if (is_done)
+            return;
+        program_sleep_us(2000);
+    }
+}
+
+/* After the last update: say goodbye, save, sum up. */
+static int conclude(struct learner *l, enum training_status status, struct error *err)
+{
+    const char *word = "finished";
+    int rc = 0;
+    bool is_interrupted = status != TRAINING_FINISHED && status != TRAINING_DIVERGED;
+    double time_s = training_time_s(l, program_now_us());
+    if (is_interrupted)
+        word = "interrupted";
+    else if (status == TRAINING_DIVERGED)
+        word = "diverged";
+    drain(l, is_interrupted ? "the learner was stopped" : "training ended");
+    if (status == TRAINING_FINISHED)
+        await_evaluations(l);
+    write_metrics(l, program_now_us());
+    if (status == TRAINING_FINISHED && l->report.env_steps < l->experiment->settings.top.total_steps)
+        word = "stopped at eval.stop_at";
+    if (status != TRAINING_DIVERGED)
+        rc = run_save(&l->run, l->experiment, l->training, err);
+    if (rc == 0)
+        rc = run_write_summary(&l->run, l->experiment, word, time_s, &l->report,
+                               &l->last_evaluation, err);
+    console_live("");
+    if (rc != 0)
+        return rc;
+    say_format(l, "%s after %" PRId64 " transitions and %" PRId64 " updates in %.1f s; the run is "
+               "in %s", word, l->report.env_steps, l->report.updates, time_s, l->run.path);
+    if (status == TRAINING_DIVERGED)
+        return error_set(err, ERR_NUMERIC, "training diverged: 10 updates in a row gave numbers "
+                         "that are not finite; the last checkpoint is in %s; lower the learning "
+                         "rates and begin again", l->run.path);
+    return is_interrupted ? error_set(err, ERR_INTERRUPTED, "interrupted; go on with: shoal train "
+                                      "--resume %s", l->run.path) : 0;
+}
+
+/* ---- set-up ---- */
+
+static int open_run(struct learner *l, struct error *err)
+{
+    const struct learner_options *o = l->options;
+    int rc = o->resume ? run_resume(&l->run, o->run, err)
+                       : run_create(&l->run, o->run, l->experiment, err);
+    l->run.row = env_spec(l->model)->shape;
+    return rc;
+}
+
+static int create_cores(struct learner *l, struct error *err)
+{
+    static char cpu[32];
+    const struct env_spec *spec = env_spec(l->model);
+    size_t state_bytes = stream_state_bytes(l->model);
+    struct training_setup training = {
+        .settings = &l->experiment->settings, .algorithm = l->experiment->algorithm,
+        .hyper = l->experiment->hyper, .spec = spec, .state_bytes = state_bytes,
+        .fragments = l->fragments,
+    };
+    struct session_setup session = {
+        .run = l->run.id, .epoch = l->run.epoch, .settings = &l->experiment->settings,
+        .spec = spec, .head = l->experiment->algorithm->head,
+        .snapshot_port = zmq_hub_snapshot_port(l->link), .cpu = cpu, .state_bytes = state_bytes,
+        .fragments = l->fragments,
+    };
+    matrix_cpu_class(cpu, sizeof(cpu));
+    l->training = training_create(&training, (struct training_out){
+        .context = l, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate,
+        .hash = on_hash, .scheduled = on_scheduled });
+    if (l->options->resume && run_has_checkpoint(&l->run)) {
+        int rc = run_load(&l->run, l->training, err);
+        if (rc != 0)
+            return rc;
+        training_streams(l->training, &session.lives, &session.sequences, &session.states);
+    }
+    l->session = session_create(&session, (struct session_out){
+        .context = l, .send = on_send, .publish = on_publish, .deliver = on_deliver, .log = say });
+    return 0;
+}
+
+static int create_evaluator(struct learner *l, size_t *n_params, struct error *err)
+{
+    const struct settings *s = &l->experiment->settings;
+    struct policy_shape shape;
+    int rc = policy_shape_make(&shape, l->experiment->algorithm->head, settings_activation(s),
+                               env_spec(l->model)->shape, s->network.hidden.v,
+                               s->network.hidden.n, err);
+    if (rc != 0)
+        return rc;
+    *n_params = policy_n_params(&shape);
+    l->evaluator = evaluator_create(l->model, &shape, (int)s->eval.episodes);
+    l->snapshots = frame_pool_create(MESSAGE_HEADER_BYTES + *n_params * sizeof(float));
+    return 0;
+}
+
+/* Tell the process that waits for it where the learner listens. */
+static void report_endpoint(struct learner *l)
+{
+    if (l->options->report_fd < 0)
+        return;
+    dprintf(l->options->report_fd, "%s %d\n", zmq_hub_endpoint(l->link),
+            zmq_hub_snapshot_port(l->link));
+    close(l->options->report_fd);
+}
+
+static void begin_clock(struct learner *l)
+{
+    training_report(l->training, &l->report);
+    l->began_us = l->metrics_us = l->checkpoint_us = l->shown_us = l->speed_us = program_now_us();
+    l->speed_steps = l->metrics_steps = l->report.env_steps;
+    l->speed_updates = l->metrics_updates = l->report.updates;
+}
+
+static int run_threads(struct learner *l, struct error *err)
+{
+    pthread_t io, evaluator;
+    sigset_t all, old;
+    /* Signals go to the calling thread. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pthread_create(&io, NULL, io_thread, l);
+    pthread_create(&evaluator, NULL, evaluator_thread, l);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    begin_clock(l);
+    training_begin(l->training);
+    int rc = conclude(l, train(l), err);
+
+    pthread_mutex_lock(&l->exchange.mutex);
+    l->exchange.must_stop = true;
+    pthread_cond_broadcast(&l->exchange.to_evaluator);
+    pthread_mutex_unlock(&l->exchange.mutex);
+    link_wake(l->link);
+    pthread_join(io, NULL);
+    pthread_join(evaluator, NULL);
+    return rc;
+}
+
+static void destroy(struct learner *l)
+{
+    struct fragment *f;
+    while (l->fragments && (f = fragment_pop(&l->exchange.arrived)))
+        fragment_pool_give(l->fragments, f);
+    training_destroy(&l->training);
+    session_destroy(&l->session);
+    exchange_fini(&l->exchange);
+    link_destroy(&l->link);
+    evaluator_destroy(&l->evaluator);
+    fragment_pool_destroy(&l->fragments);
+    frame_pool_destroy(&l->snapshots);
+    env_close(&l->model);
+    run_close(&l->run);
+}
+
+int learner_run(const struct learner_options *o, struct error *err)
+{
+    struct learner l = { .options = o, .experiment = o->experiment,
+                         .run = { .lock = -1 }, .last_evaluation_steps = -1 };
+    const struct settings *s = &o->experiment->settings;
+    const struct zmq_limits limits = { (size_t)s->transport.max_message_bytes,
+                                       (int)s->transport.queue_messages };
+    size_t n_params = 0;
+    pthread_mutex_init(&l.log_mutex, NULL);
+    matrix_setup();
+    int rc = env_open(&l.model, s->env.name, program_models_dir(), err);
+    if (rc == 0)
+        rc = create_evaluator(&l, &n_params, err);
+    exchange_init(&l.exchange, n_params);
+    l.fragments = fragment_pool_create();
+    if (rc == 0) {
+        l.link = zmq_hub_create(o->bind, o->snapshot_port, o->allow_remote, &limits, err);
+        rc = l.link ? 0 : err->code;
+    }
+    if (rc == 0)
+        rc = open_run(&l, err);
+    if (rc == 0)
+        rc = create_cores(&l, err);
+    if (rc == 0) {
+        char spec[256];
+        env_spec_describe(env_spec(l.model), spec, sizeof(spec));
+        say_format(&l, "%s of %s on %s, %s, seed %" PRId64 ", %" PRId64 " actors x %" PRId64
+                   " environments; run %s, listening on %s", o->resume ? "going on" : "training",
+                   s->top.algorithm, spec, settings_mode(s), s->top.seed, s->top.actors,
+                   s->top.envs_per_actor, l.run.path, zmq_hub_endpoint(l.link));
+        if (o->allow_remote)
+            say(&l, "WARNING: --insecure: anybody who can reach this address can feed this run "
+                    "with experience and read its parameters; nothing is encrypted");
+        report_endpoint(&l);
+        rc = run_threads(&l, err);
+    }
+    destroy(&l);
+    pthread_mutex_destroy(&l.log_mutex);
+    return rc;
+}

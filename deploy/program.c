@@ -1,0 +1,78 @@
+#include "deploy/program.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/file.h"
+
+static volatile sig_atomic_t stop_requests;
+
+int64_t program_now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void program_sleep_us(int64_t us)
+{
+    struct timespec pause = { us / 1000000, us % 1000000 * 1000 };
+    nanosleep(&pause, NULL);
+}
+
+static void on_stop(int number)
+{
+    (void)number;
+    if (++stop_requests > 1)
+        _exit(130);
+}
+
+void program_catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = on_stop };
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int program_stop_requests(void)
+{
+    return stop_requests;
+}
+
+int program_self(char *path, size_t bytes, struct error *err)
+{
+    ssize_t n = readlink("/proc/self/exe", path, bytes - 1);
+    if (n < 0)
+        return error_errno(err, "cannot find the program's own path");
+    path[n] = '\0';
+    return 0;
+}
+
+const char *program_models_dir(void)
+{
+    static char beside[4200];
+    struct error err;
+    const char *given = getenv("SHOAL_MODELS");
+    if (given && given[0])
+        return given;
+    char self[4096];
+    if (program_self(self, sizeof(self), &err) == 0) {
+        char *slash = strrchr(self, '/');
+        if (slash)
+            *slash = '\0';
+        snprintf(beside, sizeof(beside), "%s/../share/shoal/models", self);
+        if (file_exists(beside))
+            return beside;
+    }
+    return SHOAL_MODELS_DIR;
+}
+
+void program_die_with_parent(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}

@@ -1,0 +1,33 @@
+/* What every process of shoal needs from its machine: time, signals, places. */
+#ifndef SHOAL_DEPLOY_PROGRAM_H
+#define SHOAL_DEPLOY_PROGRAM_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+
+/* Microseconds of the monotonic clock. */
+int64_t program_now_us(void);
+
+/* Sleep; signals end it early. */
+void program_sleep_us(int64_t us);
+
+/* From now on the first SIGINT or SIGTERM is counted instead of killing, a second one ends the
+ * process at once. SIGPIPE is ignored. Call before threads are made. */
+void program_catch_signals(void);
+int program_stop_requests(void);
+
+/* Where the MJCF models are: $SHOAL_MODELS, ../share/shoal/models beside the program, or where the
+ * build put them. Borrowed. */
+const char *program_models_dir(void);
+
+/* The running program's own path. */
+int program_self(char *path, size_t bytes, struct error *err);
+
+/* Die with the process that started this one. */
+void program_die_with_parent(void);
+
+#endif

@@ -1,0 +1,398 @@
+#include "deploy/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/digest.h"
+#include "common/file.h"
+
+static const char SCHEDULE_MAGIC[16] = "shoal-schedule-1";
+
+void run_default_path(const char *config, int64_t seed, char *out, size_t bytes)
+{
+    const char *base = strrchr(config, '/');
+    base = base ? base + 1 : config;
+    int length = (int)strcspn(base, ".");
+    char date[32];
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    strftime(date, sizeof(date), "%Y%m%d-%H%M%S", &local);
+    for (int i = 1;; i++) {
+        char again[16] = "";
+        if (i > 1)
+            snprintf(again, sizeof(again), "-%d", i);
+        snprintf(out, bytes, "runs/%.*s-%" PRId64 "-%s%s", length, base, seed, date, again);
+        if (!file_exists(out))
+            return;
+    }
+}
+
+void run_file(const struct run *r, const char *name, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%s/%s", r->path, name);
+}
+
+void run_config_path(const char *run, char *out, size_t bytes)
+{
+    snprintf(out, bytes, "%s/config.yaml", run);
+}
+
+static FILE *open_file(const struct run *r, const char *name, const char *mode, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    run_file(r, name, path, sizeof(path));
+    FILE *fp = fopen(path, mode);
+    if (!fp)
+        error_errno(err, "cannot write %s", path);
+    return fp;
+}
+
+static int take_lock(struct run *r, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    run_file(r, "lock", path, sizeof(path));
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0)
+        return error_errno(err, "cannot open %s", path);
+    if (flock(r->lock, LOCK_EX | LOCK_NB) != 0)
+        return error_set(err, ERR_TEMPORARY, "%s is in use by another learner; stop that one first, "
+                         "or choose another --run", r->path);
+    return 0;
+}
+
+/* The run's identity: its id and how often its learner was started. */
+static int write_session(const struct run *r, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    struct file_writer w;
+    run_file(r, "session", path, sizeof(path));
+    int rc = file_begin(&w, path, err);
+    if (rc != 0)
+        return rc;
+    fprintf(w.fp, "%016" PRIx64 " %" PRId64 "\n", r->id, r->epoch);
+    return file_commit(&w, err);
+}
+
+static int open_files(struct run *r, const char *mode, struct error *err)
+{
+    if (!(r->metrics = open_file(r, "metrics.csv", mode, err))
+        || !(r->eval = open_file(r, "eval.csv", mode, err))
+        || !(r->hashes = open_file(r, "hashes.csv", mode, err))
+        || !(r->log = open_file(r, "log.txt", mode, err))
+        || !(r->schedule = open_file(r, "schedule.bin", mode, err)))
+        return ERR_IO;
+    setvbuf(r->log, NULL, _IOLBF, 0);
+    return 0;
+}
+
+int run_create(struct run *r, const char *path, struct experiment *e, struct error *err)
+{
+    char file[RUN_PATH_BYTES + 64];
+    *r = (struct run){ .lock = -1, .epoch = 1, .best_mean = -INFINITY };
+    if (snprintf(r->path, sizeof(r->path), "%s", path) >= (int)sizeof(r->path))
+        return error_set(err, ERR_USAGE, "--run: the path is too long");
+    int rc = file_make_directory(path, err);
+    if (rc != 0)
+        return rc;
+    run_config_path(path, file, sizeof(file));
+    if (file_exists(file))
+        return error_set(err, ERR_USAGE, "%s already holds a run; choose another --run, or go on "
+                         "with it: shoal train --resume %s", path, path);
+    rc = take_lock(r, err);
+    const char *const folders[] = { "checkpoint", "best" };
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        char folder[RUN_PATH_BYTES + 64];
+        run_file(r, folders[i], folder, sizeof(folder));
+        rc = file_make_directory(folder, err);
+    }
+    r->id = digest_random_id();
+    if (rc == 0)
+        rc = write_session(r, err);
+    if (rc == 0)
+        rc = open_files(r, "w", err);
+    if (rc != 0)
+        return rc;
+    fprintf(r->eval, "env_steps,time_s,mean,std\n");
+    fprintf(r->hashes, "update,env_steps,params_sha256\n");
+    fwrite(SCHEDULE_MAGIC, sizeof(SCHEDULE_MAGIC), 1, r->schedule);
+    fprintf(r->metrics, "time_s,env_steps,updates,episodes,return_mean,return_min,return_max,"
+            "length_mean,length_min,length_max,staleness_mean,staleness_p50,staleness_p99,"
+            "staleness_max,steps_per_s,updates_per_s,samples_per_insert,skipped_updates,actors,"
+            "bytes_in,bytes_out,fragments_received,fragments_accepted,fragments_lost");
+    for (int i = 0; i < N_REJECTIONS; i++)
+        fprintf(r->metrics, ",rejected_%s", rejection_word((enum rejection)i));
+    for (int i = 0; i < e->algorithm->n_metrics; i++)
+        fprintf(r->metrics, ",%s", e->algorithm->metric_names[i]);
+    fprintf(r->metrics, "\n");
+
+    /* Written last: its presence says that the directory holds a run. */
+    struct file_writer w;
+    rc = file_begin(&w, file, err);
+    if (rc != 0)
+        return rc;
+    experiment_print(e, true, w.fp);
+    return file_commit(&w, err);
+}
+
+int run_resume(struct run *r, const char *path, struct error *err)
+{
+    char file[RUN_PATH_BYTES + 64];
+    *r = (struct run){ .lock = -1, .best_mean = -INFINITY };
+    if (snprintf(r->path, sizeof(r->path), "%s", path) >= (int)sizeof(r->path))
+        return error_set(err, ERR_USAGE, "--resume: the path is too long");
+    run_config_path(path, file, sizeof(file));
+    if (!file_exists(file))
+        return error_set(err, ERR_MISSING, "%s holds no run: there is no %s", path, file);
+    int rc = take_lock(r, err);
+    if (rc != 0)
+        return rc;
+    run_file(r, "session", file, sizeof(file));
+    FILE *fp = fopen(file, "r");
+    int n = fp ? fscanf(fp, "%16" SCNx64 " %" SCNd64, &r->id, &r->epoch) : 0;
+    if (fp)
+        fclose(fp);
+    if (n != 2 || r->epoch < 1 || r->id == 0)
+        return error_set(err, ERR_FORMAT, "%s does not hold a run id and an epoch; the run cannot "
+                         "be resumed", file);
+    r->epoch++;
+    rc = write_session(r, err);
+    return rc == 0 ? open_files(r, "a", err) : rc;
+}
+
+void run_close(struct run *r)
+{
+    FILE **const files[] = { &r->metrics, &r->eval, &r->hashes, &r->log, &r->schedule };
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+        if (*files[i])
+            fclose(*files[i]);
+        *files[i] = NULL;
+    }
+    if (r->lock >= 0)
+        close(r->lock);
+    r->lock = -1;
+}
+
+/* ---- checkpoints ---- */
+
+static void checkpoint_path(const struct run *r, char *out, size_t bytes)
+{
+    run_file(r, "checkpoint/learner.safetensors", out, bytes);
+}
+
+bool run_has_checkpoint(const struct run *r)
+{
+    char path[RUN_PATH_BYTES + 64];
+    checkpoint_path(r, path, sizeof(path));
+    return file_exists(path);
+}
+
+int run_save_policy(const struct run *r, const struct experiment *e, const char *folder,
+                    const float *params, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64], name[64];
+    struct policy_shape shape;
+    const struct settings *s = &e->settings;
+    snprintf(name, sizeof(name), "%s/policy.safetensors", folder);
+    run_file(r, name, path, sizeof(path));
+    int rc = policy_shape_make(&shape, e->algorithm->head, settings_activation(s), r->row,
+                               s->network.hidden.v, s->network.hidden.n, err);
+    if (rc != 0)
+        return rc;
+    const struct tensor_metadata about[] = {
+        { "algorithm", e->algorithm->name }, { "environment", s->env.name }, { "format", "shoal-1" },
+    };
+    return policy_save(path, &shape, e->algorithm->head, params, about, 3, err);
+}
+
+/* Push what the C library still holds to the system. */
+static void flush(const struct run *r)
+{
+    fflush(r->metrics);
+    fflush(r->eval);
+    fflush(r->hashes);
+    fflush(r->schedule);
+}
+
+int run_save(struct run *r, const struct experiment *e, struct training *t, struct error *err)
+{
+    struct tensor tensors[TRAINING_MAX_TENSORS];
+    char path[RUN_PATH_BYTES + 64], schedule[32], best[32];
+    size_t n_params;
+    int n = training_save(t, tensors);
+    flush(r);
+    snprintf(schedule, sizeof(schedule), "%ld", ftell(r->schedule));
+    snprintf(best, sizeof(best), "%.17g", r->best_mean);
+    const struct tensor_metadata about[] = {
+        { "algorithm", e->algorithm->name }, { "best_mean", best },
+        { "environment", e->settings.env.name }, { "format", "shoal-learner-1" },
+        { "schedule_bytes", schedule },
+    };
+    checkpoint_path(r, path, sizeof(path));
+    int rc = safetensors_write(path, tensors, n, about, 5, err);
+    if (rc == 0)
+        rc = run_save_policy(r, e, "checkpoint", training_policy(t, &n_params), err);
+    return rc;
+}
+
+/* Keep the header and the lines whose column `column` holds at most `limit`; returns the last kept
+ * value of column 0, or 0. */
+static double cut_csv(const struct run *r, FILE **fp, const char *name, int column, double limit)
+{
+    char path[RUN_PATH_BYTES + 64];
+    char *text = NULL;
+    size_t bytes = 0;
+    struct error err;
+    struct file_writer w;
+    double last = 0;
+    run_file(r, name, path, sizeof(path));
+    fflush(*fp);
+    if (file_read(path, (size_t)1 << 31, &text, &bytes, &err) != 0)
+        return 0;
+    if (file_begin(&w, path, &err) != 0) {
+        free(text);
+        return 0;
+    }
+    bool is_header = true;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1, is_header = false) {
+        char *field = line;
+        for (int i = 0; i < column && field; i++) {
+            field = memchr(field, ',', (size_t)(end - field));
+            field = field ? field + 1 : NULL;
+        }
+        if (!is_header && (!field || strtod(field, NULL) > limit))
+            continue;
+        if (!is_header)
+            last = strtod(line, NULL);
+        fwrite(line, 1, (size_t)(end - line) + 1, w.fp);
+    }
+    free(text);
+    file_commit(&w, &err);
+    fclose(*fp);
+    *fp = fopen(path, "a");
+    return last;
+}
+
+int run_load(struct run *r, struct training *t, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    struct safetensors *file;
+    struct training_report report;
+    checkpoint_path(r, path, sizeof(path));
+    int rc = safetensors_open(&file, path, err);
+    if (rc != 0)
+        return rc;
+    rc = training_load(t, file, err);
+    const char *schedule = safetensors_metadata(file, "schedule_bytes");
+    const char *best = safetensors_metadata(file, "best_mean");
+    if (rc == 0 && best)
+        r->best_mean = strtod(best, NULL);
+    if (rc == 0 && schedule) {
+        long bytes = strtol(schedule, NULL, 10);
+        fflush(r->schedule);
+        if (bytes >= (long)sizeof(SCHEDULE_MAGIC) && ftruncate(fileno(r->schedule), bytes) != 0)
+            rc = error_errno(err, "cannot cut schedule.bin");
+    }
+    safetensors_close(&file);
+    if (rc != 0)
+        return rc;
+    training_report(t, &report);
+    r->time_before_s = cut_csv(r, &r->metrics, "metrics.csv", 1, (double)report.env_steps);
+    cut_csv(r, &r->eval, "eval.csv", 0, (double)report.env_steps);
+    cut_csv(r, &r->hashes, "hashes.csv", 0, (double)report.updates);
+    if (!r->metrics || !r->eval || !r->hashes)
+        return error_set(err, ERR_IO, "cannot write in %s", r->path);
+    return 0;
+}
+
+/* ---- what is written down ---- */
+
+void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
+                       const struct training_report *t, const struct session_counts *s,
+                       double steps_per_s, double updates_per_s)
+{
+    fprintf(r->metrics, "%.3f,%" PRId64 ",%" PRId64 ",%" PRId64, time_s, t->env_steps, t->updates,
+            t->episodes);
+    const double episodes[] = { t->return_mean, t->return_min, t->return_max, t->length_mean,
+                                t->length_min, t->length_max };
+    for (size_t i = 0; i < sizeof(episodes) / sizeof(*episodes); i++)
+        if (isfinite(episodes[i]))
+            fprintf(r->metrics, ",%.6g", episodes[i]);
+        else
+            fprintf(r->metrics, ",");
+    fprintf(r->metrics, ",%.4g,%" PRId64 ",%" PRId64 ",%" PRId64 ",%.6g,%.6g,%.6g,%" PRId64 ",%d,%"
+            PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, t->staleness_mean,
+            t->staleness_p50, t->staleness_p99, t->staleness_max, steps_per_s, updates_per_s,
+            t->samples_per_insert, t->skipped_updates, s->actors, s->bytes_in, s->bytes_out,
+            s->received, s->accepted, s->lost);
+    for (int i = 0; i < N_REJECTIONS; i++)
+        fprintf(r->metrics, ",%" PRId64, s->rejected[i]);
+    for (int i = 0; i < e->algorithm->n_metrics; i++)
+        fprintf(r->metrics, ",%.6g", t->metrics[i]);
+    fprintf(r->metrics, "\n");
+    flush(r);
+}
+
+void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struct evaluation *e)
+{
+    fprintf(r->eval, "%" PRId64 ",%.3f,%.6f,%.6f\n", env_steps, time_s, e->mean, e->std);
+    fflush(r->eval);
+}
+
+void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char *sha256)
+{
+    fprintf(r->hashes, "%" PRId64 ",%" PRId64 ",%s\n", update, env_steps, sha256);
+}
+
+void run_write_schedule(struct run *r, const struct schedule_record *record)
+{
+    /* 40 bytes, little endian, no padding between the fields. */
+    fwrite(record, sizeof(*record), 1, r->schedule);
+}
+
+void run_write_log(struct run *r, const char *line)
+{
+    char date[32];
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &local);
+    fprintf(r->log, "%s  %s\n", date, line);
+}
+
+int run_write_summary(const struct run *r, const struct experiment *e, const char *status,
+                      double time_s, const struct training_report *t,
+                      const struct evaluation *last, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    struct file_writer w;
+    run_file(r, "summary.json", path, sizeof(path));
+    int rc = file_begin(&w, path, err);
+    if (rc != 0)
+        return rc;
+    json_t *summary = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "status", status, "environment",
+        e->settings.env.name, "algorithm", e->algorithm->name, "mode",
+        settings_mode(&e->settings), "seed", (json_int_t)e->settings.top.seed, "env_steps",
+        (json_int_t)t->env_steps, "updates", (json_int_t)t->updates, "episodes",
+        (json_int_t)t->episodes, "time_s", time_s);
+    if (last->episodes)
+        json_object_set_new(summary, "final_evaluation",
+                            json_pack("{s:i, s:f, s:f, s:f, s:f}", "episodes", last->episodes,
+                                      "mean", last->mean, "std", last->std, "min", last->min,
+                                      "max", last->max));
+    if (isfinite(r->best_mean))
+        json_object_set_new(summary, "best_evaluation_mean", json_real(r->best_mean));
+    json_dumpf(summary, w.fp, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+    fprintf(w.fp, "\n");
+    json_decref(summary);
+    return file_commit(&w, err);
+}

@@ -1,0 +1,77 @@
+/* A run directory: everything one training leaves behind.
+ *
+ *   config.yaml    fully resolved           metrics.csv   a line every metrics.every_s
+ *   eval.csv       a line per evaluation    hashes.csv    digests; nothing in it depends on time
+ *   log.txt        what happened, when      schedule.bin  where every fragment entered
+ *   summary.json   how it ended             session       run id and learner epoch
+ *   checkpoint/    learner.safetensors (to resume from), policy.safetensors (the last policy)
+ *   best/          policy.safetensors (the best evaluated)
+ *
+ * One learner at a time holds its lock. */
+#ifndef SHOAL_DEPLOY_RUN_H
+#define SHOAL_DEPLOY_RUN_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "deploy/experiment.h"
+#include "deploy/evaluator.h"
+#include "learner/session.h"
+#include "learner/training.h"
+
+enum { RUN_PATH_BYTES = 3072 };
+
+struct run {
+    char path[RUN_PATH_BYTES];
+    uint64_t id;
+    int64_t epoch;
+    int lock;
+    struct row_shape row;           /* of the environment; set by whoever opens the run */
+    double time_before_s;           /* training time of earlier learners of this run */
+    double best_mean;               /* -INFINITY before the first evaluation */
+    FILE *metrics, *eval, *hashes, *log, *schedule;
+};
+
+/* runs/<config>-<seed>-<date>, free so far. */
+void run_default_path(const char *config, int64_t seed, char *out, size_t bytes);
+
+/* `name` below the run directory. */
+void run_file(const struct run *r, const char *name, char *out, size_t bytes);
+
+/* A new directory (it may exist if it holds no run). */
+int run_create(struct run *r, const char *path, struct experiment *e, struct error *err);
+
+/* Go on in an existing one with a higher epoch. */
+int run_resume(struct run *r, const char *path, struct error *err);
+
+void run_close(struct run *r);
+
+/* Where the configuration of a run is, and whether there is a checkpoint. */
+void run_config_path(const char *run, char *out, size_t bytes);
+bool run_has_checkpoint(const struct run *r);
+
+/* Checkpoint the training core: the resumable state first, then the policy for others to read. */
+int run_save(struct run *r, const struct experiment *e, struct training *t, struct error *err);
+
+/* Load it, and forget lines that were written after it. */
+int run_load(struct run *r, struct training *t, struct error *err);
+
+int run_save_policy(const struct run *r, const struct experiment *e, const char *folder,
+                    const float *params, struct error *err);
+
+void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
+                       const struct training_report *t, const struct session_counts *s,
+                       double steps_per_s, double updates_per_s);
+void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struct evaluation *e);
+void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char *sha256);
+void run_write_schedule(struct run *r, const struct schedule_record *record);
+
+/* One line with the wall-clock time. */
+void run_write_log(struct run *r, const char *line);
+
+/* How it went. `status` is "finished", "stopped at eval.stop_at", "interrupted" or "diverged". */
+int run_write_summary(const struct run *r, const struct experiment *e, const char *status,
+                      double time_s, const struct training_report *t,
+                      const struct evaluation *last, struct error *err);
+
+#endif

@@ -1,0 +1,25 @@
+/* The local supervisor: one learner and its actors as child processes.
+ *
+ * Children never outlive it. One that dies is started again with a growing pause and reported; one
+ * that says the configuration is wrong is not. The first SIGINT or SIGTERM asks the learner to stop
+ * cleanly, the second ends everything at once. */
+#ifndef SHOAL_DEPLOY_SUPERVISOR_H
+#define SHOAL_DEPLOY_SUPERVISOR_H
+
+#include <stdbool.h>
+
+#include "common/error.h"
+
+struct supervisor_options {
+    const char *config;             /* NULL when resuming */
+    char *const *overrides;
+    int n_overrides;
+    const char *run;                /* the run directory */
+    bool resume;
+    int n_actors;
+};
+
+/* Run to the end; the exit status for the whole. */
+int supervisor_run(const struct supervisor_options *o, struct error *err);
+
+#endif

@@ -1,0 +1,19 @@
+/* The algorithms there are. A new one is a file and a line here. */
+#ifndef SHOAL_LEARNER_ALGORITHMS_H
+#define SHOAL_LEARNER_ALGORITHMS_H
+
+#include "common/algorithm.h"
+
+#define ALGORITHMS(X) \
+    X(sac)
+
+#define X(name) extern const struct algorithm name##_algorithm;
+ALGORITHMS(X)
+#undef X
+
+/* NULL-terminated. */
+extern const struct algorithm *const all_algorithms[];
+
+const struct algorithm *algorithm_find(const char *name);
+
+#endif

@@ -1,0 +1,605 @@
+#include "learner/session.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arena.h"
+#include "common/digest.h"
+#include "common/row.h"
+#include "proto/message.h"
+
+struct stream {
+    int64_t life, next_sequence, acked;
+};
+
+struct slot {
+    bool is_connected, wants_ack;
+    uint64_t peer, incarnation;
+    char name[64];
+    int64_t heard_us, beat_us;
+};
+
+struct session {
+    struct session_setup setup;
+    struct session_out out;
+    struct row_shape shape;
+    int64_t n_streams, per_slot;
+    int n_slots;
+    bool wants_state;
+    char spec_hash[ENV_SPEC_HASH_BYTES];
+
+    struct slot *slots;              /* [n_slots] */
+    struct stream *streams;          /* [n_streams] */
+    unsigned char *states;           /* [n_streams][state_bytes] after the last fragment received */
+    int64_t *ack_buffer;             /* [per_slot] */
+    uint32_t *life_buffer;           /* [per_slot] */
+
+    struct frame_pool *frames;       /* for what the session says itself */
+    struct frame *snapshot;          /* newest SNAPSHOT, or NULL */
+    int64_t newest, start_version;
+    bool is_draining;
+    char drain_reason[128];
+    struct session_counts counts;
+};
+
+const char *rejection_word(enum rejection r)
+{
+    static const char *const words[N_REJECTIONS] = {
+#define X(name, word) [REJECT_##name] = word,
+        REJECTIONS(X)
+#undef X
+    };
+    return words[r];
+}
+
+struct session *session_create(const struct session_setup *setup, struct session_out out)
+{
+    struct session *s = memory_alloc(1, sizeof(*s));
+    const struct settings *settings = setup->settings;
+    s->setup = *setup;
+    s->out = out;
+    s->shape = setup->spec->shape;
+    s->n_slots = (int)settings->top.actors;
+    s->per_slot = settings->top.envs_per_actor;
+    s->n_streams = s->n_slots * s->per_slot;
+    s->wants_state = settings->top.mode == MODE_SYNC && setup->state_bytes > 0;
+    env_spec_hash(setup->spec, s->spec_hash);
+    s->slots = memory_alloc((size_t)s->n_slots, sizeof(*s->slots));
+    s->streams = memory_alloc((size_t)s->n_streams, sizeof(*s->streams));
+    s->states = memory_alloc((size_t)s->n_streams, setup->state_bytes);
+    s->ack_buffer = memory_alloc((size_t)s->per_slot, sizeof(*s->ack_buffer));
+    s->life_buffer = memory_alloc((size_t)s->per_slot, sizeof(*s->life_buffer));
+    size_t per_stream = sizeof(int64_t) + sizeof(uint32_t) + setup->state_bytes;
+    s->frames = frame_pool_create(MESSAGE_HEADER_BYTES + (size_t)s->per_slot * per_stream);
+    for (int64_t i = 0; setup->lives && i < s->n_streams; i++) {
+        struct stream *st = &s->streams[i];
+        st->life = setup->lives[i];
+        st->next_sequence = st->acked = setup->sequences[i];
+    }
+    if (setup->states)
+        memcpy(s->states, setup->states, (size_t)s->n_streams * setup->state_bytes);
+    return s;
+}
+
+void session_destroy(struct session **session)
+{
+    struct session *s = *session;
+    if (!s)
+        return;
+    frame_release(s->snapshot);
+    frame_pool_destroy(&s->frames);
+    free(s->slots);
+    free(s->streams);
+    free(s->states);
+    free(s->ack_buffer);
+    free(s->life_buffer);
+    free(s);
+    *session = NULL;
+}
+
+static void say(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct session *s, const char *format, ...)
+{
+    char line[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    s->out.log(s->out.context, line);
+}
+
+/* ---- sending ---- */
+
+static void send_message(struct session *s, uint64_t peer, const struct message *m)
+{
+    struct frame *f = frame_pool_take(s->frames);
+    f->size = message_encode(m, f->data, frame_capacity(f));
+    s->counts.bytes_out += (int64_t)f->size;
+    s->out.send(s->out.context, peer, f);
+}
+
+static int64_t credit(const struct session *s)
+{
+    const struct settings *settings = s->setup.settings;
+    return settings->top.mode == MODE_SYNC ? 1 : settings->transport.window;
+}
+
+static int64_t first_stream(const struct session *s, const struct slot *slot)
+{
+    return (slot - s->slots) * s->per_slot;
+}
+
+/* What ACK and the learner's HEARTBEAT have in common. */
+static struct bytes acked_of(struct session *s, const struct slot *slot)
+{
+    for (int64_t i = 0; i < s->per_slot; i++)
+        s->ack_buffer[i] = s->streams[first_stream(s, slot) + i].acked;
+    return (struct bytes){ (const unsigned char *)s->ack_buffer,
+                           (size_t)s->per_slot * sizeof(*s->ack_buffer) };
+}
+
+static void send_ack(struct session *s, struct slot *slot)
+{
+    struct message m;
+    message_init(&m, MESSAGE_ACK);
+    m.ack.run = s->setup.run;
+    m.ack.epoch = s->setup.epoch;
+    m.ack.incarnation = slot->incarnation;
+    m.ack.newest = s->newest;
+    m.ack.start_version = s->start_version;
+    m.ack.credit = credit(s);
+    m.ack.acked = acked_of(s, slot);
+    slot->wants_ack = false;
+    send_message(s, slot->peer, &m);
+}
+
+static void send_heartbeat(struct session *s, struct slot *slot)
+{
+    struct message m;
+    message_init(&m, MESSAGE_HEARTBEAT);
+    m.heartbeat.run = s->setup.run;
+    m.heartbeat.epoch = s->setup.epoch;
+    m.heartbeat.incarnation = slot->incarnation;
+    m.heartbeat.newest = s->newest;
+    m.heartbeat.start_version = s->start_version;
+    m.heartbeat.credit = credit(s);
+    m.heartbeat.acked = acked_of(s, slot);
+    send_message(s, slot->peer, &m);
+}
+
+static void send_drain(struct session *s, const struct slot *slot)
+{
+    struct message m;
+    message_init(&m, MESSAGE_DRAIN);
+    m.drain.run = s->setup.run;
+    m.drain.epoch = s->setup.epoch;
+    snprintf(m.drain.reason, sizeof(m.drain.reason), "%s", s->drain_reason);
+    send_message(s, slot->peer, &m);
+}
+
+static void send_reject(struct session *s, uint64_t peer, const char *of, enum rejection r,
+                        bool retry, const struct fragment_header *fragment, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
+
+static void send_reject(struct session *s, uint64_t peer, const char *of, enum rejection r,
+                        bool retry, const struct fragment_header *fragment, const char *format, ...)
+{
+    struct message m;
+    message_init(&m, MESSAGE_REJECT);
+    snprintf(m.reject.of, sizeof(m.reject.of), "%s", of);
+    snprintf(m.reject.code, sizeof(m.reject.code), "%s", rejection_word(r));
+    va_list args;
+    va_start(args, format);
+    vsnprintf(m.reject.reason, sizeof(m.reject.reason), format, args);
+    va_end(args);
+    m.reject.retry = retry;
+    if (fragment) {
+        m.reject.incarnation = fragment->incarnation;
+        m.reject.stream = fragment->stream;
+        m.reject.sequence = fragment->sequence;
+    }
+    s->counts.rejected[r]++;
+    send_message(s, peer, &m);
+}
+
+/* ---- joining and leaving ---- */
+
+static void welcome(struct session *s, struct slot *slot)
+{
+    const struct settings *settings = s->setup.settings;
+    const struct env_spec *spec = s->setup.spec;
+    int64_t first = first_stream(s, slot);
+    uint32_t hidden[OPTION_MAX_INTS];
+    bool is_saved = false;
+    for (int64_t i = 0; i < s->per_slot; i++) {
+        struct stream *st = &s->streams[first + i];
+        if (st->next_sequence == 0)
+            continue;    /* nothing of this life was accepted: it begins as if for the first time */
+        if (s->wants_state) {
+            is_saved = true;
+        } else {
+            st->life++;
+            st->next_sequence = st->acked = 0;
+        }
+    }
+    for (int64_t i = 0; i < s->per_slot; i++) {
+        s->life_buffer[i] = (uint32_t)s->streams[first + i].life;
+        s->ack_buffer[i] = s->streams[first + i].next_sequence;
+    }
+    for (int l = 0; l < settings->network.hidden.n; l++)
+        hidden[l] = (uint32_t)settings->network.hidden.v[l];
+
+    struct message m;
+    message_init(&m, MESSAGE_WELCOME);
+    struct welcome *w = &m.welcome;
+    w->run = s->setup.run;
+    w->incarnation = slot->incarnation;
+    w->seed = (uint64_t)settings->top.seed;
+    w->epoch = s->setup.epoch;
+    w->protocol = PROTOCOL_VERSION;
+    snprintf(w->algorithm, sizeof(w->algorithm), "%.15s", settings->top.algorithm);
+    snprintf(w->mode, sizeof(w->mode), "%s", settings_mode(settings));
+    snprintf(w->environment, sizeof(w->environment), "%s", spec->name);
+    memcpy(w->spec, s->spec_hash, sizeof(w->spec));
+    w->n_obs = spec->shape.n_obs;
+    w->n_act = spec->shape.n_act;
+    w->n_choices = spec->n_choices;
+    w->horizon = settings->actor.horizon;
+    w->first_stream = first;
+    w->n_streams = s->per_slot;
+    w->credit = credit(s);
+    w->heartbeat_ms = settings->transport.heartbeat_ms;
+    w->liveness_ms = settings->transport.liveness_ms;
+    w->snapshot_port = s->setup.snapshot_port;
+    snprintf(w->head, sizeof(w->head), "%s", s->setup.head);
+    snprintf(w->activation, sizeof(w->activation), "%s", settings_activation(settings));
+    w->wants_state = s->wants_state;
+    w->hidden = (struct bytes){ (const unsigned char *)hidden,
+                                (size_t)settings->network.hidden.n * sizeof(*hidden) };
+    w->lives = (struct bytes){ (const unsigned char *)s->life_buffer,
+                               (size_t)s->per_slot * sizeof(*s->life_buffer) };
+    w->sequences = (struct bytes){ (const unsigned char *)s->ack_buffer,
+                                   (size_t)s->per_slot * sizeof(*s->ack_buffer) };
+    if (is_saved)
+        w->states = (struct bytes){ s->states + (size_t)first * s->setup.state_bytes,
+                                    (size_t)s->per_slot * s->setup.state_bytes };
+    send_message(s, slot->peer, &m);
+    slot->wants_ack = true;
+}
+
+static struct slot *slot_of_peer(struct session *s, uint64_t peer)
+{
+    for (int i = 0; i < s->n_slots; i++)
+        if (s->slots[i].is_connected && s->slots[i].peer == peer)
+            return &s->slots[i];
+    return NULL;
+}
+
+/* The slot a HELLO gets: its own, its predecessor's of the same name, a free one, or none. */
+static struct slot *slot_for(struct session *s, const struct hello *h)
+{
+    struct slot *vacant = NULL;
+    for (int i = 0; i < s->n_slots; i++) {
+        struct slot *slot = &s->slots[i];
+        if (slot->is_connected
+            && (slot->incarnation == h->incarnation || strcmp(slot->name, h->name) == 0))
+            return slot;
+        /* Prefer the place the name had before. */
+        if (!slot->is_connected && (!vacant || strcmp(slot->name, h->name) == 0))
+            vacant = slot;
+    }
+    return vacant;
+}
+
+static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h)
+{
+    if (h->protocol != PROTOCOL_VERSION) {
+        send_reject(s, peer, "hello", REJECT_PROTOCOL, false, NULL, "this learner speaks protocol "
+                    "%d, the actor (%s) %" PRId64 "; use the same version of shoal on both sides",
+                    PROTOCOL_VERSION, h->program, h->protocol);
+        return;
+    }
+    if (h->spec[0] && strcmp(h->spec, s->spec_hash) != 0) {
+        char ours[256];
+        env_spec_describe(s->setup.spec, ours, sizeof(ours));
+        send_reject(s, peer, "hello", REJECT_SPEC, false, NULL, "this run trains %s, specification "
+                    "%s; the actor is bound to specification %s", ours, s->spec_hash, h->spec);
+        return;
+    }
+    if (s->is_draining) {
+        struct slot leaving = { .peer = peer };
+        send_drain(s, &leaving);
+        return;
+    }
+    struct slot *slot = slot_for(s, h);
+    if (!slot) {
+        send_reject(s, peer, "hello", REJECT_FULL, true, NULL, "all %d places for actors are "
+                    "taken; raise `actors` in the configuration, or wait until one leaves",
+                    s->n_slots);
+        return;
+    }
+    bool is_back = slot->is_connected && slot->incarnation == h->incarnation;
+    if (slot->is_connected && !is_back && slot->peer != peer)
+        send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
+                    "a newer actor called \"%s\" took this one's place", h->name);
+    bool is_other_cpu = strcmp(h->cpu, s->setup.cpu) != 0;
+    slot->is_connected = true;
+    slot->peer = peer;
+    slot->incarnation = h->incarnation;
+    snprintf(slot->name, sizeof(slot->name), "%s", h->name);
+    slot->heard_us = slot->beat_us = now_us;
+    if (!is_back)
+        say(s, "actor %s joined (streams %" PRId64 " to %" PRId64 ")%s%s", slot->name,
+            first_stream(s, slot), first_stream(s, slot) + s->per_slot - 1,
+            is_other_cpu ? "; its class of CPU differs from the learner's, results are not "
+                           "bit-for-bit: " : "", is_other_cpu ? h->cpu : "");
+    welcome(s, slot);
+}
+
+static void leave(struct session *s, struct slot *slot, const char *why)
+{
+    say(s, "actor %s left: %s", slot->name, why);
+    slot->is_connected = false;
+    slot->wants_ack = false;
+}
+
+/* ---- fragments ---- */
+
+/* Refuse a fragment for good: it is dealt with, and in `sync` its round goes on without it. */
+static void refuse(struct session *s, struct slot *slot, enum rejection r,
+                   const struct fragment_header *h, const char *why)
+{
+    struct stream *st = &s->streams[h->stream];
+    send_reject(s, slot->peer, "fragment", r, false, h, "fragment %" PRId64 " of stream %" PRId64
+                " refused: %s", h->sequence, h->stream, why);
+    if (r == REJECT_DUPLICATE || r == REJECT_LIFE || h->sequence < st->next_sequence)
+        return;
+    say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
+        h->sequence, h->stream, rejection_word(r), why);
+    st->next_sequence = h->sequence + 1;
+    if (s->setup.settings->top.mode == MODE_SYNC) {
+        struct fragment *empty = fragment_pool_take(s->setup.fragments);
+        empty->stream = h->stream;
+        empty->life = h->life;
+        empty->sequence = h->sequence;
+        s->out.deliver(s->out.context, empty);
+    } else {
+        st->acked = h->sequence + 1;
+    }
+    slot->wants_ack = true;
+}
+
+/* What is wrong with a fragment's contents, or NULL. */
+static const char *inspect(struct session *s, const struct fragment_header *h, enum rejection *r)
+{
+    static _Thread_local char text[256];
+    const struct settings *settings = s->setup.settings;
+    if (h->n_obs != s->shape.n_obs || h->n_act != s->shape.n_act
+        || h->n_transitions != settings->actor.horizon) {
+        *r = REJECT_DIMENSIONS;
+        snprintf(text, sizeof(text), "it has n_obs %" PRId64 ", n_act %" PRId64 ", n_transitions %"
+                 PRId64 "; this run needs %d, %d, %" PRId64, h->n_obs, h->n_act, h->n_transitions,
+                 s->shape.n_obs, s->shape.n_act, settings->actor.horizon);
+        return text;
+    }
+    if (h->version > s->newest || h->version < 0) {
+        *r = REJECT_VERSION;
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %"
+                 PRId64, h->version, s->newest);
+        return text;
+    }
+    if (digest_crc32(h->rows.data, h->rows.size) != (uint32_t)h->checksum) {
+        *r = REJECT_CHECKSUM;
+        return "the checksum of its rows does not match";
+    }
+    if (s->wants_state && h->state.size != s->setup.state_bytes) {
+        *r = REJECT_STATE;
+        snprintf(text, sizeof(text), "its stream state has %zu bytes, %zu are needed in sync",
+                 h->state.size, s->setup.state_bytes);
+        return text;
+    }
+    const char *wrong = row_check(s->shape, h->rows.data, (int)h->n_rows, (int)h->n_transitions);
+    if (wrong)
+        *r = strstr(wrong, "NaN") ? REJECT_NONFINITE : REJECT_ROWS;
+    return wrong;
+}
+
+/* Takes the frame when it returns true. */
+static bool on_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
+                        struct frame *frame)
+{
+    int64_t first = first_stream(s, slot);
+    if (h->stream < first || h->stream >= first + s->per_slot) {
+        send_reject(s, slot->peer, "fragment", REJECT_STREAM, true, h, "stream %" PRId64 " is not "
+                    "among this actor's, %" PRId64 " to %" PRId64, h->stream, first,
+                    first + s->per_slot - 1);
+        return false;
+    }
+    struct stream *st = &s->streams[h->stream];
+    enum rejection r;
+    if (h->life != st->life) {
+        refuse(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
+        return false;
+    }
+    if (h->sequence < st->next_sequence) {
+        refuse(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
+        return false;
+    }
+    if (h->sequence > st->next_sequence && s->setup.settings->top.mode == MODE_SYNC) {
+        send_reject(s, slot->peer, "fragment", REJECT_GAP, true, h, "fragment %" PRId64 " of "
+                    "stream %" PRId64 " never arrived", st->next_sequence, h->stream);
+        return false;
+    }
+    const char *wrong = inspect(s, h, &r);
+    if (wrong) {
+        refuse(s, slot, r, h, wrong);
+        return false;
+    }
+    s->counts.lost += h->sequence - st->next_sequence;
+    s->counts.accepted++;
+    st->next_sequence = h->sequence + 1;
+    if (s->wants_state)
+        memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
+    struct fragment *f = fragment_pool_take(s->setup.fragments);
+    f->frame = frame;
+    f->stream = h->stream;
+    f->life = h->life;
+    f->sequence = h->sequence;
+    f->version = h->version;
+    f->n_rows = (int)h->n_rows;
+    f->n_transitions = (int)h->n_transitions;
+    f->rows = h->rows;
+    f->returns = h->returns;
+    f->lengths = h->lengths;
+    f->state = h->state;
+    s->out.deliver(s->out.context, f);
+    return true;
+}
+
+/* ---- events ---- */
+
+/* run, epoch and incarnation of a message that only a member may send. */
+static bool identity_of(const struct message *m, uint64_t *run, int64_t *epoch,
+                        uint64_t *incarnation)
+{
+    switch (m->type) {
+    case MESSAGE_WANT:
+        *run = m->want.run, *epoch = m->want.epoch, *incarnation = m->want.incarnation;
+        return true;
+    case MESSAGE_FRAGMENT:
+        *run = m->fragment.run, *epoch = m->fragment.epoch;
+        *incarnation = m->fragment.incarnation;
+        return true;
+    case MESSAGE_HEARTBEAT:
+        *run = m->heartbeat.run, *epoch = m->heartbeat.epoch;
+        *incarnation = m->heartbeat.incarnation;
+        return true;
+    case MESSAGE_BYE:
+        *run = m->bye.run, *epoch = m->bye.epoch, *incarnation = m->bye.incarnation;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Act on a message of a member. Returns whether the frame was kept. */
+static bool on_member(struct session *s, struct slot *slot, const struct message *m,
+                      struct frame *frame)
+{
+    switch (m->type) {
+    case MESSAGE_WANT:
+        if (s->snapshot) {
+            s->counts.bytes_out += (int64_t)s->snapshot->size;
+            s->out.send(s->out.context, slot->peer, frame_retain(s->snapshot));
+        }
+        return false;
+    case MESSAGE_FRAGMENT:
+        return on_fragment(s, slot, &m->fragment, frame);
+    case MESSAGE_BYE:
+        leave(s, slot, m->bye.reason);
+        return false;
+    default:
+        return false;
+    }
+}
+
+void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct frame *f)
+{
+    struct message m;
+    uint64_t run, incarnation;
+    int64_t epoch;
+    bool is_kept = false;
+    s->counts.bytes_in += (int64_t)f->size;
+    const char *wrong = message_decode(&m, f->data, f->size);
+    s->counts.received += m.type == MESSAGE_FRAGMENT;
+    struct slot *slot = slot_of_peer(s, peer);
+    if (wrong) {
+        send_reject(s, peer, "message", REJECT_MALFORMED, false, NULL, "%s", wrong);
+    } else if (m.type == MESSAGE_HELLO) {
+        on_hello(s, now_us, peer, &m.hello);
+    } else if (!identity_of(&m, &run, &epoch, &incarnation)) {
+        send_reject(s, peer, "message", REJECT_MALFORMED, false, NULL,
+                    "an actor does not send %s", message_name(m.type));
+    } else if (!slot || run != s->setup.run || epoch != s->setup.epoch
+               || incarnation != slot->incarnation) {
+        if (m.type != MESSAGE_BYE)
+            send_reject(s, peer, "message", REJECT_UNKNOWN, true,
+                        m.type == MESSAGE_FRAGMENT ? &m.fragment : NULL,
+                        "%s of an actor, run or epoch that is not current: say HELLO again",
+                        message_name(m.type));
+    } else {
+        slot->heard_us = now_us;
+        is_kept = on_member(s, slot, &m, f);
+    }
+    if (!is_kept)
+        frame_release(f);
+}
+
+void session_tick(struct session *s, int64_t now_us)
+{
+    const struct settings *settings = s->setup.settings;
+    for (int i = 0; i < s->n_slots; i++) {
+        struct slot *slot = &s->slots[i];
+        if (!slot->is_connected)
+            continue;
+        if (now_us - slot->heard_us > settings->transport.liveness_ms * 1000) {
+            char why[64];
+            snprintf(why, sizeof(why), "silent for %.1f s",
+                     (double)(now_us - slot->heard_us) * 1e-6);
+            leave(s, slot, why);
+            continue;
+        }
+        if (slot->wants_ack)
+            send_ack(s, slot);
+        if (now_us - slot->beat_us >= settings->transport.heartbeat_ms * 1000) {
+            slot->beat_us = now_us;
+            if (s->is_draining)
+                send_drain(s, slot);
+            else
+                send_heartbeat(s, slot);
+        }
+    }
+}
+
+void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence)
+{
+    struct stream *st = &s->streams[stream];
+    if (st->life != life)
+        return;
+    if (sequence + 1 > st->acked)
+        st->acked = sequence + 1;
+    s->slots[stream / s->per_slot].wants_ack = true;
+}
+
+void session_publish(struct session *s, int64_t version, int64_t start_version, struct frame *f)
+{
+    frame_release(s->snapshot);
+    s->snapshot = f;
+    s->newest = version;
+    s->start_version = start_version;
+    struct session_counts counts;
+    session_count(s, &counts);
+    s->counts.bytes_out += (int64_t)f->size * counts.actors;
+    s->out.publish(s->out.context, frame_retain(f));
+}
+
+void session_drain(struct session *s, const char *reason)
+{
+    s->is_draining = true;
+    snprintf(s->drain_reason, sizeof(s->drain_reason), "%s", reason);
+    for (int i = 0; i < s->n_slots; i++)
+        if (s->slots[i].is_connected)
+            send_drain(s, &s->slots[i]);
+}
+
+void session_count(const struct session *s, struct session_counts *out)
+{
+    *out = s->counts;
+    out->actors = 0;
+    for (int i = 0; i < s->n_slots; i++)
+        out->actors += s->slots[i].is_connected;
+}

@@ -1,0 +1,92 @@
+/* The session core: who takes part, what is fresh, what is refused, and the books.
+ *
+ * A deterministic state machine: events and the time come in, frames and fragments go out through
+ * callbacks. It owns no socket, thread or clock. Experience is accepted at most once, never from
+ * another run, epoch, incarnation or life, and every refusal is counted by reason. */
+#ifndef SHOAL_LEARNER_SESSION_H
+#define SHOAL_LEARNER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/environment.h"
+#include "common/settings.h"
+#include "learner/fragment.h"
+#include "proto/frame.h"
+
+/* Reasons a message is refused; the words of PROTOCOL.md. */
+#define REJECTIONS(X) \
+    X(MALFORMED, "malformed") X(PROTOCOL, "protocol") X(SPEC, "spec") X(NAME, "name") \
+    X(FULL, "full") X(REPLACED, "replaced") X(UNKNOWN, "unknown") X(STREAM, "stream") \
+    X(LIFE, "life") X(DUPLICATE, "duplicate") X(GAP, "gap") X(DIMENSIONS, "dimensions") \
+    X(VERSION, "version") X(CHECKSUM, "checksum") X(NONFINITE, "nonfinite") X(ROWS, "rows") \
+    X(STATE, "state")
+
+enum rejection {
+#define X(name, word) REJECT_##name,
+    REJECTIONS(X)
+#undef X
+    N_REJECTIONS
+};
+
+const char *rejection_word(enum rejection r);
+
+struct session_out {
+    void *context;
+    /* Send to one peer, or to everybody who listens; one reference passes. */
+    void (*send)(void *context, uint64_t peer, struct frame *f);
+    void (*publish)(void *context, struct frame *f);
+    /* An accepted fragment; it passes to the callee. */
+    void (*deliver)(void *context, struct fragment *f);
+    /* One line for people, without a newline. */
+    void (*log)(void *context, const char *line);
+};
+
+struct session_setup {
+    uint64_t run;
+    int64_t epoch;
+    const struct settings *settings;
+    const struct env_spec *spec;
+    const char *head;
+    int snapshot_port;
+    const char *cpu;             /* class of CPU of the learner */
+    size_t state_bytes;          /* of a stream's state; 0: streams cannot be saved */
+    struct fragment_pool *fragments;
+    /* Where streams stand, from a checkpoint; NULL: at the beginning.
+     * lives, sequences [n_streams]; states [n_streams][state_bytes] */
+    const int64_t *lives, *sequences;
+    const unsigned char *states;
+};
+
+struct session_counts {
+    int64_t received, accepted, lost;       /* fragments; lost: gaps in sequence numbers */
+    int64_t rejected[N_REJECTIONS];
+    int64_t bytes_in, bytes_out;
+    int actors;                             /* connected now */
+};
+
+struct session;
+
+struct session *session_create(const struct session_setup *setup, struct session_out out);
+void session_destroy(struct session **s);
+
+/* A frame from `peer`; it passes to the session. */
+void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct frame *f);
+
+/* Heartbeats, liveness, acknowledgements that wait. Call at least every few milliseconds and after
+ * every batch of events. */
+void session_tick(struct session *s, int64_t now_us);
+
+/* The training core consumed (or discarded) a fragment. */
+void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence);
+
+/* A new version exists. `f` holds its encoded SNAPSHOT (one reference passes). No fragment may
+ * begin with a version older than `start_version`. */
+void session_publish(struct session *s, int64_t version, int64_t start_version, struct frame *f);
+
+/* Training is over or interrupted: tell everybody. Actors that answer leave with BYE. */
+void session_drain(struct session *s, const char *reason);
+
+void session_count(const struct session *s, struct session_counts *out);
+
+#endif

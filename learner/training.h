@@ -1,0 +1,110 @@
+/* The training core: experience in, versions out.
+ *
+ * A deterministic state machine. Fragments are appended only between updates; in `sync` a round
+ * (one fragment of every stream) is appended in stream order whatever the order of arrival, then the
+ * updates it owes are done. Results depend on the fragments and their order only. It owns no socket,
+ * file, thread or clock. */
+#ifndef SHOAL_LEARNER_TRAINING_H
+#define SHOAL_LEARNER_TRAINING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/algorithm.h"
+#include "common/environment.h"
+#include "common/safetensors.h"
+#include "common/settings.h"
+#include "learner/fragment.h"
+
+/* Where and how a fragment entered: one record of schedule.bin. */
+struct schedule_record {
+    uint64_t update;            /* updates done before it was appended */
+    uint32_t stream, life;
+    uint64_t sequence, version;
+    uint32_t n_transitions, reserved;
+};
+
+struct training_out {
+    void *context;
+    /* A fragment is dealt with. Called before its frame is given back. */
+    void (*consumed)(void *context, const struct fragment *f);
+    /* A new version for the actors; `params` is borrowed during the call. */
+    void (*publish)(void *context, int64_t version, int64_t start_version, bool random,
+                    const float *params, size_t n);
+    /* Play the policy; the answer comes back through training_evaluated. Borrowed. */
+    void (*evaluate)(void *context, int64_t env_steps, const float *params, size_t n);
+    /* Digest of all trained parameters after `update`. */
+    void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
+    void (*scheduled)(void *context, const struct schedule_record *r);
+};
+
+struct training_setup {
+    const struct settings *settings;
+    const struct algorithm *algorithm;
+    const void *hyper;
+    const struct env_spec *spec;
+    size_t state_bytes;              /* of a stream's state; 0: none */
+    struct fragment_pool *fragments;
+};
+
+enum training_status {
+    TRAINING_BUSY,          /* did something; call again */
+    TRAINING_WAITING,       /* needs fragments or an evaluation */
+    TRAINING_FINISHED,      /* total_steps and the updates owed, or eval.stop_at */
+    TRAINING_DIVERGED       /* too many updates in a row with numbers that are not finite */
+};
+
+enum { TRAINING_STALENESS_BINS = 4096 };
+
+/* What happened since the last report, and totals. */
+struct training_report {
+    int64_t env_steps, updates, episodes, version, sampled, skipped_updates;
+    double samples_per_insert;      /* transitions sampled per transition inserted behind min_size */
+    /* over the last episodes (up to 20); 0 episodes: NaN */
+    double return_mean, return_min, return_max, length_mean, length_min, length_max;
+    /* versions, over the fragments since the last report; none: 0 */
+    double staleness_mean;
+    int64_t staleness_p50, staleness_p99, staleness_max;
+    double metrics[ALGORITHM_MAX_METRICS];    /* means since the last report; none: the last ones */
+    bool is_random;                 /* warm-up */
+};
+
+struct training;
+
+struct training *training_create(const struct training_setup *setup, struct training_out out);
+void training_destroy(struct training **t);
+
+/* Publish the version that actors begin with; after training_load where there is something to load. */
+void training_begin(struct training *t);
+
+/* An accepted fragment; it passes to the core. Between steps only. */
+void training_offer(struct training *t, struct fragment *f);
+
+/* The mean return of the evaluation asked for at `env_steps`. */
+void training_evaluated(struct training *t, int64_t env_steps, double mean);
+
+/* One unit of work: an update, or appending what may be appended. */
+enum training_status training_step(struct training *t);
+
+/* Fill `r` and begin a new interval. */
+void training_report(struct training *t, struct training_report *r);
+
+/* Everything to go on from, as tensors (borrowed until the next step), and back. The contents of
+ * replay are not part of it: after training_load, min_size transitions are collected with the loaded
+ * policy before updates go on. Returns the number of tensors. */
+enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 8 };
+int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS]);
+int training_load(struct training *t, const struct safetensors *file, struct error *err);
+
+/* The policy as it is now. Borrowed. */
+const float *training_policy(const struct training *t, size_t *n);
+
+/* Where the consumed part of every stream stands, for the session after a restart.
+ * lives, sequences [n_streams]; states [n_streams][state_bytes]. Borrowed. */
+void training_streams(const struct training *t, const int64_t **lives, const int64_t **sequences,
+                      const unsigned char **states);
+
+/* Emit the hash of the parameters now, unless that was the last thing emitted. */
+void training_hash(struct training *t);
+
+#endif

@@ -1,0 +1,400 @@
+/* Every backward function against central finite differences, in double.
+ *
+ * Built with SHOAL_DOUBLE from the numerical sources alone. A difference quotient with step 1e-6
+ * carries an error of about 1e-9 of the loss; gradients are compared at 1e-7 of their largest. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/matrix.h"
+#include "common/squashed_gaussian.h"
+#include "learner/algorithms.h"
+#include "learner/sac.h"
+#include "tests/support.h"
+
+_Static_assert(sizeof(real) == sizeof(double), "build with -DSHOAL_DOUBLE");
+
+static const double STEP = 1e-6, TOLERANCE = 1e-7;
+
+static real *random_block(struct rng *rng, size_t n, double scale)
+{
+    real *x = malloc((n ? n : 1) * sizeof(*x));
+    for (size_t i = 0; i < n; i++)
+        x[i] = scale * rng_normal(rng);
+    return x;
+}
+
+/* What the differences are taken of: a loss at the present value of `x`. */
+typedef double loss_function(void *context);
+
+/* d loss / d x[i] for all i into out[n]. */
+static void differences(loss_function *loss, void *context, real *x, size_t n, double *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        real saved = x[i];
+        x[i] = saved + STEP;
+        double above = loss(context);
+        x[i] = saved - STEP;
+        double below = loss(context);
+        x[i] = saved;
+        out[i] = (above - below) / (2 * STEP);
+    }
+}
+
+static void check_close(const char *what, const real *grad, const double *numeric, size_t n)
+{
+    double scale = 0;
+    for (size_t i = 0; i < n; i++)
+        scale = fmax(scale, fabs(numeric[i]));
+    ck_assert_msg(scale > 0, "%s: no gradient to compare with", what);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(fabs(grad[i] - numeric[i]) <= TOLERANCE * scale,
+                      "%s: element %zu is %.12g instead of %.12g", what, i, grad[i], numeric[i]);
+}
+
+static void check_gradient(const char *what, const real *grad, loss_function *loss, void *context,
+                           real *x, size_t n)
+{
+    double *numeric = malloc(n * sizeof(*numeric));
+    differences(loss, context, x, n, numeric);
+    check_close(what, grad, numeric, n);
+    free(numeric);
+}
+
+/* ---- mlp ---- */
+
+struct mlp_case {
+    struct mlp_shape shape;
+    struct mlp_cache cache;
+    int B, ldx, lddx;
+    real *params, *x, *c;       /* loss = sum of c[B][n_out] times the outputs */
+    real *grad, *dx;
+    size_t n_params, n_out;
+};
+
+static double mlp_loss(void *context)
+{
+    struct mlp_case *m = context;
+    const real *y = mlp_forward(&m->shape, m->params, m->B, m->x, m->ldx, &m->cache);
+    double sum = 0;
+    for (size_t i = 0; i < m->n_out; i++)
+        sum += m->c[i] * y[i];
+    return sum;
+}
+
+/* grad and dx set from c; NULL for what is not wanted. */
+static void mlp_gradient(struct mlp_case *m, real *grad, real *dx)
+{
+    real *dout = malloc(m->n_out * sizeof(*dout));
+    memcpy(dout, m->c, m->n_out * sizeof(*dout));
+    mlp_forward(&m->shape, m->params, m->B, m->x, m->ldx, &m->cache);
+    mlp_backward(&m->shape, m->params, m->B, m->x, m->ldx, &m->cache, dout, grad, dx, m->lddx);
+    free(dout);
+}
+
+/* The gap behind each row must not be used, nor may dx reach into it. */
+static void check_gaps(const struct mlp_case *m, const real *untouched)
+{
+    int n_in = m->shape.width[0];
+    for (int b = 0; b < m->B; b++)
+        for (int j = n_in; j < m->lddx; j++)
+            ck_assert(m->dx[b * m->lddx + j] == untouched[b * m->lddx + j]);
+}
+
+static void check_mlp(enum activation activation, const int *hidden, int n_hidden, int B)
+{
+    struct rng rng;
+    rng_init(&rng, 7, RNG_TEST, (uint32_t)n_hidden, (uint32_t)B);
+    struct arena *arena = arena_create(1 << 16);
+    int n_in = 4, n_out = 3;
+    struct mlp_case m = { .shape = mlp_shape_make(n_in, hidden, n_hidden, n_out, activation),
+                          .B = B, .ldx = n_in + 3, .lddx = n_in + 5 };
+    m.n_params = mlp_n_params(&m.shape);
+    m.n_out = (size_t)(B * n_out);
+    mlp_cache_init(&m.cache, &m.shape, B + 2, arena);
+    m.params = random_block(&rng, m.n_params, 0.4);
+    m.x = random_block(&rng, (size_t)(B * m.ldx), 1);
+    for (int b = 0; b < B; b++)
+        for (int j = n_in; j < m.ldx; j++)
+            m.x[b * m.ldx + j] = (real)NAN;
+    m.c = random_block(&rng, m.n_out, 1);
+    /* Garbage where the gradients go: they are set, not added to. */
+    size_t n_dx = (size_t)(B * m.lddx);
+    m.grad = random_block(&rng, m.n_params, 1);
+    m.dx = random_block(&rng, n_dx, 1);
+    real *dx_before = malloc(n_dx * sizeof(real));
+    memcpy(dx_before, m.dx, n_dx * sizeof(real));
+    mlp_gradient(&m, m.grad, m.dx);
+    check_gaps(&m, dx_before);
+
+    check_gradient("params", m.grad, mlp_loss, &m, m.params, m.n_params);
+    double *numeric = malloc((size_t)n_in * sizeof(*numeric));
+    for (int b = 0; b < B; b++) {
+        differences(mlp_loss, &m, m.x + b * m.ldx, (size_t)n_in, numeric);
+        check_close("inputs", m.dx + b * m.lddx, numeric, (size_t)n_in);
+    }
+
+    /* One without the other gives the same numbers. */
+    real *grad_alone = random_block(&rng, m.n_params, 1), *dx_alone = random_block(&rng, n_dx, 1);
+    mlp_gradient(&m, grad_alone, NULL);
+    ck_assert_mem_eq(grad_alone, m.grad, m.n_params * sizeof(real));
+    mlp_gradient(&m, NULL, dx_alone);
+    for (int b = 0; b < B; b++)
+        ck_assert_mem_eq(dx_alone + b * m.lddx, m.dx + b * m.lddx, (size_t)n_in * sizeof(real));
+    mlp_gradient(&m, NULL, NULL);
+
+    free(m.params), free(m.x), free(m.c), free(m.grad), free(m.dx), free(dx_before), free(numeric);
+    free(grad_alone), free(dx_alone);
+    arena_destroy(&arena);
+}
+
+static void check_mlps(enum activation activation)
+{
+    static const int hidden[] = { 12, 10, 14, 9, 11, 13, 10, 12 };
+    static const int depths[] = { 0, 1, 2, 3, MLP_MAX_LAYERS - 1 };
+    for (size_t i = 0; i < TEST_COUNT(depths); i++)
+        for (int B = 1; B <= 7; B += 6)
+            check_mlp(activation, hidden, depths[i], B);
+}
+
+START_TEST(mlp_backward_equals_finite_differences_with_relu)
+{
+    check_mlps(ACTIVATION_RELU);
+}
+END_TEST
+
+START_TEST(mlp_backward_equals_finite_differences_with_tanh)
+{
+    check_mlps(ACTIVATION_TANH);
+}
+END_TEST
+
+/* ---- squashed Gaussian ---- */
+
+struct gauss_case {
+    int B, n_act, ldeps, lda, ldda;
+    real *out, *eps, *act, *log_prob, *dact;
+    real dlog_prob;
+};
+
+/* sum of dact times act, plus dlog_prob times the sum of log_prob */
+static double gauss_loss(void *context)
+{
+    struct gauss_case *g = context;
+    squashed_gaussian_sample(g->B, g->n_act, g->out, g->eps, g->ldeps, g->act, g->lda,
+                             g->log_prob);
+    double sum = 0;
+    for (int b = 0; b < g->B; b++) {
+        sum += g->dlog_prob * g->log_prob[b];
+        for (int i = 0; i < g->n_act; i++)
+            sum += g->dact[b * g->ldda + i] * g->act[b * g->lda + i];
+    }
+    return sum;
+}
+
+/* One row at a time, so that saturated rows cannot hide behind steep ones. */
+static void check_gauss(const char *what, double dact_scale, double dlog_prob, double mu_scale,
+                        double log_sigma, double log_sigma_scale)
+{
+    struct rng rng;
+    rng_init(&rng, 8, RNG_TEST, 0, 0);
+    for (int row = 0; row < 40; row++) {
+        struct gauss_case g = { .B = 1, .n_act = 3, .ldeps = 3, .lda = 3, .ldda = 3,
+                                .dlog_prob = dlog_prob };
+        real act[3], log_prob[1], dout[6];
+        g.act = act, g.log_prob = log_prob;
+        g.out = random_block(&rng, 6, mu_scale);
+        for (int i = 3; i < 6; i++)
+            g.out[i] = log_sigma + log_sigma_scale * rng_uniform(&rng, -1, 1);
+        g.eps = random_block(&rng, 3, 1);
+        g.dact = random_block(&rng, 3, dact_scale);
+        gauss_loss(&g);
+        squashed_gaussian_backward(1, 3, g.out, g.eps, 3, act, 3, g.dact, 3, dlog_prob, dout);
+        check_gradient(what, dout, gauss_loss, &g, g.out, 6);
+        free(g.out), free(g.eps), free(g.dact);
+    }
+}
+
+START_TEST(squashed_gaussian_backward_equals_finite_differences)
+{
+    check_gauss("through the action", 1, 0, 1, -0.5, 1);
+    check_gauss("through the log-probability", 0, 1, 1, -0.5, 1);
+    check_gauss("through both", 1, 0.3, 1, -0.5, 1);
+    check_gauss("narrow", 1, 0.3, 1, -15, 4);
+    check_gauss("saturated", 1, 0.3, 8, 0, 1);
+}
+END_TEST
+
+START_TEST(squashed_gaussian_backward_equals_finite_differences_across_the_clamps)
+{
+    check_gauss("around the lower clamp", 1, 0.3, 1, LOG_SIGMA_MIN, 1);
+    check_gauss("around the upper clamp", 1, 0.3, 1, LOG_SIGMA_MAX, 1);
+    check_gauss("far below", 1, 0.3, 1, -60, 1);
+    check_gauss("far above", 1, 0.3, 1, 30, 1);
+}
+END_TEST
+
+START_TEST(squashed_gaussian_gradient_of_log_sigma_stops_beyond_the_clamps_and_only_there)
+{
+    real eps = 0.7, dact = 1, act, log_prob, dout[2];
+    static const real inside[] = { LOG_SIGMA_MIN, -3, LOG_SIGMA_MAX };
+    static const real outside[] = { LOG_SIGMA_MIN - 1e-9, LOG_SIGMA_MAX + 1e-9, -1e6, 1e6 };
+    for (size_t i = 0; i < TEST_COUNT(inside) + TEST_COUNT(outside); i++) {
+        bool is_inside = i < TEST_COUNT(inside);
+        real out[2] = { 0.2, is_inside ? inside[i] : outside[i - TEST_COUNT(inside)] };
+        squashed_gaussian_sample(1, 1, out, &eps, 1, &act, 1, &log_prob);
+        squashed_gaussian_backward(1, 1, out, &eps, 1, &act, 1, &dact, 1, 0.3, dout);
+        ck_assert(dout[0] != 0);
+        ck_assert_int_eq(dout[1] != 0, is_inside);
+    }
+}
+END_TEST
+
+START_TEST(squashed_gaussian_leaves_gaps_between_rows_alone)
+{
+    struct rng rng;
+    rng_init(&rng, 9, RNG_TEST, 0, 0);
+    struct gauss_case g = { .B = 5, .n_act = 2, .ldeps = 4, .lda = 7, .ldda = 6, .dlog_prob = 0.3 };
+    real log_prob[5], dout[20];
+    g.out = random_block(&rng, 20, 1);
+    g.eps = random_block(&rng, 20, 1);
+    g.act = random_block(&rng, 35, 1);
+    g.dact = random_block(&rng, 30, 1);
+    g.log_prob = log_prob;
+    real before[35];
+    memcpy(before, g.act, sizeof(before));
+    gauss_loss(&g);
+    for (int i = 0; i < 35; i++)
+        ck_assert_int_eq(g.act[i] == before[i], i % 7 >= 2);
+    squashed_gaussian_backward(5, 2, g.out, g.eps, 4, g.act, 7, g.dact, 6, g.dlog_prob, dout);
+    check_gradient("strided", dout, gauss_loss, &g, g.out, 20);
+    free(g.out), free(g.eps), free(g.act), free(g.dact);
+}
+END_TEST
+
+START_TEST(squashed_gaussian_density_integrates_to_one)
+{
+    /* integral of pi(a) da, with a(eps) = tanh(mu + sigma eps) and da = (1 - a^2) sigma d eps */
+    for (int k = 0; k < 4; k++) {
+        real out[2] = { -0.4 * k, 0.5 - k };
+        double sum = 0, step = 1e-3;
+        for (real eps = -9; eps < 9; eps += step) {
+            real act, log_prob;
+            squashed_gaussian_sample(1, 1, out, &eps, 1, &act, 1, &log_prob);
+            if (fabs(act) < 1)
+                sum += exp(log_prob) * (1 - act * act) * exp(out[1]) * step;
+        }
+        ck_assert_double_eq_tol(sum, 1, 1e-6);
+    }
+}
+END_TEST
+
+/* ---- SAC's losses ----
+ * With learning rates and tau zero an update only measures: metrics hold the losses at the
+ * present parameters, sac_gradients their gradients. The critics' target y depends on the policy
+ * and on Qbar, which are perturbed neither. */
+
+enum { Q_LOSS, PI_LOSS, ALPHA_LOSS };
+
+struct sac_case {
+    struct arena *arena;
+    void *sac;
+    struct algorithm_setup setup;
+    struct sac_hyper hyper;
+    struct array params;
+    real *rows, *scratch, *noise;
+    size_t n_rows;
+    int metric;
+};
+
+static double sac_loss(void *context)
+{
+    struct sac_case *c = context;
+    double metrics[ALGORITHM_MAX_METRICS];
+    memcpy(c->scratch, c->rows, c->n_rows * sizeof(real));
+    struct batch b = { .n = c->setup.batch_size, .shape = c->setup.shape, .rows = c->scratch,
+                       .noise = c->noise };
+    ck_assert_int_eq(sac_algorithm.update(c->sac, &b, metrics), 0);
+    return metrics[c->metric];
+}
+
+static void draw_batch(struct sac_case *c, struct rng *rng)
+{
+    int stride = row_stride(c->setup.shape), B = c->setup.batch_size;
+    c->n_rows = (size_t)(2 * B * stride);
+    c->rows = random_block(rng, c->n_rows, 1);
+    c->scratch = malloc(c->n_rows * sizeof(real));
+    for (int k = 0; k < 2 * B; k++)
+        c->rows[k * stride + row_kind(c->setup.shape)] = (real)rng_below(rng, 3);
+    c->noise = random_block(rng, (size_t)(2 * B * c->setup.shape.n_act), 1);
+}
+
+static void check_sac(enum activation activation, int n_act)
+{
+    matrix_setup();
+    struct rng rng;
+    rng_init(&rng, 10, RNG_TEST, (uint32_t)activation, (uint32_t)n_act);
+    struct sac_case c = {
+        .hyper = { .gamma = 0.9, .alpha_init = 0.4, .learn_alpha = true, .target_entropy = -0.6 },
+        .setup = { .shape = { 4, n_act }, .hidden = { 9, 7 }, .n_hidden = 2,
+                   .activation = activation, .batch_size = 16, .seed = 3 },
+    };
+    c.setup.hyper = &c.hyper;
+    c.arena = arena_create(1 << 16);
+    c.sac = sac_algorithm.create(&c.setup, c.arena);
+    struct array arrays[ALGORITHM_MAX_ARRAYS];
+    sac_algorithm.arrays(c.sac, arrays);
+    c.params = arrays[0];
+    ck_assert_str_eq(c.params.name, "params");
+    draw_batch(&c, &rng);
+
+    size_t n_policy, n;
+    sac_algorithm.policy(c.sac, &n_policy);
+    real *params = malloc(c.params.n * sizeof(real)), *grad = malloc(c.params.n * sizeof(real));
+    memcpy(params, c.params.data, c.params.n * sizeof(real));
+    sac_loss(&c);
+    ck_assert_mem_eq(params, c.params.data, c.params.n * sizeof(real));
+    memcpy(grad, sac_gradients(c.sac, &n), c.params.n * sizeof(real));
+    ck_assert_uint_eq(n, c.params.n);
+
+    c.metric = PI_LOSS;
+    check_gradient("policy", grad, sac_loss, &c, c.params.data, n_policy);
+    c.metric = Q_LOSS;
+    check_gradient("critics", grad + n_policy, sac_loss, &c, c.params.data + n_policy,
+                   n - 1 - n_policy);
+    c.metric = ALPHA_LOSS;
+    check_gradient("log alpha", grad + n - 1, sac_loss, &c, c.params.data + n - 1, 1);
+
+    free(params), free(grad), free(c.rows), free(c.scratch), free(c.noise);
+    arena_destroy(&c.arena);
+}
+
+START_TEST(sac_gradients_equal_differences_of_its_losses_with_relu)
+{
+    check_sac(ACTIVATION_RELU, 1);
+    check_sac(ACTIVATION_RELU, 3);
+}
+END_TEST
+
+START_TEST(sac_gradients_equal_differences_of_its_losses_with_tanh)
+{
+    check_sac(ACTIVATION_TANH, 1);
+    check_sac(ACTIVATION_TANH, 3);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        mlp_backward_equals_finite_differences_with_relu,
+        mlp_backward_equals_finite_differences_with_tanh,
+        squashed_gaussian_backward_equals_finite_differences,
+        squashed_gaussian_backward_equals_finite_differences_across_the_clamps,
+        squashed_gaussian_gradient_of_log_sigma_stops_beyond_the_clamps_and_only_there,
+        squashed_gaussian_leaves_gaps_between_rows_alone,
+        squashed_gaussian_density_integrates_to_one,
+        sac_gradients_equal_differences_of_its_losses_with_relu,
+        sac_gradients_equal_differences_of_its_losses_with_tanh,
+    };
+    return suite_run("gradients", tests, TEST_COUNT(tests), 60);
+}

@@ -1,0 +1,443 @@
+/* SAC and its parts against PyTorch in float64; make_sac_golden.py says what the files hold. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/matrix.h"
+#include "common/safetensors.h"
+#include "common/squashed_gaussian.h"
+#include "learner/adam.h"
+#include "learner/algorithms.h"
+#include "learner/sac.h"
+#include "tests/support.h"
+
+enum { Q_LOSS, PI_LOSS, ALPHA_LOSS, ALPHA, ENTROPY, Q_MEAN, Q_GRAD_NORM, PI_GRAD_NORM };
+enum { GOLDEN_METRICS = 6, SIZES = 8 };
+
+/* ---- reading ---- */
+
+static struct safetensors *open_golden(const char *name)
+{
+    char path[128];
+    struct error err;
+    struct safetensors *file;
+    snprintf(path, sizeof(path), "tests/golden/sac_%s.safetensors", name);
+    ck_assert_msg(safetensors_open(&file, path, &err) == 0, "%s", err.text);
+    return file;
+}
+
+static size_t golden_count(const struct safetensors *file, const char *name)
+{
+    const struct tensor *t = safetensors_find(file, name);
+    ck_assert_msg(t != NULL, "no tensor %s", name);
+    return tensor_count(t);
+}
+
+/* A tensor's [n] numbers, for free(). */
+static double *golden(const struct safetensors *file, const char *name)
+{
+    struct error err;
+    size_t n = golden_count(file, name);
+    double *x = malloc(n * sizeof(*x));
+    ck_assert_msg(safetensors_copy(file, name, TENSOR_F64, n, x, &err) == 0, "%s", err.text);
+    return x;
+}
+
+static real *golden_real(const struct safetensors *file, const char *name)
+{
+    size_t n = golden_count(file, name);
+    double *x = golden(file, name);
+    real *y = malloc(n * sizeof(*y));
+    for (size_t i = 0; i < n; i++)
+        y[i] = (real)x[i];
+    free(x);
+    return y;
+}
+
+/* ---- one case ---- */
+
+struct golden_case {
+    const char *name;
+    struct safetensors *file;
+    struct arena *arena;
+    void *sac;
+    struct algorithm_setup setup;
+    struct sac_hyper hyper;
+    real *rows, *noise;               /* of all updates */
+    real *scratch;                    /* [B][2][stride]: an update overwrites actions */
+    struct array params, targets;
+    int n_updates;
+    double metrics[ALGORITHM_MAX_METRICS];
+};
+
+static struct array find_array(void *sac, const char *name)
+{
+    struct array arrays[ALGORITHM_MAX_ARRAYS];
+    int n = sac_algorithm.arrays(sac, arrays);
+    for (int i = 0; i < n; i++)
+        if (strcmp(arrays[i].name, name) == 0)
+            return arrays[i];
+    ck_abort_msg("SAC has no array %s", name);
+}
+
+static void overwrite(struct array a, const struct safetensors *file, const char *name)
+{
+    real *x = golden_real(file, name);
+    ck_assert_uint_eq(golden_count(file, name), a.n);
+    memcpy(a.data, x, a.n * sizeof(*x));
+    free(x);
+}
+
+/* A fresh SAC at the golden start. */
+static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
+{
+    matrix_setup();
+    *c = (struct golden_case){ .name = name, .file = open_golden(name) };
+    ck_assert_uint_eq(golden_count(c->file, "sizes"), SIZES);
+    double *sizes = golden(c->file, "sizes"), *h = golden(c->file, "hyper");
+    c->hyper = (struct sac_hyper){ .gamma = h[0], .tau = h[1], .policy_lr = h[2], .q_lr = h[3],
+                                   .alpha_lr = h[4], .alpha_init = 1, .learn_alpha = learn_alpha,
+                                   .target_entropy = h[5] };
+    c->setup = (struct algorithm_setup){
+        .shape = { (int)sizes[0], (int)sizes[1] }, .batch_size = (int)sizes[2], .seed = 1,
+        .n_hidden = (int)sizes[4], .hidden = { (int)sizes[5], (int)sizes[6] },
+        .activation = sizes[7] > 0 ? ACTIVATION_TANH : ACTIVATION_RELU, .hyper = &c->hyper,
+    };
+    c->n_updates = (int)sizes[3];
+    free(sizes);
+    free(h);
+    c->arena = arena_create(1 << 20);
+    c->sac = sac_algorithm.create(&c->setup, c->arena);
+    c->params = find_array(c->sac, "params");
+    c->targets = find_array(c->sac, "targets");
+    overwrite(c->params, c->file, "params0");
+    overwrite(c->targets, c->file, "targets0");
+    c->rows = golden_real(c->file, "rows");
+    c->noise = golden_real(c->file, "noise");
+    c->scratch = malloc((size_t)(2 * c->setup.batch_size * row_stride(c->setup.shape))
+                        * sizeof(real));
+}
+
+static void close_case(struct golden_case *c)
+{
+    free(c->rows);
+    free(c->noise);
+    free(c->scratch);
+    arena_destroy(&c->arena);
+    safetensors_close(&c->file);
+}
+
+/* Update number `i` from 0, on rows that `edit` (may be NULL) has changed. */
+static int update(struct golden_case *c, int i, void (*edit)(struct row_shape s, real *row))
+{
+    int B = c->setup.batch_size, stride = row_stride(c->setup.shape);
+    size_t n_rows = (size_t)(2 * B * stride);
+    memcpy(c->scratch, c->rows + (size_t)i * n_rows, n_rows * sizeof(real));
+    for (int k = 0; edit && k < B; k++)
+        edit(c->setup.shape, c->scratch + 2 * k * stride);
+    struct batch b = { .n = B, .shape = c->setup.shape, .rows = c->scratch,
+                       .noise = c->noise + (size_t)i * (size_t)(2 * B * c->setup.shape.n_act) };
+    return sac_algorithm.update(c->sac, &b, c->metrics);
+}
+
+/* ---- comparing ---- */
+
+/* |x - expected| against the largest |expected|. */
+static double worst_relative(const real *x, const double *expected, size_t n)
+{
+    double worst = 0, scale = 0;
+    for (size_t i = 0; i < n; i++) {
+        worst = fmax(worst, fabs((double)x[i] - expected[i]));
+        scale = fmax(scale, fabs(expected[i]));
+    }
+    return scale > 0 ? worst / scale : worst;
+}
+
+/* ||x - expected|| against the way travelled from `start`. */
+static double share_of_way(const real *x, const double *expected, const double *start, size_t n)
+{
+    double error = 0, way = 0;
+    for (size_t i = 0; i < n; i++) {
+        error += pow((double)x[i] - expected[i], 2);
+        way += pow(expected[i] - start[i], 2);
+    }
+    ck_assert(way > 0);
+    return sqrt(error / way);
+}
+
+static void check_metrics(const struct golden_case *c, int i, double tolerance)
+{
+    static const char *const names[] = { "q_loss", "pi_loss", "alpha_loss", "alpha", "entropy",
+                                         "q_mean" };
+    double *metrics = golden(c->file, "metrics");
+    for (int j = 0; j < GOLDEN_METRICS; j++) {
+        double expected = metrics[i * GOLDEN_METRICS + j];
+        /* The mean of critics that are near zero cancels: compare it with a typical value. */
+        double scale = j == Q_MEAN ? fmax(fabs(expected), 1) : fabs(expected);
+        ck_assert_str_eq(sac_algorithm.metric_names[j], names[j]);
+        ck_assert_msg(fabs(c->metrics[j] - expected) <= tolerance * scale,
+                      "%s, update %d: %s is %.9g instead of %.9g", c->name, i + 1, names[j],
+                      c->metrics[j], expected);
+    }
+    free(metrics);
+}
+
+/* Weights and biases of one network, each against its own scale. Returns the network's end. */
+static size_t check_network(const struct golden_case *c, const char *network, int n_in, int n_out,
+                            const real *grad, const double *expected, size_t offset)
+{
+    struct mlp_shape s = mlp_shape_make(n_in, c->setup.hidden, c->setup.n_hidden, n_out,
+                                        c->setup.activation);
+    for (int l = 0; l < s.n_layers; l++) {
+        size_t w = offset + mlp_weight_offset(&s, l), b = offset + mlp_bias_offset(&s, l);
+        double dw = worst_relative(grad + w, expected + w, b - w);
+        double db = worst_relative(grad + b, expected + b, (size_t)s.width[l + 1]);
+        ck_assert_msg(dw <= 1e-5, "%s: %s: dW of layer %d is off by %.2g", c->name, network, l, dw);
+        ck_assert_msg(db <= 1e-5, "%s: %s: db of layer %d is off by %.2g", c->name, network, l, db);
+    }
+    return offset + mlp_n_params(&s);
+}
+
+static double norm(const double *x, size_t begin, size_t end)
+{
+    double sum = 0;
+    for (size_t i = begin; i < end; i++)
+        sum += x[i] * x[i];
+    return sqrt(sum);
+}
+
+static void check_gradients(const struct golden_case *c)
+{
+    size_t n;
+    int n_obs = c->setup.shape.n_obs, n_act = c->setup.shape.n_act;
+    const real *grad = sac_gradients(c->sac, &n);
+    double *expected = golden(c->file, "gradients");
+    ck_assert_uint_eq(n, golden_count(c->file, "gradients"));
+    size_t policy = check_network(c, "policy", n_obs, 2 * n_act, grad, expected, 0);
+    size_t q1 = check_network(c, "q1", n_obs + n_act, 1, grad, expected, policy);
+    size_t q2 = check_network(c, "q2", n_obs + n_act, 1, grad, expected, q1);
+    ck_assert_uint_eq(q2 + 1, n);
+    ck_assert_double_le(worst_relative(grad + q2, expected + q2, 1), 1e-5);
+    ck_assert_double_eq_tol(c->metrics[PI_GRAD_NORM] / norm(expected, 0, policy), 1, 1e-5);
+    ck_assert_double_eq_tol(c->metrics[Q_GRAD_NORM] / norm(expected, policy, q2), 1, 1e-5);
+    free(expected);
+}
+
+static void check_array(const struct golden_case *c, struct array a, const char *expected_name,
+                        const char *start_name)
+{
+    double *expected = golden(c->file, expected_name), *start = golden(c->file, start_name);
+    double share = share_of_way(a.data, expected, start, a.n);
+    ck_assert_msg(share <= 1e-3, "%s: %s are off by %.2g of their way", c->name, expected_name,
+                  share);
+    free(expected);
+    free(start);
+}
+
+static void check_first_update(const char *name)
+{
+    struct golden_case c;
+    open_case(&c, name, true);
+    ck_assert_int_eq(update(&c, 0, NULL), 0);
+    check_metrics(&c, 0, 1e-5);
+    check_gradients(&c);
+    check_array(&c, c.params, "params1", "params0");
+    check_array(&c, c.targets, "targets1", "targets0");
+    close_case(&c);
+}
+
+static void check_ten_updates(const char *name)
+{
+    struct golden_case c;
+    open_case(&c, name, true);
+    for (int i = 0; i < c.n_updates; i++) {
+        ck_assert_int_eq(update(&c, i, NULL), 0);
+        check_metrics(&c, i, 1e-4);
+    }
+    check_array(&c, c.params, "params10", "params0");
+    check_array(&c, c.targets, "targets10", "targets0");
+    close_case(&c);
+}
+
+START_TEST(first_update_equals_pytorch_with_relu_terminations_and_clamped_sigmas)
+{
+    check_first_update("relu");
+}
+END_TEST
+
+START_TEST(ten_updates_equal_pytorch_with_relu_terminations_and_clamped_sigmas)
+{
+    check_ten_updates("relu");
+}
+END_TEST
+
+START_TEST(first_update_equals_pytorch_with_tanh_and_one_action)
+{
+    check_first_update("tanh");
+}
+END_TEST
+
+START_TEST(ten_updates_equal_pytorch_with_tanh_and_one_action)
+{
+    check_ten_updates("tanh");
+}
+END_TEST
+
+START_TEST(a_fixed_temperature_stays_and_the_networks_move_as_before)
+{
+    struct golden_case c;
+    open_case(&c, "relu", false);
+    real log_alpha = c.params.data[c.params.n - 1];
+    ck_assert_int_eq(update(&c, 0, NULL), 0);
+    ck_assert(c.params.data[c.params.n - 1] == log_alpha);
+    c.params.n--;
+    check_array(&c, c.params, "params1", "params0");
+    close_case(&c);
+}
+END_TEST
+
+/* ---- time limits ---- */
+
+static void make_step(struct row_shape s, real *row) { row[row_kind(s)] = ROW_STEP; }
+static void make_terminated(struct row_shape s, real *row) { row[row_kind(s)] = ROW_TERMINATED; }
+static void make_truncated(struct row_shape s, real *row) { row[row_kind(s)] = ROW_TRUNCATED; }
+
+static double q_loss_of(double gamma, void (*edit)(struct row_shape s, real *row))
+{
+    struct golden_case c;
+    open_case(&c, "relu", true);
+    c.hyper.gamma = gamma;
+    c.sac = sac_algorithm.create(&c.setup, c.arena);
+    overwrite(find_array(c.sac, "params"), c.file, "params0");
+    overwrite(find_array(c.sac, "targets"), c.file, "targets0");
+    ck_assert_int_eq(update(&c, 0, edit), 0);
+    close_case(&c);
+    return c.metrics[Q_LOSS];
+}
+
+START_TEST(truncation_bootstraps_like_a_step_and_termination_does_not)
+{
+    double step = q_loss_of(0.9, make_step);
+    ck_assert(q_loss_of(0.9, make_truncated) == step);
+    ck_assert(q_loss_of(0.9, make_terminated) != step);
+    ck_assert(q_loss_of(0.9, make_terminated) == q_loss_of(0, make_step));
+}
+END_TEST
+
+/* ---- non-finite numbers ---- */
+
+static void spoil_reward(struct row_shape s, real *row) { row[row_reward(s)] = (real)INFINITY; }
+static void spoil_obs(struct row_shape s, real *row) { row[s.n_obs - 1] = (real)NAN; }
+
+START_TEST(a_non_finite_loss_is_reported_and_moves_nothing)
+{
+    static void (*const spoil[])(struct row_shape s, real *row) = { spoil_reward, spoil_obs };
+    for (size_t i = 0; i < TEST_COUNT(spoil); i++) {
+        struct golden_case c;
+        open_case(&c, "relu", true);
+        real *params = golden_real(c.file, "params0"), *targets = golden_real(c.file, "targets0");
+        ck_assert_int_eq(update(&c, 0, spoil[i]), ERR_NUMERIC);
+        ck_assert_mem_eq(c.params.data, params, c.params.n * sizeof(real));
+        ck_assert_mem_eq(c.targets.data, targets, c.targets.n * sizeof(real));
+        /* Moments stay clean too: the next good batch is usable. */
+        ck_assert_int_eq(update(&c, 0, NULL), 0);
+        free(params);
+        free(targets);
+        close_case(&c);
+    }
+}
+END_TEST
+
+/* ---- parts ---- */
+
+START_TEST(squashed_gaussian_equals_pytorch_at_ordinary_and_extreme_values)
+{
+    struct safetensors *f = open_golden("parts");
+    int B = (int)golden_count(f, "gauss_log_prob");
+    size_t n = golden_count(f, "gauss_eps");
+    int n_act = (int)n / B;
+    real *out = golden_real(f, "gauss_out"), *eps = golden_real(f, "gauss_eps");
+    real *dact = golden_real(f, "gauss_dact"), *dlog_prob = golden_real(f, "gauss_dlog_prob");
+    double *act_expected = golden(f, "gauss_act"), *dout_expected = golden(f, "gauss_dout");
+    double *log_prob_expected = golden(f, "gauss_log_prob");
+    real *act = calloc(n, sizeof(*act)), *log_prob = calloc((size_t)B, sizeof(*log_prob));
+    real *dout = calloc(2 * n, sizeof(*dout));
+    squashed_gaussian_sample(B, n_act, out, eps, n_act, act, n_act, log_prob);
+    squashed_gaussian_backward(B, n_act, out, eps, n_act, act, n_act, dact, n_act, *dlog_prob,
+                               dout);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_double_eq_tol((double)act[i], act_expected[i], 5e-7);
+    for (int b = 0; b < B; b++)
+        ck_assert_double_le(fabs((double)log_prob[b] - log_prob_expected[b]),
+                            2e-6 * (1 + fabs(log_prob_expected[b])));
+    for (int i = 0; i < 2 * (int)n; i++) {
+        /* 1 - a^2 is exact to a rounding of 1, which sigma eps then magnifies. */
+        int b = i / (2 * n_act), j = i % n_act;
+        double sigma = exp(fmin((double)out[2 * n_act * b + n_act + j], LOG_SIGMA_MAX));
+        double scale = 1 + fabs(dout_expected[i]) + sigma * fabs((double)eps[n_act * b + j]);
+        ck_assert_double_le(fabs((double)dout[i] - dout_expected[i]), 2e-6 * scale);
+    }
+    free(out), free(eps), free(dact), free(dlog_prob), free(act), free(log_prob), free(dout);
+    free(act_expected), free(dout_expected), free(log_prob_expected);
+    safetensors_close(&f);
+}
+END_TEST
+
+START_TEST(adam_equals_pytorch_over_five_steps_from_tiny_to_huge_gradients)
+{
+    struct safetensors *f = open_golden("parts");
+    size_t n = golden_count(f, "adam_m");
+    double *h = golden(f, "adam_hyper"), *expected = golden(f, "adam_theta");
+    double *m = golden(f, "adam_m"), *v = golden(f, "adam_v");
+    real *theta = golden_real(f, "adam_theta"), *grad = golden_real(f, "adam_grad");
+    struct adam a = { .m = calloc(n, sizeof(real)), .v = calloc(n, sizeof(real)), .n = n,
+                      .learning_rate = h[0], .beta1 = h[1], .beta2 = h[2], .epsilon = h[3] };
+    int n_steps = (int)(golden_count(f, "adam_grad") / n);
+    for (int t = 1; t <= n_steps; t++) {
+        adam_step(&a, theta, grad + (size_t)(t - 1) * n, t);
+        for (size_t i = 0; i < n; i++)
+            ck_assert_double_eq_tol((double)theta[i], expected[(size_t)t * n + i], 1e-6);
+    }
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_double_le(fabs((double)a.m[i] - m[i]), 2e-6 * fabs(m[i]));
+        ck_assert_double_le(fabs((double)a.v[i] - v[i]), 2e-6 * fabs(v[i]));
+    }
+    ck_assert(theta[n - 1] == (real)expected[n - 1]);    /* no gradient, no step */
+    free(h), free(expected), free(m), free(v), free(theta), free(grad), free(a.m), free(a.v);
+    safetensors_close(&f);
+}
+END_TEST
+
+START_TEST(polyak_moves_the_target_by_tau_of_the_way)
+{
+    struct safetensors *f = open_golden("parts");
+    size_t n = golden_count(f, "polyak_target");
+    real *target = golden_real(f, "polyak_target"), *source = golden_real(f, "polyak_source");
+    double *tau = golden(f, "polyak_tau"), *expected = golden(f, "polyak_result");
+    polyak(target, source, n, *tau);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_double_eq_tol((double)target[i], expected[i], 2e-7);
+    polyak(target, source, n, 0);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_double_eq_tol((double)target[i], expected[i], 2e-7);
+    free(target), free(source), free(tau), free(expected);
+    safetensors_close(&f);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        first_update_equals_pytorch_with_relu_terminations_and_clamped_sigmas,
+        ten_updates_equal_pytorch_with_relu_terminations_and_clamped_sigmas,
+        first_update_equals_pytorch_with_tanh_and_one_action,
+        ten_updates_equal_pytorch_with_tanh_and_one_action,
+        a_fixed_temperature_stays_and_the_networks_move_as_before,
+        truncation_bootstraps_like_a_step_and_termination_does_not,
+        a_non_finite_loss_is_reported_and_moves_nothing,
+        squashed_gaussian_equals_pytorch_at_ordinary_and_extreme_values,
+        adam_equals_pytorch_over_five_steps_from_tiny_to_huge_gradients,
+        polyak_moves_the_target_by_tau_of_the_way,
+    };
+    return suite_run("sac_golden", tests, TEST_COUNT(tests), 60);
+}
