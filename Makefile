@@ -58,18 +58,6 @@ DEPLOY_SRC := $(filter-out deploy/main.c,$(wildcard deploy/*.c))
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o) $(DEPLOY_SRC:%.c=$(BUILD)/%.o)
 PROGRAM    := $(BUILD)/shoal
 
-# One test program per file; tests/unit and tests/golden are quick, tests/simulation and
-# tests/system run whole trainings, tests/fuzz feeds arbitrary bytes.
-TEST_SRC   := $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/fuzz/test_*.c \
-                         tests/simulation/test_*.c tests/system/test_*.c)
-TESTS      := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
-TEST_LIB   := $(BUILD)/tests/support.o
-
-# The same numerical sources in double, for finite differences.
-DOUBLE_SRC := $(wildcard tests/double/test_*.c)
-DOUBLE_LIB := common/error.c common/arena.c common/rng.c common/matrix.c common/mlp.c \
-              common/squashed_gaussian.c learner/adam.c learner/sac.c
-
 .PHONY: all train test test-run test-long deps install clean boundaries unit
 all: $(PROGRAM)
 
@@ -104,4 +92,4 @@ train: deps
 clean:
 	rm -rf build/release build/asan build/tsan build/double
 
--include $(LIB_OBJ:.o=.d) $(BUILD)/deploy/main.d $(TESTS:=.d)
+-include $(LIB_OBJ:.o=.d) $(BUILD)/deploy/main.d

@@ -79,10 +79,10 @@ void option_choice_name(const struct option *o, int index, char *out, size_t byt
     snprintf(out, bytes, "%s", c.names[index]);
 }
 
-/* The fewest digits that strtod reads back to the same number. */
+/* The fewest digits that strtod reads back to the same number; no exponent for 300 or 20000. */
 static void format_shortest(double x, char out[OPTION_NUMBER_BYTES])
 {
-    for (int precision = 1; precision <= 17; precision++) {
+    for (int precision = fabs(x) < 1e6 ? 6 : 1; precision <= 17; precision++) {
         snprintf(out, OPTION_NUMBER_BYTES, "%.*g", precision, x);
         if (strtod(out, NULL) == x)
             return;

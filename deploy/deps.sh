@@ -176,7 +176,9 @@ as_root() {
 apt_get() { as_root apt-get -qq -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
 
 # apt's own complaints, on one line.
-apt_errors() { grep '^[EW]: ' "$tmp/apt.log" | sort -u | head -n 2 | cut -c 1-300 | paste -sd ' ' || true; }
+apt_errors() {
+    grep '^[EW]: ' "$tmp/apt.log" | sort -u | head -n 2 | cut -c 1-300 | paste -sd ' ' || true
+}
 
 install_packages() {
     local by_hand updated=no
@@ -211,7 +213,9 @@ install_packages() {
         if [ $updated = no ]; then
             say "updating apt's package lists and trying again"
             : >"$tmp/apt.log"
-            if apt_get update && apt_get --no-install-recommends install "${wanted[@]}"; then return; fi
+            if apt_get update && apt_get --no-install-recommends install "${wanted[@]}"; then
+                return
+            fi
         fi
         die "apt-get could not install the packages ($(apt_errors)): check apt's sources and the" \
             "network, then run: $by_hand"

@@ -169,10 +169,16 @@ struct frame *zmq_link_read(struct zmq_link *l, struct inlet *in)
     return NULL;
 }
 
+/* Frames that libzmq holds. What was done to a frame before it was sent is over when another
+ * thread gives it back; libzmq sees to that with means that neither C nor a race detector knows, and
+ * this counter says it in theirs. */
+static atomic_long n_sending;
+
 /* libzmq is done with a sent frame; called from its thread or ours. */
 static void release_sent(void *data, void *frame)
 {
     (void)data;
+    atomic_fetch_sub_explicit(&n_sending, 1, memory_order_acquire);
     frame_release(frame);
 }
 
@@ -185,6 +191,7 @@ int zmq_link_write(void *socket, struct frame *f)
         fprintf(stderr, "shoal: out of memory: ZeroMQ message\n");
         abort();
     }
+    atomic_fetch_add_explicit(&n_sending, 1, memory_order_release);
     do
         rc = zmq_msg_send(&message, socket, ZMQ_DONTWAIT);
     while (rc < 0 && errno == EINTR);

@@ -1,11 +1,37 @@
 # ---- tests ----
 
-# Built against the library; kept out of the Makefile's first page.
-$(BUILD)/tests/%: tests/%.c $(BUILD)/libshoal.a $(BUILD)/tests/support.o
+.SECONDARY:
+#
+# One test program per file. unit, golden and fuzz are quick; simulation and system run whole
+# trainings; double holds the numerical sources in double precision.
+
+TEST_SRC     := $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/fuzz/test_*.c \
+                           tests/simulation/test_*.c)
+DOUBLE_SRC   := $(wildcard tests/double/test_*.c)
+TEST_BIN     := $(TEST_SRC:%.c=$(BUILD)/%) $(DOUBLE_SRC:%.c=$(BUILD)/%)
+TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c $(wildcard tests/simulation/simulation.c))
+DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o \
+                  common/matrix.o common/mlp.o common/squashed_gaussian.o learner/adam.o \
+                  learner/sac.o)
+CHECK_LIBS    = $(shell pkg-config --libs check)
+
+$(BUILD)/double/%.o: %.c | $(DEPS)/.stamp
 	@mkdir -p $(@D)
-	$(COMPILE) $< -o $@ $(BUILD)/tests/support.o $(BUILD)/libshoal.a $(LDFLAGS) $(LDLIBS) \
-	    $(shell pkg-config --libs check)
+	@echo '  cc   $< (double)'; $(COMPILE) -DSHOAL_DOUBLE -c $< -o $@
+
+$(BUILD)/tests/double/%: tests/double/%.c $(DOUBLE_LIB) $(BUILD)/tests/support.o
+	@mkdir -p $(@D)
+	@echo '  test $@'; $(COMPILE) -DSHOAL_DOUBLE $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(CHECK_LIBS)
+
+$(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)/libshoal.a
+	@mkdir -p $(@D)
+	@echo '  test $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(CHECK_LIBS)
+
+.PHONY: tests
+tests: $(PROGRAM) $(TEST_BIN)
 
 # make unit T=tests/unit/test_row.c builds and runs one test program
-unit: $(BUILD)/tests/$(patsubst tests/%.c,%,$(T))
+unit: $(BUILD)/$(T:.c=)
 	$<
+
+-include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d)

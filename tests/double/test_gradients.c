@@ -291,8 +291,8 @@ END_TEST
 
 /* ---- SAC's losses ----
  * With learning rates and tau zero an update only measures: metrics hold the losses at the
- * present parameters, sac_gradients their gradients. The critics' target y depends on the policy
- * and on Qbar, which are perturbed neither. */
+ * present parameters, sac_gradients their gradients. The target y stays when a critic is perturbed:
+ * it is made of the policy and of Qbar, which is an array of its own. */
 
 enum { Q_LOSS, PI_LOSS, ALPHA_LOSS };
 

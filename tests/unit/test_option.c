@@ -24,7 +24,7 @@ struct top {
 struct net {
     struct option_ints hidden;
     double gamma, eps, free;
-    int64_t steps, any, wide;
+    int64_t steps, any, count, wide;
     bool is_fast;
 };
 
@@ -52,6 +52,7 @@ static const struct option net_options[] = {
       "any finite number" },
     { "steps", OPTION_INT, offsetof(struct net, steps), "1e6", 1, 1e9, NULL, "environment steps" },
     { "any", OPTION_INT, offsetof(struct net, any), "0", -0x1p63, 0x1p63, NULL, "any integer" },
+    { "count", OPTION_INT, offsetof(struct net, count), "10", 10, 86400, NULL, "a bounded count" },
     { "wide", OPTION_INT, offsetof(struct net, wide), "0", -0x1p53, 0x1p53, NULL, "up to 2^53" },
     { "is_fast", OPTION_BOOL, offsetof(struct net, is_fast), "false", 0, 0, NULL, "hurry" },
 };
@@ -696,7 +697,7 @@ END_TEST
 
 START_TEST(printing_is_aligned_and_explains)
 {
-    accept("mode: async\nnet: { gamma: 0.995, hidden: [64] }\nplace: { path: /tmp }");
+    accept("mode: async\nnet: { gamma: 0.995, hidden: [64], free: 3e2 }\nplace: { path: /tmp }");
     char *text = print_to_text(true);
     ck_assert_str_eq(text,
         "# A test\n"
@@ -710,9 +711,10 @@ START_TEST(printing_is_aligned_and_explains)
         "  hidden: [64]    # units of the hidden layers [1 to 4096] (default [256, 256])\n"
         "  gamma: 0.995    # discount [0 to 1] (default 0.99)\n"
         "  eps: 1.0e-08    # added to the root [0 to 1]\n"
-        "  free: 0         # any finite number\n"
+        "  free: 300       # any finite number (default 0)\n"
         "  steps: 1000000  # environment steps [1 to 1e9]\n"
         "  any: 0          # any integer\n"
+        "  count: 10       # a bounded count [10 to 86400]\n"
         "  wide: 0         # up to 2^53 [-9007199254740992 to 9007199254740992]\n"
         "  is_fast: false  # hurry\n");
     free(text);

@@ -1,0 +1,297 @@
+#include "tests/simulation/simulation.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actor/actor_core.h"
+#include "actor/stream.h"
+#include "common/arena.h"
+#include "common/digest.h"
+#include "learner/algorithms.h"
+#include "proto/link.h"
+#include "proto/message.h"
+
+enum { QUANTUM_US = 2000, MAX_ACTORS = 16 };
+
+struct sim_actor {
+    struct actor *core;
+    struct link *link;
+    int64_t busy_until;
+    int incarnation;
+};
+
+struct sim {
+    const struct simulation_setup *setup;
+    struct simulation_result *result;
+    struct rng rng;
+    int64_t now_us;
+    struct local_network *network;
+    struct link *hub;
+    struct env_model *model;
+    struct session *session;
+    struct training *training;
+    struct fragment_pool *fragments;
+    struct frame_pool *snapshots;
+    struct evaluator *evaluator;
+    struct sim_actor actors[MAX_ACTORS];
+    int n_actors;
+    int64_t learner_busy_until, next_kill_us;
+};
+
+void simulation_defaults(struct simulation_setup *s, enum mode mode, int actors, int envs)
+{
+    struct option_section sections[SETTINGS_SECTIONS + 1];
+    *s = (struct simulation_setup){ .seed = 1, .delay_us = 200, .jitter_us = 300, .step_us = 50,
+                                    .step_jitter_us = 50, .update_us = 500 };
+    int n = settings_sections(&s->settings, sections);
+    sections[n] = (struct option_section){ .name = "sac", .options = sac_algorithm.options,
+                                           .n_options = sac_algorithm.n_options,
+                                           .base = &s->hyper };
+    options_default(sections, n + 1);
+    snprintf(s->settings.env.name, sizeof(s->settings.env.name), "Pendulum-v1");
+    s->settings.top.mode = mode;
+    s->settings.top.actors = actors;
+    s->settings.top.envs_per_actor = envs;
+    s->settings.eval.every = 0;
+    s->hyper.policy_lr = s->hyper.q_lr = s->hyper.alpha_lr = 1e-3;
+}
+
+static int64_t delay(void *context, uint64_t from, uint64_t to, size_t bytes)
+{
+    struct sim *s = context;
+    (void)from, (void)to, (void)bytes;
+    return (int64_t)(s->setup->delay_us + rng_uniform(&s->rng, 0, s->setup->jitter_us));
+}
+
+static void on_session_send(void *context, uint64_t peer, struct frame *f)
+{
+    (void)link_send(((struct sim *)context)->hub, peer, f);
+}
+
+static void on_session_publish(void *context, struct frame *f)
+{
+    link_publish(((struct sim *)context)->hub, f);
+}
+
+static void on_deliver(void *context, struct fragment *f)
+{
+    training_offer(((struct sim *)context)->training, f);
+}
+
+static void on_log(void *context, const char *line)
+{
+    (void)context;
+    if (getenv("SHOAL_TEST_VERBOSE"))
+        fprintf(stderr, "%s\n", line);
+}
+
+static void on_consumed(void *context, const struct fragment *f)
+{
+    session_consumed(((struct sim *)context)->session, f->stream, f->life, f->sequence);
+}
+
+static void on_version(void *context, int64_t version, int64_t start_version, bool random,
+                       const float *params, size_t n)
+{
+    struct sim *s = context;
+    struct message m;
+    message_init(&m, MESSAGE_SNAPSHOT);
+    m.snapshot.run = 7;
+    m.snapshot.epoch = 1;
+    m.snapshot.version = version;
+    m.snapshot.random = random;
+    m.snapshot.parameters = (struct bytes){ (const unsigned char *)params, n * sizeof(float) };
+    m.snapshot.checksum = digest_crc32(params, n * sizeof(float));
+    struct frame *f = frame_pool_take(s->snapshots);
+    f->size = message_encode(&m, f->data, frame_capacity(f));
+    session_publish(s->session, version, start_version, f);
+}
+
+static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
+{
+    struct sim *s = context;
+    (void)n;
+    evaluator_play(s->evaluator, params, 1, env_steps, &s->result->evaluation, NULL, NULL);
+    training_evaluated(s->training, env_steps, s->result->evaluation.mean);
+}
+
+static void on_hash(void *context, int64_t update, int64_t env_steps, const char *sha256)
+{
+    struct simulation_result *r = ((struct sim *)context)->result;
+    char line[160];
+    snprintf(line, sizeof(line), "%" PRIu64 ",%" PRId64 ",%" PRId64 ",%s", r->hashes, update,
+             env_steps, sha256);
+    unsigned char digest[DIGEST_BYTES];
+    digest_sha256(line, strlen(line), digest);
+    memcpy(&r->hashes, digest, sizeof(r->hashes));
+    snprintf(r->params_sha256, sizeof(r->params_sha256), "%s", sha256);
+}
+
+static void on_scheduled(void *context, const struct schedule_record *r)
+{
+    (void)context, (void)r;
+}
+
+static void on_actor_send(void *context, struct frame *f)
+{
+    (void)link_send(((struct sim_actor *)context)->link, 0, f);
+}
+
+static void on_subscribe(void *context, int port)
+{
+    (void)context, (void)port;
+}
+
+static void start_actor(struct sim *s, int i)
+{
+    struct sim_actor *a = &s->actors[i];
+    static char names[MAX_ACTORS][32];
+    a->incarnation++;
+    snprintf(names[i], sizeof(names[i]), "actor-%d-%d", i,
+             s->setup->kill_silently ? a->incarnation : 0);
+    const struct actor_setup setup = {
+        .incarnation = (uint64_t)(1000 * a->incarnation + i + 1), .name = names[i],
+        .program = "simulation", .cpu = "simulated",
+    };
+    a->link = local_actor_create(s->network);
+    a->core = actor_create(&setup, (struct actor_out){ .context = a, .send = on_actor_send,
+                                                       .subscribe = on_subscribe,
+                                                       .log = on_log });
+}
+
+static void kill_actor(struct sim *s, int i)
+{
+    actor_destroy(&s->actors[i].core);
+    link_destroy(&s->actors[i].link);
+    s->result->kills++;
+}
+
+static void create(struct sim *s)
+{
+    const struct simulation_setup *setup = s->setup;
+    const struct settings *settings = &setup->settings;
+    struct error err;
+    struct policy_shape shape;
+    rng_init(&s->rng, setup->seed, RNG_TEST, 0, 0);
+    s->network = local_network_create(delay, s);
+    s->hub = local_hub_create(s->network);
+    if (env_open(&s->model, settings->env.name, NULL, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        abort();
+    }
+    policy_shape_make(&shape, "squashed_gaussian", settings_activation(settings),
+                      env_spec(s->model)->shape, settings->network.hidden.v,
+                      settings->network.hidden.n, &err);
+    s->fragments = fragment_pool_create();
+    s->snapshots = frame_pool_create(MESSAGE_HEADER_BYTES
+                                     + policy_n_params(&shape) * sizeof(float));
+    s->evaluator = evaluator_create(s->model, &shape, (int)settings->eval.episodes);
+    const struct training_setup training = {
+        .settings = settings, .algorithm = &sac_algorithm, .hyper = &setup->hyper,
+        .spec = env_spec(s->model), .state_bytes = stream_state_bytes(s->model),
+        .fragments = s->fragments,
+    };
+    const struct session_setup session = {
+        .run = 7, .epoch = 1, .settings = settings, .spec = env_spec(s->model),
+        .head = "squashed_gaussian", .cpu = "simulated",
+        .state_bytes = stream_state_bytes(s->model), .fragments = s->fragments,
+    };
+    s->training = training_create(&training, (struct training_out){
+        .context = s, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate,
+        .hash = on_hash, .scheduled = on_scheduled });
+    s->session = session_create(&session, (struct session_out){
+        .context = s, .send = on_session_send, .publish = on_session_publish,
+        .deliver = on_deliver, .log = on_log });
+    s->n_actors = (int)settings->top.actors;
+    for (int i = 0; i < s->n_actors; i++)
+        start_actor(s, i);
+    s->next_kill_us = setup->kill_every_us ? setup->kill_every_us : INT64_MAX;
+}
+
+static void destroy(struct sim *s)
+{
+    for (int i = 0; i < s->n_actors; i++) {
+        actor_destroy(&s->actors[i].core);
+        link_destroy(&s->actors[i].link);
+    }
+    training_destroy(&s->training);
+    session_destroy(&s->session);
+    link_destroy(&s->hub);
+    local_network_destroy(&s->network);
+    fragment_pool_destroy(&s->fragments);
+    frame_pool_destroy(&s->snapshots);
+    evaluator_destroy(&s->evaluator);
+    env_close(&s->model);
+}
+
+static void run_actor(struct sim *s, struct sim_actor *a)
+{
+    struct frame *f;
+    uint64_t peer;
+    while ((f = link_receive(a->link, &peer))) {
+        actor_receive(a->core, s->now_us, f);
+        frame_release(f);
+    }
+    actor_tick(a->core, s->now_us);
+    if (s->now_us >= a->busy_until && actor_step(a->core, s->now_us))
+        a->busy_until = s->now_us + 1
+                      + (int64_t)(s->setup->step_us
+                                  + rng_uniform(&s->rng, 0, s->setup->step_jitter_us));
+}
+
+static void run_learner(struct sim *s)
+{
+    struct frame *f;
+    uint64_t peer;
+    while ((f = link_receive(s->hub, &peer)))
+        session_receive(s->session, s->now_us, peer, f);
+    if (s->now_us >= s->learner_busy_until) {
+        s->result->status = training_step(s->training);
+        if (s->result->status == TRAINING_BUSY)
+            s->learner_busy_until = s->now_us + 1 + (int64_t)s->setup->update_us;
+    }
+    session_tick(s->session, s->now_us);
+}
+
+/* The next moment at which anything can happen. */
+static int64_t next_event(struct sim *s)
+{
+    int64_t next = s->now_us + QUANTUM_US, arrival = local_network_next(s->network);
+    if (arrival > s->now_us && arrival < next)
+        next = arrival;
+    if (s->learner_busy_until > s->now_us && s->learner_busy_until < next)
+        next = s->learner_busy_until;
+    for (int i = 0; i < s->n_actors; i++)
+        if (s->actors[i].busy_until > s->now_us && s->actors[i].busy_until < next)
+            next = s->actors[i].busy_until;
+    return next;
+}
+
+void simulation_run(const struct simulation_setup *setup, int64_t limit_us,
+                    struct simulation_result *r)
+{
+    struct sim s = { .setup = setup, .result = r };
+    *r = (struct simulation_result){ .status = TRAINING_BUSY };
+    create(&s);
+    training_begin(s.training);
+    while (r->status != TRAINING_FINISHED && r->status != TRAINING_DIVERGED
+           && s.now_us < limit_us) {
+        local_network_set_time(s.network, s.now_us);
+        run_learner(&s);
+        if (s.now_us >= s.next_kill_us) {
+            int victim = r->kills % s.n_actors;
+            kill_actor(&s, victim);
+            start_actor(&s, victim);
+            s.next_kill_us += setup->kill_every_us;
+        }
+        for (int i = 0; i < s.n_actors; i++)
+            run_actor(&s, &s.actors[i]);
+        s.now_us = next_event(&s);
+    }
+    training_report(s.training, &r->report);
+    session_count(s.session, &r->counts);
+    r->virtual_us = s.now_us;
+    destroy(&s);
+}

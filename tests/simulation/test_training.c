@@ -1,0 +1,173 @@
+/* Whole trainings under virtual time. */
+#include "tests/simulation/simulation.h"
+#include "tests/support.h"
+
+static const int64_t HOUR_US = 3600000000;
+
+/* Everything received was accepted or refused for a counted reason. */
+static void assert_books_balance(const struct simulation_result *r)
+{
+    int64_t refused = 0;
+    for (int i = 0; i < N_REJECTIONS; i++)
+        refused += r->counts.rejected[i];
+    ck_assert_int_ge(r->counts.accepted + refused, r->counts.received);
+    ck_assert_int_le(r->counts.accepted, r->counts.received);
+}
+
+/* A random policy scores about -1200 and doing nothing about the same; -150 is as good as it gets.
+ * Above -300 every episode is swung up and held. Seed 1, 8000 transitions. */
+START_TEST(three_actors_train_pendulum)
+{
+    struct simulation_setup s;
+    struct simulation_result r;
+    simulation_defaults(&s, MODE_ASYNC, 3, 1);
+    s.settings.top.total_steps = 8000;
+    s.settings.eval.episodes = 20;
+    simulation_run(&s, HOUR_US, &r);
+    ck_assert_int_eq(r.status, TRAINING_FINISHED);
+    ck_assert_int_eq(r.report.env_steps, 8000);
+    ck_assert_int_eq(r.report.updates, 8000 - s.settings.replay.min_size);
+    ck_assert_double_gt(r.evaluation.mean, -300);
+    assert_books_balance(&r);
+}
+END_TEST
+
+static void short_run(struct simulation_setup *s, enum mode mode, int actors, int envs)
+{
+    simulation_defaults(s, mode, actors, envs);
+    s->settings.top.total_steps = 1200;
+    s->settings.replay.min_size = 400;
+    s->settings.learner.batch_size = 64;
+    s->settings.replay.samples_per_insert = 64;
+    s->settings.metrics.hash_every = 100;
+    s->settings.eval.episodes = 1;
+}
+
+START_TEST(async_is_repeated_exactly_by_its_seed)
+{
+    struct simulation_setup s;
+    struct simulation_result a, b;
+    short_run(&s, MODE_ASYNC, 3, 2);
+    simulation_run(&s, HOUR_US, &a);
+    simulation_run(&s, HOUR_US, &b);
+    ck_assert_int_eq(a.status, TRAINING_FINISHED);
+    ck_assert_uint_eq(a.hashes, b.hashes);
+    ck_assert_int_eq(a.virtual_us, b.virtual_us);
+}
+END_TEST
+
+START_TEST(sync_gives_the_same_hashes_whatever_the_timing_and_placement)
+{
+    static const struct { int actors, envs; uint64_t seed; double jitter_us; } cases[] = {
+        { 1, 6, 1, 0 }, { 1, 6, 2, 20000 }, { 2, 3, 3, 5000 }, { 3, 2, 4, 50000 },
+        { 6, 1, 5, 20000 },
+    };
+    struct simulation_result first = { 0 }, r;
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        struct simulation_setup s;
+        short_run(&s, MODE_SYNC, cases[i].actors, cases[i].envs);
+        s.seed = cases[i].seed;
+        s.jitter_us = s.step_jitter_us = cases[i].jitter_us;
+        simulation_run(&s, HOUR_US, &r);
+        ck_assert_int_eq(r.status, TRAINING_FINISHED);
+        ck_assert_int_eq(r.report.updates, 800);
+        if (i == 0)
+            first = r;
+        ck_assert_msg(r.hashes == first.hashes, "case %zu differs", i);
+        ck_assert_str_eq(r.params_sha256, first.params_sha256);
+    }
+}
+END_TEST
+
+START_TEST(sync_gives_the_same_hashes_when_actors_die)
+{
+    struct simulation_setup s;
+    struct simulation_result calm, r;
+    short_run(&s, MODE_SYNC, 3, 1);
+    simulation_run(&s, HOUR_US, &calm);
+    s.kill_every_us = 70000;
+    simulation_run(&s, HOUR_US, &r);
+    ck_assert_int_gt(r.kills, 3);
+    ck_assert_int_eq(r.status, TRAINING_FINISHED);
+    ck_assert_uint_eq(r.hashes, calm.hashes);
+}
+END_TEST
+
+START_TEST(another_seed_gives_other_hashes)
+{
+    struct simulation_setup s;
+    struct simulation_result a, b;
+    short_run(&s, MODE_SYNC, 1, 2);
+    simulation_run(&s, HOUR_US, &a);
+    s.settings.top.seed = 2;
+    simulation_run(&s, HOUR_US, &b);
+    ck_assert_uint_ne(a.hashes, b.hashes);
+}
+END_TEST
+
+START_TEST(async_goes_on_while_actors_die_and_their_places_time_out)
+{
+    struct simulation_setup s;
+    struct simulation_result r;
+    short_run(&s, MODE_ASYNC, 3, 1);
+    s.kill_every_us = 500000;
+    s.kill_silently = true;
+    s.update_us = 10000;
+    simulation_run(&s, HOUR_US, &r);
+    ck_assert_int_eq(r.status, TRAINING_FINISHED);
+    ck_assert_int_gt(r.kills, 3);
+    ck_assert_int_gt(r.counts.rejected[REJECT_FULL], 0);
+    ck_assert_int_eq(r.report.env_steps, 1200);
+    assert_books_balance(&r);
+}
+END_TEST
+
+START_TEST(async_keeps_the_ratio_whichever_side_is_slower)
+{
+    static const double updates_us[] = { 10, 20000 };
+    for (size_t i = 0; i < TEST_COUNT(updates_us); i++) {
+        struct simulation_setup s;
+        struct simulation_result r;
+        short_run(&s, MODE_ASYNC, 2, 1);
+        s.settings.replay.samples_per_insert = 32;
+        s.update_us = updates_us[i];
+        simulation_run(&s, HOUR_US, &r);
+        ck_assert_int_eq(r.status, TRAINING_FINISHED);
+        /* (1200 - 400) transitions, each sampled 32 times, 64 a batch; the fast learner may be
+         * ahead by the error buffer. */
+        double ahead = settings_error_buffer(&s.settings) / 64;
+        ck_assert_int_ge(r.report.updates, 400);
+        ck_assert_int_le(r.report.updates, 400 + (int64_t)ahead + 1);
+    }
+}
+END_TEST
+
+START_TEST(a_run_ends_when_evaluations_reach_the_mark)
+{
+    for (int mode = MODE_SYNC; mode <= MODE_ASYNC; mode++) {
+        struct simulation_setup s;
+        struct simulation_result r;
+        short_run(&s, (enum mode)mode, 2, 1);
+        s.settings.eval.every = 300;
+        s.settings.eval.stop_at = -1e6;
+        s.settings.eval.stop_count = 2;
+        simulation_run(&s, HOUR_US, &r);
+        ck_assert_int_eq(r.status, TRAINING_FINISHED);
+        ck_assert_int_ge(r.report.env_steps, 600);
+        ck_assert_int_lt(r.report.env_steps, 1000);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        three_actors_train_pendulum, async_is_repeated_exactly_by_its_seed,
+        sync_gives_the_same_hashes_whatever_the_timing_and_placement,
+        sync_gives_the_same_hashes_when_actors_die, another_seed_gives_other_hashes,
+        async_goes_on_while_actors_die_and_their_places_time_out,
+        async_keeps_the_ratio_whichever_side_is_slower,
+        a_run_ends_when_evaluations_reach_the_mark,
+    };
+    return suite_run("training", tests, TEST_COUNT(tests), 300);
+}
