@@ -1,6 +1,7 @@
 # Shoal: build, test, install. `make train` and `make test` set up everything they need.
 #
 #   make train            install what is missing, build, train the main job
+#                         (CONFIG=... ARGS='seed=2 actors=4' for another)
 #   make test             install what is missing, build, run every test that is not long
 #   make test-long        the learning and system tests that take longer
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
@@ -58,7 +59,9 @@ DEPLOY_SRC := $(filter-out deploy/main.c,$(wildcard deploy/*.c))
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o) $(DEPLOY_SRC:%.c=$(BUILD)/%.o)
 PROGRAM    := $(BUILD)/shoal
 
-.PHONY: all train test test-run test-long deps install clean boundaries unit
+JOBS       := $(shell nproc)
+
+.PHONY: all train test test-long deps install clean unit
 all: $(PROGRAM)
 
 include tests/rules.mk
@@ -86,8 +89,18 @@ $(DEPS)/.stamp:
 # ---- use ----
 
 train: deps
-	@$(MAKE) --no-print-directory all
-	$(PROGRAM) train $(CONFIG)
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	$(PROGRAM) train $(CONFIG) $(ARGS)
+
+# A tree that finds its own library and models: $(PREFIX)/bin, lib/shoal, share/shoal.
+install: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/shoal \
+	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs
+	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/shoal
+	cp -L $(MUJOCO)/lib/libmujoco.so* $(DESTDIR)$(PREFIX)/lib/shoal/
+	install -m 644 $(MODELS)/*.xml $(DESTDIR)$(PREFIX)/share/shoal/models/
+	cp -R configs/. $(DESTDIR)$(PREFIX)/share/shoal/configs/
 
 clean:
 	rm -rf build/release build/asan build/tsan build/double

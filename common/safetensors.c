@@ -97,7 +97,7 @@ static const char *read_entry(struct tensor *t, const char *name, json_t *entry,
     json_int_t begin, end;
     if (strlen(name) >= sizeof(t->name))
         return "a tensor's name is too long";
-    strcpy(t->name, name);
+    memcpy(t->name, name, strlen(name) + 1);
     if (json_unpack(entry, "{s:s, s:o, s:[I, I]}", "dtype", &type, "shape", &shape, "data_offsets",
                     &begin, &end) != 0 || !json_is_array(shape))
         return "an entry lacks dtype, shape or data_offsets";

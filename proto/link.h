@@ -17,7 +17,8 @@ struct link;
 
 struct link_ops {
     /* Send `f` to `peer` (0 on an actor's end), taking one reference whatever comes back.
-     * 0, ERR_AGAIN when the queue is full, ERR_MISSING when the peer is gone. */
+     * 0, ERR_AGAIN when the queue is full or an actor's end is not connected, ERR_MISSING when the
+     * peer is gone. */
     int (*send)(struct link *l, uint64_t peer, struct frame *f);
     /* Offer `f` to every subscriber, taking one reference. Hub only. */
     void (*publish)(struct link *l, struct frame *f);
@@ -57,7 +58,8 @@ static inline void link_destroy(struct link **l)
 
 struct zmq_limits {
     size_t max_message_bytes;    /* larger inbound messages cut the connection */
-    int queue_messages;          /* high-water mark per peer, both directions */
+    int queue_messages;          /* high-water mark per peer, but for what a hub receives: there
+                                  * only credit and a hub that keeps reading set a bound */
 };
 
 /* Bind a ROUTER at `endpoint` (tcp://HOST:PORT, port * for any; ipc://PATH) and an XPUB beside it
@@ -97,7 +99,8 @@ void local_network_destroy(struct local_network **n);
 /* Time only moves when told to. */
 void local_network_set_time(struct local_network *n, int64_t now_us);
 
-/* When the next frame arrives, or INT64_MAX while none is under way. */
+/* When the next frame arrives, or INT64_MAX while none is under way. Frames that have arrived and
+ * lie unread do not count. */
 int64_t local_network_next(struct local_network *n);
 
 /* Ends: the hub is number 0, actors 1, 2, ... in the order of creation. */

@@ -30,6 +30,45 @@ $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)/libshoal.a
 .PHONY: tests
 tests: $(PROGRAM) $(TEST_BIN)
 
+# What the thread sanitizer looks at: whatever has threads or crosses them.
+THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link)
+SYSTEM       := SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py
+
+.PHONY: check-release check-asan check-tsan check-system boundaries
+check-release: $(PROGRAM) $(TEST_BIN)
+	@tests/run.sh $(VARIANT) $(TEST_BIN)
+check-asan: $(PROGRAM) $(TEST_BIN)
+	@tests/run.sh $(VARIANT) $(TEST_BIN)
+	@$(SYSTEM) --sanitizer
+check-tsan: $(PROGRAM) $(THREADED)
+	@tests/run.sh $(VARIANT) $(THREADED)
+	@$(SYSTEM) --sanitizer
+check-system: $(PROGRAM)
+	@$(SYSTEM)
+boundaries:
+	@tests/boundaries.sh
+
+test: deps
+	@$(MAKE) --no-print-directory test-build
+	@$(MAKE) --no-print-directory boundaries
+	@$(MAKE) --no-print-directory check-release
+	@$(MAKE) --no-print-directory check-system
+	@$(MAKE) --no-print-directory VARIANT=asan check-asan
+	@$(MAKE) --no-print-directory VARIANT=tsan check-tsan
+	@echo 'all tests passed'
+
+# Everything is built before anything runs, so that the time of the tests is theirs.
+.PHONY: test-build
+test-build:
+	@$(MAKE) --no-print-directory -j$(JOBS) tests
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=asan tests
+	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=tsan tests
+
+test-long: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
+	@tests/system/test_ssh.sh
+
 # make unit T=tests/unit/test_row.c builds and runs one test program
 unit: $(BUILD)/$(T:.c=)
 	$<

@@ -1,4 +1,6 @@
 /* Whole trainings under virtual time. */
+#include <stdlib.h>
+
 #include "tests/simulation/simulation.h"
 #include "tests/support.h"
 
@@ -21,13 +23,16 @@ START_TEST(three_actors_train_pendulum)
     struct simulation_setup s;
     struct simulation_result r;
     simulation_defaults(&s, MODE_ASYNC, 3, 1);
-    s.settings.top.total_steps = 8000;
+    /* Sanitizer builds look for faults, not for learning. */
+    bool is_short = getenv("SHOAL_TEST_SHORT") != NULL;
+    s.settings.top.total_steps = is_short ? 1500 : 8000;
     s.settings.eval.episodes = 20;
     simulation_run(&s, HOUR_US, &r);
     ck_assert_int_eq(r.status, TRAINING_FINISHED);
-    ck_assert_int_eq(r.report.env_steps, 8000);
-    ck_assert_int_eq(r.report.updates, 8000 - s.settings.replay.min_size);
-    ck_assert_double_gt(r.evaluation.mean, -300);
+    ck_assert_int_eq(r.report.env_steps, s.settings.top.total_steps);
+    ck_assert_int_eq(r.report.updates, s.settings.top.total_steps - s.settings.replay.min_size);
+    if (!is_short)
+        ck_assert_double_gt(r.evaluation.mean, -300);
     assert_books_balance(&r);
 }
 END_TEST
