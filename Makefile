@@ -25,7 +25,7 @@ MUJOCO     := $(if $(MUJOCO_DIR),$(MUJOCO_DIR),$(CURDIR)/$(DEPS)/mujoco)
 MODELS     := $(if $(SHOAL_MODELS),$(SHOAL_MODELS),$(CURDIR)/$(DEPS)/models)
 
 PKGS       := libzmq libsodium jansson yaml-0.1 zlib openblas
-MSGPACK    := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
+MSGPACK    = $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 
 WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
               -Wcast-qual -Wdouble-promotion -Wvla -Wformat=2 -Werror

@@ -84,11 +84,12 @@ void *arena_alloc_dirty(struct arena *a, size_t count, size_t size)
     size_t bytes = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     struct chunk *c = a->last;
     if (!c || c->capacity - c->used < bytes) {
-        /* After a reset the chunks behind `last` are empty and may fit. */
-        struct chunk *next = c ? c->next : a->first;
-        if (next && next->capacity >= bytes) {
-            next->used = 0;
-            a->last = c = next;
+        /* After a reset the chunks behind `last` are empty: take the first that fits. */
+        for (c = c ? c->next : a->first; c && c->capacity < bytes; c = c->next)
+            c->used = 0;
+        if (c) {
+            c->used = 0;
+            a->last = c;
         } else {
             while (a->last && a->last->next)
                 a->last = a->last->next;

@@ -8,7 +8,7 @@
 #include "common/arena.h"
 #include "common/file.h"
 
-enum { HEADER_LIMIT = 1 << 20 };
+enum { HEADER_LIMIT = 1 << 20, MAX_TENSORS = 1024 };
 static const size_t FILE_LIMIT = (size_t)16 << 30;
 
 static const struct {
@@ -43,9 +43,19 @@ static json_t *header_of(const struct tensor *tensors, int n,
 {
     json_t *header = json_object();
     if (n_metadata) {
+        /* Sorted, by always taking the least key above the last one. */
         json_t *about = json_object();
-        for (int i = 0; i < n_metadata; i++)
-            json_object_set_new(about, metadata[i].key, json_string(metadata[i].value));
+        for (const char *last = ""; (int)json_object_size(about) < n_metadata;) {
+            const struct tensor_metadata *least = NULL;
+            for (int i = 0; i < n_metadata; i++)
+                if (strcmp(metadata[i].key, last) > 0
+                    && (!least || strcmp(metadata[i].key, least->key) < 0))
+                    least = &metadata[i];
+            if (!least)
+                break;
+            json_object_set_new(about, least->key, json_string(least->value));
+            last = least->key;
+        }
         json_object_set_new(header, "__metadata__", about);
     }
     size_t offset = 0;
@@ -88,6 +98,23 @@ int safetensors_write(const char *path, const struct tensor *tensors, int n,
 
 /* ---- reading ---- */
 
+/* Whether the tensors cover `available` bytes of data without holes or overlap. */
+static bool covers(const struct safetensors *f, const char *data, size_t available)
+{
+    size_t reached = 0;
+    for (int step = 0; step < f->n; step++)
+        for (int i = 0; i < f->n; i++) {
+            const struct tensor *t = &f->tensors[i];
+            size_t bytes = tensor_count(t) * types[t->type].bytes;
+            if (bytes && (const char *)t->data == data + reached)
+                reached += bytes;
+        }
+    size_t total = 0;
+    for (int i = 0; i < f->n; i++)
+        total += tensor_count(&f->tensors[i]) * types[f->tensors[i].type].bytes;
+    return reached == available && total == available;
+}
+
 /* One header entry, checked against the `available` bytes of data. */
 static const char *read_entry(struct tensor *t, const char *name, json_t *entry,
                               const char *data, size_t available)
@@ -112,8 +139,9 @@ static const char *read_entry(struct tensor *t, const char *name, json_t *entry,
     t->n_dims = (int)json_array_size(shape);
     size_t count = 1;
     for (int d = 0; d < t->n_dims; d++) {
-        json_int_t dim = json_integer_value(json_array_get(shape, (size_t)d));
-        if (dim < 0 || (size_t)dim > available || (dim && count > available / (size_t)dim))
+        const json_t *number = json_array_get(shape, (size_t)d);
+        json_int_t dim = json_integer_value(number);
+        if (!json_is_integer(number) || dim < 0 || (size_t)dim > available || (dim && count > available / (size_t)dim))
             return "a tensor's shape is larger than the file";
         count *= (size_t)dim;
         t->dims[d] = dim;
@@ -143,7 +171,8 @@ static const char *read_header(struct safetensors *f, char *raw, size_t bytes)
     memmove(data, raw + sizeof(length) + length, available);
     f->raw = data;
     f->tensors = memory_alloc(json_object_size(f->header), sizeof(*f->tensors));
-    size_t total = 0;
+    if (json_object_size(f->header) > MAX_TENSORS)
+        return "it holds too many tensors";
     const char *name;
     json_t *entry;
     json_object_foreach(f->header, name, entry) {
@@ -153,10 +182,10 @@ static const char *read_header(struct safetensors *f, char *raw, size_t bytes)
         const char *wrong = read_entry(t, name, entry, data, available);
         if (wrong)
             return wrong;
-        total += tensor_count(t) * types[t->type].bytes;
         f->n++;
     }
-    return total == available ? NULL : "its tensors do not cover its data";
+    return covers(f, data, available) ? NULL
+                                      : "its tensors do not cover its data exactly";
 }
 
 int safetensors_open(struct safetensors **file, const char *path, struct error *err)

@@ -1,9 +1,9 @@
 # ---- tests ----
-
-.SECONDARY:
 #
 # One test program per file. unit, golden and fuzz are quick; simulation and system run whole
 # trainings; double holds the numerical sources in double precision.
+
+.SECONDARY:
 
 TEST_SRC     := $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/fuzz/test_*.c \
                            tests/simulation/test_*.c)
@@ -19,11 +19,11 @@ $(BUILD)/double/%.o: %.c | $(DEPS)/.stamp
 	@mkdir -p $(@D)
 	@echo '  cc   $< (double)'; $(COMPILE) -DSHOAL_DOUBLE -c $< -o $@
 
-$(BUILD)/tests/double/%: tests/double/%.c $(DOUBLE_LIB) $(BUILD)/tests/support.o
+$(DOUBLE_SRC:%.c=$(BUILD)/%): $(BUILD)/tests/double/%: tests/double/%.c $(DOUBLE_LIB) $(BUILD)/tests/support.o
 	@mkdir -p $(@D)
 	@echo '  test $@'; $(COMPILE) -DSHOAL_DOUBLE $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(CHECK_LIBS)
 
-$(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)/libshoal.a
+$(TEST_SRC:%.c=$(BUILD)/%): $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)/libshoal.a
 	@mkdir -p $(@D)
 	@echo '  test $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(CHECK_LIBS)
 

@@ -65,7 +65,8 @@ START_TEST(seed_purpose_stream_and_life_each_give_another_sequence)
     } setups[] = {
         { 1, RNG_TEST, 0, 0 },  { 2, RNG_TEST, 0, 0 }, { 1ull << 32 | 1, RNG_TEST, 0, 0 },
         { 1, RNG_RESET, 0, 0 }, { 1, RNG_EVAL, 0, 0 }, { 1, RNG_TEST, 1, 0 },
-        { 1, RNG_TEST, 1u << 31, 0 }, { 1, RNG_TEST, 0, 1 }, { 1, RNG_TEST, 0, 0xFFFFFF },
+        { 1, RNG_TEST, 1u << 31, 0 }, { 1, RNG_TEST, 0, 1 }, { 1, RNG_TEST, 0, 0x010000 },
+        { 1, RNG_TEST, 0, 0xFFFFFF },
     };
     enum { N = 1000 };
     uint32_t words[TEST_COUNT(setups)][N];
@@ -266,6 +267,21 @@ START_TEST(filled_normals_are_finite_normal_and_uncorrelated_within_pairs)
 }
 END_TEST
 
+START_TEST(filled_normals_are_box_and_mullers_of_two_words)
+{
+    struct rng r = sequence(8), words = sequence(8);
+    float filled[64];
+    rng_fill_normal(&r, filled, TEST_COUNT(filled));
+    for (size_t i = 0; i < TEST_COUNT(filled); i += 2) {
+        double u = (rng_u32(&words) + 1.0) / 4294967296.0;
+        double turn = rng_u32(&words) / 4294967296.0;
+        double radius = sqrt(-2 * log(u)), angle = 2 * acos(-1) * turn;
+        ck_assert_double_eq_tol((double)filled[i], radius * cos(angle), 1e-6);
+        ck_assert_double_eq_tol((double)filled[i + 1], radius * sin(angle), 1e-6);
+    }
+}
+END_TEST
+
 START_TEST(sequences_of_neighbouring_streams_are_uncorrelated)
 {
     for (uint32_t stream = 10; stream < 14; stream++) {
@@ -340,6 +356,7 @@ int main(void)
         uniform_numbers_are_uniform_and_below_the_upper_end,
         normal_numbers_are_normal_and_uncorrelated,
         filled_normals_are_finite_normal_and_uncorrelated_within_pairs,
+        filled_normals_are_box_and_mullers_of_two_words,
         sequences_of_neighbouring_streams_are_uncorrelated,
         below_draws_every_number_equally_often,
         below_is_unbiased_where_a_remainder_would_not_be,

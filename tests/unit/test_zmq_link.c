@@ -318,34 +318,23 @@ START_TEST(ending_with_unsent_messages_takes_them_all_back_soon)
 }
 END_TEST
 
-/* libzmq's timers must not come upon a broken connection with a full queue. */
-START_TEST(a_learner_that_dies_does_not_harm_an_actor_with_a_full_queue)
-{
-    struct link *hub = hub_at(LOOPBACK);
-    uint64_t peer;
-    struct link *a = introduced(hub, &peer);
-    fill(hub, peer);
-    link_destroy(&hub);
-    pause_ms(1500);
-    for (int i = 0; i < 64; i++)
-        ck_assert_int_eq(receive_number(a, &peer, 1000), i);
-    end(NULL, a, NULL);
-}
-END_TEST
-
 START_TEST(last_words_are_delivered)
 {
     struct link *hub = hub_at(LOOPBACK);
     uint64_t peer;
     struct link *a = introduced(hub, &peer), *b = introduced(hub, &peer);
-    link_send(a, 0, make(7, 100000));
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(link_send(a, 0, make(i, 1 << 20)), 0);
     link_destroy(&a);
-    ck_assert_int_eq(receive_number(hub, &peer, 1000), 7);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(receive_number(hub, &peer, 1000), i);
     send_patiently(b, 0, 8, 10);
     ck_assert_int_eq(receive_number(hub, &peer, 1000), 8);
-    link_send(hub, peer, make(9, 100000));
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(link_send(hub, peer, make(i, 1 << 20)), 0);
     link_destroy(&hub);
-    ck_assert_int_eq(receive_number(b, &peer, 1000), 9);
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(receive_number(b, &peer, 1000), i);
     end(NULL, b, NULL);
 }
 END_TEST
@@ -496,7 +485,6 @@ int main(void)
         publishing_to_a_stopped_subscriber_neither_blocks_nor_grows,
         an_oversize_message_cuts_only_its_own_connection,
         ending_with_unsent_messages_takes_them_all_back_soon,
-        a_learner_that_dies_does_not_harm_an_actor_with_a_full_queue,
         last_words_are_delivered,
         an_actor_waits_for_its_learner,
         a_restarted_learner_is_found,
