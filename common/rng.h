@@ -38,7 +38,7 @@ void rng_seek(struct rng *r, uint64_t position);
 
 uint32_t rng_u32(struct rng *r);                       /* one word */
 uint64_t rng_below(struct rng *r, uint64_t n);         /* uniform in 0 .. n-1, n > 0; two words or more */
-double rng_uniform(struct rng *r, double low, double high);    /* [low, high); two words */
+double rng_uniform(struct rng *r, double low, double high);    /* [low, high) up to rounding; two words */
 double rng_normal(struct rng *r);                      /* standard normal; four words */
 
 /* n standard normals as float; one word each, rounded up to an even count. */

@@ -141,7 +141,8 @@ static const char *read_entry(struct tensor *t, const char *name, json_t *entry,
     for (int d = 0; d < t->n_dims; d++) {
         const json_t *number = json_array_get(shape, (size_t)d);
         json_int_t dim = json_integer_value(number);
-        if (!json_is_integer(number) || dim < 0 || (size_t)dim > available || (dim && count > available / (size_t)dim))
+        if (!json_is_integer(number) || dim < 0 || (size_t)dim > available
+            || (dim && count > available / (size_t)dim))
             return "a tensor's shape is larger than the file";
         count *= (size_t)dim;
         t->dims[d] = dim;

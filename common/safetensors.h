@@ -36,7 +36,7 @@ struct safetensors;
 int safetensors_open(struct safetensors **file, const char *path, struct error *err);
 void safetensors_close(struct safetensors **file);
 
-/* Number of tensors; tensor `i` (data borrowed from the file, aligned to 8); the one called `name`
+/* Number of tensors; tensor `i` (data borrowed from the file, of any alignment); the one called `name`
  * or NULL. */
 int safetensors_count(const struct safetensors *file);
 const struct tensor *safetensors_get(const struct safetensors *file, int i);

@@ -207,7 +207,7 @@ end() {
 }
 
 exec 3<&0
-keepers= result=0 i=0
+keepers='' result=0 i=0
 trap end TERM
 while [ "$i" -lt "$n_actors" ]; do
     keep "$name-$i" 3<&- &
@@ -327,7 +327,7 @@ ask() {
     [ "$machine" = "$(uname -sm)" ] ||
         die "$label is ${machine:-no Unix machine}, and the program here is for $(uname -sm)"
     [[ $said == *$'\n'* ]] ||
-        die "$label: no place for the program: $(complaint "$label"); set SHOAL_SSH_CACHE to another directory"
+        die "$label: no place for the program: $(complaint "$label"); set SHOAL_SSH_CACHE to one"
     printf '%s\n' "${said#*$'\n'}"
 }
 
@@ -566,6 +566,6 @@ if [ "$status" -gt 128 ] && [ "$status" -ne 130 ]; then
 fi
 case $status in
 0 | 64 | 65 | 70 | 78) ;;
-*) if [ -d "$run" ]; then say "go on from the last checkpoint with: deploy/ssh.sh --resume $run HOST..." >&2; fi ;;
+*) if [ -d "$run" ]; then say "go on from the last checkpoint: deploy/ssh.sh --resume $run HOST..." >&2; fi ;;
 esac
 exit "$status"

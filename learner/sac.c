@@ -197,6 +197,7 @@ static void temperature_step(struct sac *sac, double *metrics)
 static int sac_update(void *self, struct batch *b, double *metrics)
 {
     struct sac *sac = self;
+    memset(metrics, 0, N_METRICS * sizeof(*metrics));
     sac->n_updates++;
     int rc = critic_step(sac, b, metrics);                              /* theta_i              */
     if (rc == 0)

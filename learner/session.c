@@ -518,7 +518,9 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
     s->counts.received += m.type == MESSAGE_FRAGMENT;
     struct slot *slot = slot_of_peer(s, peer);
     if (wrong) {
-        send_reject(s, peer, "message", REJECT_MALFORMED, false, NULL, "%s", wrong);
+        /* It may have been a fragment: `sync` cannot go on without it. */
+        send_reject(s, peer, "message", REJECT_MALFORMED,
+                    s->setup.settings->top.mode == MODE_SYNC, NULL, "%s", wrong);
     } else if (m.type == MESSAGE_HELLO) {
         on_hello(s, now_us, peer, &m.hello);
     } else if (!identity_of(&m, &run, &epoch, &incarnation)) {
@@ -528,8 +530,7 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
                || incarnation != slot->incarnation) {
         if (m.type != MESSAGE_BYE)
             send_reject(s, peer, "message", REJECT_UNKNOWN, true,
-                        m.type == MESSAGE_FRAGMENT ? &m.fragment : NULL,
-                        "%s of an actor, run or epoch that is not current: say HELLO again",
+                        NULL, "%s of an actor, run or epoch that is not current: say HELLO again",
                         message_name(m.type));
     } else {
         slot->heard_us = now_us;
