@@ -67,8 +67,9 @@ struct link *zmq_actor_create(const char *endpoint, const struct zmq_limits *lim
     struct zmq_link *l = zmq_link_create(&actor_ops, ZMQ_DEALER, &e, limits, err);
     if (!l)
         return NULL;
-    /* Queue only what a connected learner will get: nothing said to one that is away or has died
-     * reaches its successor, and sending says ERR_AGAIN meanwhile. */
+    /* Queue only for a connected learner: nothing said to one that is away or has died reaches its
+     * successor, and sending says ERR_AGAIN meanwhile. The price: what a learner said last is lost
+     * unless it was read before the end of the connection is, so a learner waits for BYE. */
     zmq_link_option(l->direct.socket, ZMQ_IMMEDIATE, 1);
     endpoint_format(&e, e.port, "", l->endpoint_text);
     if (connect_socket(l->direct.socket, l->endpoint_text, err) != 0) {

@@ -300,7 +300,7 @@ def by_hand_in_four_terminals():
 @test()
 def learner_started_again_by_hand_finds_its_actors():
     for mode in "async", "sync":
-        endpoint, total = f"ipc://{Path(f'{mode}.socket').resolve()}", 4000
+        endpoint, total = f"ipc://{Path(f'{mode}.socket').resolve()}", 2500
         timing = ["transport.heartbeat_ms=100", "transport.liveness_ms=500", "checkpoint.every_s=1"]
         learner = shoal("learner", PENDULUM, *FAST, *timing, f"mode={mode}", "actors=2", f"total_steps={total}",
                         "--bind", endpoint, "--run", mode)

@@ -322,20 +322,29 @@ START_TEST(last_words_are_delivered)
 {
     struct link *hub = hub_at(LOOPBACK);
     uint64_t peer;
-    struct link *a = introduced(hub, &peer), *b = introduced(hub, &peer);
+    struct link *a = introduced(hub, &peer);
     for (int i = 0; i < 20; i++)
         ck_assert_int_eq(link_send(a, 0, make(i, 1 << 20)), 0);
     link_destroy(&a);
     for (int i = 0; i < 20; i++)
         ck_assert_int_eq(receive_number(hub, &peer, 1000), i);
-    send_patiently(b, 0, 8, 10);
-    ck_assert_int_eq(receive_number(hub, &peer, 1000), 8);
+
+    void *context = zmq_ctx_new(), *dealer = zmq_socket(context, ZMQ_DEALER);
+    zmq_setsockopt(dealer, ZMQ_RCVTIMEO, &(int){ 1000 }, sizeof(int));
+    zmq_connect(dealer, zmq_hub_endpoint(hub));
+    zmq_send(dealer, "hello", 5, 0);
+    struct frame *f = receive(hub, &peer, 2000);
+    frame_release(f);
     for (int i = 0; i < 20; i++)
         ck_assert_int_eq(link_send(hub, peer, make(i, 1 << 20)), 0);
     link_destroy(&hub);
-    for (int i = 0; i < 20; i++)
-        ck_assert_int_eq(receive_number(b, &peer, 1000), i);
-    end(NULL, b, NULL);
+    for (int i = 0, number; i < 20; i++) {
+        ck_assert_int_eq(zmq_recv(dealer, &number, sizeof(number), 0), 1 << 20);
+        ck_assert_int_eq(number, i);
+    }
+    zmq_close(dealer);
+    zmq_ctx_term(context);
+    end(NULL, NULL, NULL);
 }
 END_TEST
 
@@ -369,12 +378,7 @@ START_TEST(a_restarted_learner_is_found)
     uint64_t peer;
     struct link *a = introduced(hub, &peer);
     subscribe(a, hub);
-    for (int i = 0; i < 5; i++)
-        link_send(hub, peer, make(100 + i, 1000));
     link_destroy(&hub);
-    for (int i = 0; i < 5; i++)    /* what it said before still comes */
-        ck_assert_int_eq(receive_number(a, &peer, 1000), 100 + i);
-
     hub = hub_at(endpoint);
     subscribe(a, hub);
     /* What is sent before the loss is noticed may be lost: HELLO is repeated. */
