@@ -73,7 +73,7 @@ static const struct option checkpoint[] = {
 };
 
 static const struct option metrics[] = {
-    REAL(metrics, every_s, "2", 0.1, 86400, "seconds between lines of metrics.csv"),
+    REAL(metrics, every_s, "1", 0.1, 86400, "seconds between lines of metrics.csv"),
     INT(metrics, hash_every, "1000", 1, 1e12, "updates between lines of hashes.csv"),
 };
 

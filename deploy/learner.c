@@ -17,11 +17,11 @@
 #include "deploy/console.h"
 #include "deploy/exchange.h"
 #include "deploy/program.h"
+#include "deploy/progress.h"
 #include "deploy/run.h"
 #include "proto/link.h"
 
-enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000, LIVE_US = 500000,
-       LINE_US = 10000000, SPEED_WINDOW_US = 2000000 };
+enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000 };
 
 struct learner {
     const struct learner_options *options;
@@ -37,20 +37,10 @@ struct learner {
     struct exchange exchange;
     pthread_mutex_t log_mutex;
 
-    int64_t began_us;
-    int64_t metrics_us, checkpoint_us, shown_us, speed_us;
-    int64_t speed_steps, speed_updates;             /* at the start of the speed window */
-    double steps_per_s, updates_per_s;
-    int64_t metrics_steps, metrics_updates;         /* at the last line of metrics.csv */
-    struct training_report report;
+    int64_t checkpoint_us;
+    struct progress progress;
     struct evaluation last_evaluation;
-    int64_t last_evaluation_steps;
 };
-
-static double training_time_s(const struct learner *l, int64_t now_us)
-{
-    return l->run.time_before_s + (double)(now_us - l->began_us) * 1e-6;
-}
 
 /* A line for the log and for people. */
 static void say(void *context, const char *line)
@@ -59,8 +49,7 @@ static void say(void *context, const char *line)
     pthread_mutex_lock(&l->log_mutex);
     run_write_log(&l->run, line);
     pthread_mutex_unlock(&l->log_mutex);
-    if (!l->options->is_quiet)
-        console_say("%s", line);
+    console_say("%s", line);
 }
 
 static void say_format(struct learner *l, const char *format, ...)
@@ -268,7 +257,7 @@ static void read_evaluations(struct learner *l)
             return;
         const struct evaluation_job *job = &x->jobs[x->done_read % EXCHANGE_EVALUATIONS];
         struct error err;
-        run_write_eval(&l->run, job->env_steps, training_time_s(l, program_now_us()),
+        run_write_eval(&l->run, job->env_steps, progress_time_s(&l->progress, program_now_us()),
                        &job->result);
         say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episodes",
                    job->env_steps, job->result.mean, job->result.std, job->result.episodes);
@@ -278,7 +267,6 @@ static void read_evaluations(struct learner *l)
                 say_format(l, "the best policy could not be written: %s", err.text);
         }
         l->last_evaluation = job->result;
-        l->last_evaluation_steps = job->env_steps;
         training_evaluated(l->training, job->env_steps, job->result.mean);
         pthread_mutex_lock(&x->mutex);
         x->done_read++;
@@ -314,60 +302,8 @@ static void write_metrics(struct learner *l, int64_t now_us)
     pthread_mutex_lock(&l->exchange.mutex);
     counts = l->exchange.counts;
     pthread_mutex_unlock(&l->exchange.mutex);
-    training_report(l->training, &l->report);
-    double seconds = (double)(now_us - l->metrics_us) * 1e-6;
-    double steps = (double)(l->report.env_steps - l->metrics_steps);
-    double updates = (double)(l->report.updates - l->metrics_updates);
-    run_write_metrics(&l->run, l->experiment, training_time_s(l, now_us), &l->report, &counts,
-                      seconds > 0 ? steps / seconds : 0, seconds > 0 ? updates / seconds : 0);
-    l->metrics_us = now_us;
-    l->metrics_steps = l->report.env_steps;
-    l->metrics_updates = l->report.updates;
-}
-
-static void format_duration(double seconds, char *out, size_t bytes)
-{
-    long s = (long)seconds;
-    if (s >= 3600)
-        snprintf(out, bytes, "%ldh%02ldm", s / 3600, s / 60 % 60);
-    else
-        snprintf(out, bytes, "%ldm%02lds", s / 60, s % 60);
-}
-
-/* steps, speeds, return, staleness, time left */
-static void format_progress(const struct learner *l, char *out, size_t bytes)
-{
-    const struct training_report *r = &l->report;
-    int64_t total = l->experiment->settings.top.total_steps;
-    char left[32] = "?", reward[32] = "-";
-    if (l->steps_per_s > 0)
-        format_duration((double)(total - r->env_steps) / l->steps_per_s, left, sizeof(left));
-    if (isfinite(r->return_mean))
-        snprintf(reward, sizeof(reward), "%.1f", r->return_mean);
-    snprintf(out, bytes, "%3d%%  %" PRId64 "/%" PRId64 " steps  %.0f steps/s  %.0f updates/s  "
-             "return %s  staleness %.1f  left %s%s", (int)(100 * r->env_steps / total),
-             r->env_steps, total, l->steps_per_s, l->updates_per_s, reward, r->staleness_mean,
-             left, r->is_random ? "  (warm-up)" : "");
-}
-
-static void show_progress(struct learner *l, int64_t now_us)
-{
-    char line[256];
-    /* Speeds over a window, so that the line is calm. */
-    if (now_us - l->speed_us >= SPEED_WINDOW_US) {
-        double seconds = (double)(now_us - l->speed_us) * 1e-6;
-        l->steps_per_s = (double)(l->report.env_steps - l->speed_steps) / seconds;
-        l->updates_per_s = (double)(l->report.updates - l->speed_updates) / seconds;
-        l->speed_us = now_us;
-        l->speed_steps = l->report.env_steps;
-        l->speed_updates = l->report.updates;
-    }
-    format_progress(l, line, sizeof(line));
-    if (console_is_terminal())
-        console_live(line);
-    else
-        console_say("%s", line);
-    l->shown_us = now_us;
+    training_report(l->training, &l->progress.report);
+    progress_write(&l->progress, &l->run, l->experiment, &counts, now_us);
 }
 
 /* Everything that time does. */
@@ -375,11 +311,9 @@ static void tick(struct learner *l)
 {
     const struct settings *s = &l->experiment->settings;
     int64_t now_us = program_now_us();
-    int64_t show_every = console_is_terminal() ? LIVE_US : LINE_US;
-    if ((double)(now_us - l->metrics_us) * 1e-6 >= s->metrics.every_s)
+    if ((double)(now_us - l->progress.written_us) * 1e-6 >= s->metrics.every_s)
         write_metrics(l, now_us);
-    if (!l->options->is_quiet && now_us - l->shown_us >= show_every)
-        show_progress(l, now_us);
+    progress_show(&l->progress, s->top.total_steps, now_us);
     if (now_us - l->checkpoint_us >= s->checkpoint.every_s * 1000000) {
         save(l);
         l->checkpoint_us = now_us;
@@ -435,7 +369,7 @@ static int conclude(struct learner *l, enum training_status status, struct error
     const char *word = "finished";
     int rc = 0;
     bool is_interrupted = status != TRAINING_FINISHED && status != TRAINING_DIVERGED;
-    double time_s = training_time_s(l, program_now_us());
+    double time_s = progress_time_s(&l->progress, program_now_us());
     if (is_interrupted)
         word = "interrupted";
     else if (status == TRAINING_DIVERGED)
@@ -444,18 +378,18 @@ static int conclude(struct learner *l, enum training_status status, struct error
     if (status == TRAINING_FINISHED)
         await_evaluations(l);
     write_metrics(l, program_now_us());
-    if (status == TRAINING_FINISHED && l->report.env_steps < l->experiment->settings.top.total_steps)
+    if (status == TRAINING_FINISHED && l->progress.report.env_steps < l->experiment->settings.top.total_steps)
         word = "stopped at eval.stop_at";
     if (status != TRAINING_DIVERGED)
         rc = run_save(&l->run, l->experiment, l->training, err);
     if (rc == 0)
-        rc = run_write_summary(&l->run, l->experiment, word, time_s, &l->report,
+        rc = run_write_summary(&l->run, l->experiment, word, time_s, &l->progress.report,
                                &l->last_evaluation, err);
     console_live("");
     if (rc != 0)
         return rc;
     say_format(l, "%s after %" PRId64 " transitions and %" PRId64 " updates in %.1f s; the run is "
-               "in %s", word, l->report.env_steps, l->report.updates, time_s, l->run.path);
+               "in %s", word, l->progress.report.env_steps, l->progress.report.updates, time_s, l->run.path);
     if (status == TRAINING_DIVERGED)
         return error_set(err, ERR_NUMERIC, "training diverged: 10 updates in a row gave numbers "
                          "that are not finite; the last checkpoint is in %s; lower the learning "
@@ -531,14 +465,6 @@ static void report_endpoint(struct learner *l)
     close(l->options->report_fd);
 }
 
-static void begin_clock(struct learner *l)
-{
-    training_report(l->training, &l->report);
-    l->began_us = l->metrics_us = l->checkpoint_us = l->shown_us = l->speed_us = program_now_us();
-    l->speed_steps = l->metrics_steps = l->report.env_steps;
-    l->speed_updates = l->metrics_updates = l->report.updates;
-}
-
 static int run_threads(struct learner *l, struct error *err)
 {
     pthread_t io, evaluator;
@@ -550,7 +476,9 @@ static int run_threads(struct learner *l, struct error *err)
     pthread_create(&evaluator, NULL, evaluator_thread, l);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 
-    begin_clock(l);
+    training_report(l->training, &l->progress.report);
+    l->checkpoint_us = program_now_us();
+    progress_begin(&l->progress, l->run.time_before_s, l->checkpoint_us);
     training_begin(l->training);
     int rc = conclude(l, train(l), err);
 
@@ -583,7 +511,7 @@ static void destroy(struct learner *l)
 int learner_run(const struct learner_options *o, struct error *err)
 {
     struct learner l = { .options = o, .experiment = o->experiment,
-                         .run = { .lock = -1 }, .last_evaluation_steps = -1 };
+                         .run = { .lock = -1 } };
     const struct settings *s = &o->experiment->settings;
     const struct zmq_limits limits = { (size_t)s->transport.max_message_bytes,
                                        (int)s->transport.queue_messages };

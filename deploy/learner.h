@@ -21,7 +21,6 @@ struct learner_options {
     int snapshot_port;          /* 0: any */
     bool allow_remote;
     int report_fd;              /* a pipe that is told where the learner listens; -1: none */
-    bool is_quiet;
 };
 
 /* Train to the end. Returns 0, ERR_INTERRUPTED after a clean stop with a checkpoint, or an error. */

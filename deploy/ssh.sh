@@ -139,16 +139,16 @@ make_tree() {
     program=$(realpath "$program")
     library=$(ldd "$program" | awk '$1 ~ /^libmujoco\.so/ { print $3 }')
     [ -f "$library" ] || die "$program does not find its libmujoco: run \`make\` again"
-    for models in "${SHOAL_MODELS:-}" "$program/../../share/shoal/models" "$here/../build/deps/models"; do
-        models=$(realpath -m "$models")
+    for models in "${SHOAL_MODELS:-none}" "${program%/*}/../share/shoal/models" \
+        "$here/../build/deps/models" ''; do
         if compgen -G "$models/*.xml" >/dev/null; then break; fi
-        models=
     done
     [ -n "$models" ] || die "the models are missing: run \`make deps\`, or set SHOAL_MODELS"
     tree=$tmp/tree
     mkdir -p "$tree/bin" "$tree/lib/shoal" "$tree/share/shoal/models"
     ln -s "$program" "$tree/bin/shoal"
     ln -s "$(realpath "$library")" "$tree/lib/shoal/$(basename "$library")"
+    models=$(realpath "$models")
     ln -s "$models"/*.xml "$tree/share/shoal/models/"
     host_script >"$tree/lib/shoal/host.sh"
     (cd "$tree" && find . ! -type d | sort | xargs sha256sum) >"$tmp/SHA256SUMS"

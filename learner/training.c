@@ -17,7 +17,7 @@ enum { RECENT_EPISODES = 20, MAX_SKIPPED_IN_A_ROW = 10 };
 /* Integers of a checkpoint, in this order. */
 enum counter {
     COUNT_VERSION, COUNT_UPDATES, COUNT_INSERTS, COUNT_SAMPLES, COUNT_MIN_SIZE, COUNT_EPISODES,
-    COUNT_SAMPLE_RNG, COUNT_UPDATE_RNG, COUNT_NEXT_EVAL, COUNT_STOP_STREAK, N_COUNTERS
+    COUNT_SAMPLE_RNG, COUNT_UPDATE_RNG, COUNT_NEXT_EVAL, COUNT_STOP_STREAK, COUNT_HASHED, N_COUNTERS
 };
 
 struct training {
@@ -467,6 +467,7 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
         [COUNT_SAMPLE_RNG] = (int64_t)t->sample_rng.position,
         [COUNT_UPDATE_RNG] = (int64_t)t->update_rng.position,
         [COUNT_NEXT_EVAL] = t->next_eval, [COUNT_STOP_STREAK] = t->stop_streak,
+        [COUNT_HASHED] = t->hashed_update,
     };
     memcpy(t->counters, counters, sizeof(counters));
     t->limiter_start = t->limiter.start;
@@ -519,7 +520,7 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     rng_seek(&t->update_rng, (uint64_t)c[COUNT_UPDATE_RNG]);
     t->next_eval = t->settings->eval.every ? c[COUNT_NEXT_EVAL] : INT64_MAX;
     t->stop_streak = c[COUNT_STOP_STREAK];
-    t->hashed_update = t->updates % t->settings->metrics.hash_every == 0 ? t->updates : -1;
+    t->hashed_update = c[COUNT_HASHED];
     /* Leave something to learn from where little of the run is left. */
     int64_t refill = t->settings->replay.min_size;
     int64_t left = t->settings->top.total_steps - t->limiter.inserts;

@@ -35,7 +35,7 @@ FAST = ["network.hidden=[16,16]", "learner.batch_size=64", "replay.samples_per_i
         "eval.episodes=3", "eval.every=1000", "metrics.every_s=0.1", "metrics.hash_every=50"]
 METRICS = ["time_s", "env_steps", "updates", "episodes", "return_mean", "staleness_mean", "staleness_max",
            "steps_per_s", "updates_per_s", "samples_per_insert"]
-USAGE, BAD_DATA, TEMPORARY, CONFIG, INTERRUPTED = 64, 65, 75, 78, 130
+USAGE, BAD_DATA, DIVERGED, TEMPORARY, CONFIG, INTERRUPTED = 64, 65, 70, 75, 78, 130
 
 
 # ---- processes ----
@@ -357,7 +357,7 @@ def supervised_actor_killed_is_restarted():
 
 def kill_the_learner(run, *overrides, when, total_steps=60000):
     supervisor = train(PENDULUM, run, f"total_steps={total_steps}", *overrides)
-    wait_for("the moment to kill the learner", lambda: env_steps(run) > 2000 and when(Path(run)))
+    wait_for("the moment to kill the learner", lambda: when(Path(run)))
     os.kill(children(supervisor, "learner")[0], signal.SIGKILL)
     killed_at = env_steps(run)
     supervisor.says(r"learner was killed by signal 9 \(Killed\); starting it again in 0.5 s")
@@ -374,12 +374,14 @@ def supervised_learner_killed_is_restarted_from_its_checkpoint():
                          when=lambda run: (run / "checkpoint/policy.safetensors").exists())
         going_on = (Path(mode) / "log.txt").read_text().split("going on")[1]
         first = int(re.search(r"evaluation at (\d+) ", going_on)[1])
-        assert first > 2000, f"{mode}: training began again at {first} transitions"
+        assert first > 2000, f"{mode}: training began again, with an evaluation at {first} transitions"
 
 
 @test()
 def supervised_learner_killed_before_its_first_checkpoint_begins_again():
-    kill_the_learner("run", "checkpoint.every_s=1000", when=lambda run: True, total_steps=10000)
+    moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": lambda run: env_steps(run) > 2000}
+    for name, when in moments.items():
+        kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=10000)
 
 
 # ---- stopping ----
@@ -447,6 +449,17 @@ def killed_supervisor_leaves_no_processes():
     supervisor.kill()
     supervisor.wait()
     wait_for("the children to end", lambda: not living(os.getpid()), 2)
+
+
+@test()
+def divergence_ends_the_run_and_says_so():
+    """Critics without a discount that are their own targets run away at this rate."""
+    status, out, err = call("train", PENDULUM, *FAST, "mode=sync", "total_steps=100000", "sac.q_lr=1", "sac.tau=1",
+                            "sac.policy_lr=1", "sac.gamma=1", "sac.alpha_init=1000", "--run", "run")
+    assert status == DIVERGED and "diverged" in err and "lower the learning rates" in err, f"{status} {err}"
+    assert summary("run")["status"] == "diverged" and "actor-0 was" not in out
+    has_checkpoint = Path("run/checkpoint/learner.safetensors").exists()
+    assert has_checkpoint == ("the last checkpoint is in" in err), err
 
 
 # ---- looking at runs ----

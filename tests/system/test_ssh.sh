@@ -20,7 +20,6 @@ program=$PWD/build/release/shoal
 
 suffix=$$-$RANDOM
 here=shoal-$suffix-l
-hosts=(h1 h2)
 tmp=$(mktemp -d)
 chmod 755 "$tmp"
 passed=0 failed=0
@@ -92,7 +91,7 @@ for i in 1 2; do
         "AuthorizedKeysFile $tmp/authorized_keys" "StrictModes no" "UsePAM no" \
         "PasswordAuthentication no" "KbdInteractiveAuthentication no" \
         "PermitRootLogin prohibit-password" "SetEnv HOME=$tmp/home$i" >"$tmp/sshd$i.conf"
-    inside "$name" "$sshd" -D -f "$tmp/sshd$i.conf" -E "$tmp/sshd$i.log" &
+    nsenter --net="/run/netns/$name" "$sshd" -D -f "$tmp/sshd$i.conf" -E "$tmp/sshd$i.log" &
     sshds+=($!)
     printf '%s\n' "Host h$i" " HostName 10.77.$i.2" " User root" >>"$tmp/ssh_config"
 done
@@ -105,7 +104,7 @@ for i in 1 2; do within 10 grep -qs listening "$tmp/sshd$i.log" || { cat "$tmp/s
 # Start ssh.sh as a shell at a terminal would: a process group of its own. Sets `script`.
 start() {
     set -m
-    inside "$here" deploy/ssh.sh --ssh-config "$tmp/ssh_config" "$@" >"$tmp/out" 2>&1 </dev/null &
+    nsenter --net="/run/netns/$here" deploy/ssh.sh --ssh-config "$tmp/ssh_config" "$@" >"$tmp/out" 2>&1 </dev/null &
     set +m
     script=$!
 }
@@ -174,7 +173,7 @@ run_to_end "$pendulum" sac.gama=1 h1
 check "a mistake in the configuration is told before any host is asked" does_not_say 'copying'
 run_to_end "$pendulum" h1 gone
 check "an unreachable host ends it" is "$status" 1
-check "an unreachable host is named" says 'cannot reach gone: .*; check the name, and that `ssh .* gone true` works'
+check "an unreachable host is named" says 'cannot reach gone: .*; check the name, and that .ssh .* gone true. works'
 check "nothing is left behind" within 10 all_gone
 
 # ---- a training ----
@@ -260,7 +259,7 @@ check "TERM: no process is left on either side" within 10 all_gone
 kill "${sshds[1]}"
 wait "${sshds[1]}" 2>/dev/null
 echo 'AllowStreamLocalForwarding no' >>"$tmp/sshd2.conf"
-inside "$(namespace h2)" "$sshd" -D -f "$tmp/sshd2.conf" -E "$tmp/sshd2.log" &
+nsenter --net="/run/netns/$(namespace h2)" "$sshd" -D -f "$tmp/sshd2.conf" -E "$tmp/sshd2.log" &
 sshds[1]=$!
 sleep 0.5
 run_to_end "$pendulum" "${brief[@]}" --run "$tmp/fifth" h2

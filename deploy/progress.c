@@ -1,0 +1,87 @@
+#include "deploy/progress.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "deploy/console.h"
+
+enum { LIVE_US = 500000, LINE_US = 10000000, WINDOW_US = 2000000 };
+
+void progress_begin(struct progress *p, double time_before_s, int64_t now_us)
+{
+    p->time_before_s = time_before_s;
+    p->began_us = p->written_us = p->shown_us = p->window_us = now_us;
+    p->written_steps = p->window_steps = p->report.env_steps;
+    p->written_updates = p->window_updates = p->report.updates;
+}
+
+double progress_time_s(const struct progress *p, int64_t now_us)
+{
+    return p->time_before_s + (double)(now_us - p->began_us) * 1e-6;
+}
+
+/* Speeds over a window, so that the line is calm. */
+static void measure(struct progress *p, int64_t now_us)
+{
+    if (now_us - p->window_us < WINDOW_US)
+        return;
+    double seconds = (double)(now_us - p->window_us) * 1e-6;
+    p->steps_per_s = (double)(p->report.env_steps - p->window_steps) / seconds;
+    p->updates_per_s = (double)(p->report.updates - p->window_updates) / seconds;
+    p->window_us = now_us;
+    p->window_steps = p->report.env_steps;
+    p->window_updates = p->report.updates;
+}
+
+void progress_write(struct progress *p, struct run *run, const struct experiment *e,
+                    const struct session_counts *counts, int64_t now_us)
+{
+    double seconds = (double)(now_us - p->written_us) * 1e-6;
+    double steps = (double)(p->report.env_steps - p->written_steps);
+    double updates = (double)(p->report.updates - p->written_updates);
+    run_write_metrics(run, e, progress_time_s(p, now_us), &p->report, counts,
+                      seconds > 0 ? steps / seconds : 0, seconds > 0 ? updates / seconds : 0);
+    p->written_us = now_us;
+    p->written_steps = p->report.env_steps;
+    p->written_updates = p->report.updates;
+    measure(p, now_us);
+}
+
+static void format_duration(double seconds, char *out, size_t bytes)
+{
+    long s = (long)seconds;
+    if (s >= 3600)
+        snprintf(out, bytes, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, bytes, "%ldm%02lds", s / 60, s % 60);
+}
+
+/* Steps, speeds, return of the last episodes, staleness, time left. */
+static void format_line(const struct progress *p, int64_t total_steps, char *out, size_t bytes)
+{
+    const struct training_report *r = &p->report;
+    char left[32] = "?", mean[32] = "-";
+    if (p->steps_per_s > 0)
+        format_duration((double)(total_steps - r->env_steps) / p->steps_per_s, left, sizeof(left));
+    if (isfinite(r->return_mean))
+        snprintf(mean, sizeof(mean), "%.1f", r->return_mean);
+    snprintf(out, bytes, "%3d%%  %" PRId64 "/%" PRId64 " steps  %.0f steps/s  %.0f updates/s  "
+             "return %s  staleness %.1f  left %s%s", (int)(100 * r->env_steps / total_steps),
+             r->env_steps, total_steps, p->steps_per_s, p->updates_per_s, mean,
+             r->staleness_mean, left, r->is_random ? "  (warm-up)" : "");
+}
+
+void progress_show(struct progress *p, int64_t total_steps, int64_t now_us)
+{
+    char line[256];
+    bool is_terminal = console_is_terminal();
+    if (now_us - p->shown_us < (is_terminal ? LIVE_US : LINE_US))
+        return;
+    p->shown_us = now_us;
+    format_line(p, total_steps, line, sizeof(line));
+    if (is_terminal)
+        console_live(line);
+    else
+        console_say("%s", line);
+}
