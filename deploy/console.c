@@ -25,7 +25,8 @@ void console_say(const char *format, ...)
 {
     va_list args;
     pthread_mutex_lock(&mutex);
-    if (live[0])
+    /* On a terminal another process of ours may have left its live line there. */
+    if (live[0] || console_is_terminal())
         printf("\r\033[K");
     va_start(args, format);
     vprintf(format, args);
