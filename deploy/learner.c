@@ -534,8 +534,8 @@ int learner_run(const struct learner_options *o, struct error *err)
     if (rc == 0) {
         char spec[256];
         env_spec_describe(env_spec(l.model), spec, sizeof(spec));
-        say_format(&l, "%s of %s on %s, %s, seed %" PRId64 ", %" PRId64 " actors x %" PRId64
-                   " environments; run %s, listening on %s", o->resume ? "going on" : "training",
+        say_format(&l, "%s %s on %s, %s, seed %" PRId64 ", %" PRId64 " actors x %" PRId64
+                   " environments; run %s, listening on %s", o->resume ? "going on with" : "training",
                    s->top.algorithm, spec, settings_mode(s), s->top.seed, s->top.actors,
                    s->top.envs_per_actor, l.run.path, zmq_hub_endpoint(l.link));
         if (o->allow_remote)

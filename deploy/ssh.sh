@@ -16,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=${SHOAL:-$here/../build/release/shoal}
 config='' run='' resume='' ssh_config=()
 overrides=() targets=() labels=() counts=() trees=()
-tmp='' learner='' guardian='' requests=0
+tmp='' learner='' guardian='' is_training='' requests=0
 
 usage() {
     cat <<'END'
@@ -384,9 +384,23 @@ serve() {
         if read -r -t 0; then return; fi
         if [ $((SECONDS - began)) -ge 30 ]; then pause=1; else pause=$((pause < 8 ? 2 * pause : 15)); fi
     done
-    [ "$status" -eq 0 ] || echo "no actor runs here any more (status $status)"
     echo "$status" >"$tmp/$label.ended"
-    kill -USR1 $$
+    if [ "$status" -ne 0 ]; then
+        echo "no actor runs here any more (status $status)"
+        give_up
+    fi
+}
+
+# Stop the learner, once, when no host has actors left although it did not send them away.
+give_up() {
+    local label
+    for label in "${labels[@]}"; do
+        if [ ! -s "$tmp/$label.ended" ] || [ "$(<"$tmp/$label.ended")" = 0 ]; then return; fi
+    done
+    if mkdir "$tmp/given_up" 2>/dev/null; then
+        echo "no other host has actors either: stopping the learner"
+        kill -TERM "$(<"$tmp/learner")"
+    fi
 }
 
 # In front of every line its host; on a terminal, over the learner's live line.
@@ -424,7 +438,7 @@ guard() {
 
 # shellcheck disable=SC2317  # a trap calls it
 finish() {
-    trap '' INT TERM HUP USR1
+    trap '' INT TERM HUP
     exec 9>&-
     if [ -n "$guardian" ]; then wait "$guardian" || :; fi
 }
@@ -432,28 +446,14 @@ finish() {
 # First request: the learner saves and drains. Second: at once.
 # shellcheck disable=SC2317  # a trap calls it
 stop() {
-    was_woken=1
-    if [ -z "$learner" ]; then exit 130; fi
+    if [ -z "$is_training" ]; then exit 130; fi
+    until [ -s "$tmp/learner" ]; do sleep 0.1; done
     requests=$((requests + 1))
     if [ "$requests" -eq 1 ]; then
-        kill -TERM "$learner" 2>/dev/null || :
+        kill -TERM "$(<"$tmp/learner")" 2>/dev/null || :
         say "stopping: the learner writes a checkpoint (once more: stop at once)"
     else
-        kill -KILL "$learner" 2>/dev/null || :
-    fi
-}
-
-# When no host has actors left although the learner did not send them away.
-# shellcheck disable=SC2317  # a trap calls it
-on_ended() {
-    local label
-    was_woken=1
-    for label in "${labels[@]}"; do
-        if [ ! -s "$tmp/$label.ended" ] || [ "$(<"$tmp/$label.ended")" = 0 ]; then return; fi
-    done
-    if [ "$requests" -eq 0 ]; then
-        say "no host can run actors"
-        stop
+        kill -KILL "$(<"$tmp/learner")" 2>/dev/null || :
     fi
 }
 
@@ -471,18 +471,26 @@ prepare_hosts() {
     for i in "${labels[@]}"; do trees+=("$(<"$tmp/$i.tree")"); done
 }
 
+# Leaves the learner's status in a file: a `wait` that signals interrupt cannot be trusted with it.
+run_learner() {
+    local status=0
+    "$program" learner "$@" --bind 'tcp://127.0.0.1:*' --report-fd 3 3>"$tmp/report" </dev/null &
+    echo $! >"$tmp/learner"
+    wait $! || status=$?
+    echo "$status" >"$tmp/status"
+}
+
 start_learner() {
     local arguments=(--resume "$resume")
     if [ -z "$resume" ]; then
         arguments=("$config" "${overrides[@]}" "actors=$total" --run "$run")
     fi
     mkfifo "$tmp/report"
+    is_training=1
     set -m
-    "$program" learner "${arguments[@]}" --bind 'tcp://127.0.0.1:*' --report-fd 3 \
-        3>"$tmp/report" 9>&- </dev/null &
+    run_learner "${arguments[@]}" 9>&- &
     set +m
     learner=$!
-    echo "$learner" >"$tmp/learner"
     # Nothing arrives when it ends before it listens.
     read -r endpoint snapshot_port <"$tmp/report" || endpoint=
     port=${endpoint##*:}
@@ -501,15 +509,10 @@ serve_hosts() {
 
 # Set `status` to how the learner ended.
 await_learner() {
-    status=''
-    until [ -n "$status" ]; do
-        local ended=0
-        was_woken=''
-        wait "$learner" || ended=$?
-        # A signal to this process ends the wait, too.
-        if [ -z "$was_woken" ]; then status=$ended; fi
-    done
-    rm -f "$tmp/learner"
+    while kill -0 "$learner" 2>/dev/null; do wait "$learner" || :; done
+    status=$(<"$tmp/status")
+    trap '' INT TERM HUP
+    rm "$tmp/learner"
 }
 
 # Sent away by the learner, the actors leave on their own.
@@ -538,7 +541,6 @@ set +m
 guardian=$!
 trap finish EXIT
 trap stop INT TERM HUP
-trap on_ended USR1
 
 make_tree
 total=0

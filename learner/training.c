@@ -482,6 +482,25 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
     return n;
 }
 
+/* A checkpoint that was damaged or made by hand must not be trained on. */
+static int check_loaded(const struct training *t, const struct array *arrays, int n_arrays,
+                        const int64_t *counters, struct error *err)
+{
+    for (int i = 0; i < n_arrays; i++)
+        for (size_t j = 0; arrays[i].data && j < arrays[i].n; j++)
+            if (!isfinite(arrays[i].data[j]))
+                return error_set(err, ERR_NUMERIC, "the checkpoint's \"%s\" holds numbers that "
+                                 "are not finite", arrays[i].name);
+    bool is_sane = isfinite(t->limiter.start);
+    for (int i = 0; i < N_COUNTERS; i++)
+        is_sane &= counters[i] >= (i == COUNT_HASHED ? -1 : 0);
+    for (int64_t i = 0; i < t->n_streams; i++)
+        is_sane &= t->lives[i] >= 0 && t->lives[i] <= UINT32_MAX && t->sequences[i] >= 0;
+    if (!is_sane)
+        return error_set(err, ERR_FORMAT, "the checkpoint's counters cannot be");
+    return 0;
+}
+
 int training_load(struct training *t, const struct safetensors *file, struct error *err)
 {
     struct array arrays[ALGORITHM_MAX_ARRAYS];
@@ -508,6 +527,8 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     };
     for (size_t i = 0; i < sizeof(rest) / sizeof(*rest) && rc == 0; i++)
         rc = safetensors_copy(file, rest[i].name, rest[i].type, rest[i].n, rest[i].to, err);
+    if (rc == 0)
+        rc = check_loaded(t, arrays, n_arrays, c, err);
     if (rc != 0)
         return rc;
     t->version = c[COUNT_VERSION];

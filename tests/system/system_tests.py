@@ -242,7 +242,7 @@ def train_writes_a_complete_run_directory():
 
 @test(60)
 def sync_repeats_bit_for_bit():
-    sync = [*FAST, "mode=sync", "seed=3", "total_steps=1500"]
+    sync = [*FAST, "mode=sync", "seed=3", "total_steps=1000"]
 
     def by_hand(config, run):
         """Slow actors, each at its own pace, joined in any order."""
@@ -264,7 +264,7 @@ def sync_repeats_bit_for_bit():
                       "--run", f"{name}-{i}")
         by_hand(config, f"{name}-3")
         expected = results(f"{name}-0")
-        assert len(table(f"{name}-0/hashes.csv")) >= 20
+        assert len(table(f"{name}-0/hashes.csv")) >= 16
         for i in range(1, 4):
             for what, value in results(f"{name}-{i}").items():
                 assert value == expected[what], f"{name}: {what} of run {i} differ from those of run 0"
@@ -300,7 +300,7 @@ def by_hand_in_four_terminals():
 @test()
 def learner_started_again_by_hand_finds_its_actors():
     for mode in "async", "sync":
-        endpoint, total = f"ipc://{Path(f'{mode}.socket').resolve()}", 2500
+        endpoint, total = f"ipc://{Path(f'{mode}.socket').resolve()}", 2000
         timing = ["transport.heartbeat_ms=100", "transport.liveness_ms=500", "checkpoint.every_s=1"]
         learner = shoal("learner", PENDULUM, *FAST, *timing, f"mode={mode}", "actors=2", f"total_steps={total}",
                         "--bind", endpoint, "--run", mode)
@@ -355,7 +355,7 @@ def supervised_actor_killed_is_restarted():
     assert_complete("run", total)
 
 
-def kill_the_learner(run, *overrides, when, total_steps=60000):
+def kill_the_learner(run, *overrides, when, total_steps=40000):
     supervisor = train(PENDULUM, run, f"total_steps={total_steps}", *overrides)
     wait_for("the moment to kill the learner", lambda: when(Path(run)))
     os.kill(children(supervisor, "learner")[0], signal.SIGKILL)
@@ -455,7 +455,7 @@ def killed_supervisor_leaves_no_processes():
 def divergence_ends_the_run_and_says_so():
     """Critics without a discount that are their own targets run away at this rate."""
     status, out, err = call("train", PENDULUM, *FAST, "mode=sync", "total_steps=100000", "sac.q_lr=1", "sac.tau=1",
-                            "sac.policy_lr=1", "sac.gamma=1", "sac.alpha_init=1000", "--run", "run")
+                            "sac.policy_lr=1", "sac.alpha_lr=1", "sac.gamma=1", "sac.alpha_init=1000", "--run", "run")
     assert status == DIVERGED and "diverged" in err and "lower the learning rates" in err, f"{status} {err}"
     assert summary("run")["status"] == "diverged" and "actor-0 was" not in out
     has_checkpoint = Path("run/checkpoint/learner.safetensors").exists()
@@ -729,12 +729,15 @@ def adopt_orphans():
 
 
 def kill_what_is_left():
+    """Every process below this one was started by the test. Returns their command lines."""
     left = living(os.getpid())
-    for pid in left:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    while pids := living(os.getpid()):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
     for process in started:
         process.wait()
     try:
@@ -757,7 +760,7 @@ def run_test(function, seconds):
     signal.alarm(seconds)
     try:
         function()
-    except (AssertionError, subprocess.SubprocessError, OSError, ValueError, LookupError) as e:
+    except Exception as e:
         wrong = f"{type(e).__name__}: {e}" if not isinstance(e, AssertionError) else str(e) or "an assertion"
         line = e.__traceback__
         while line.tb_next and line.tb_next.tb_frame.f_code.co_filename == __file__:
@@ -766,14 +769,15 @@ def run_test(function, seconds):
     finally:
         signal.alarm(0)
         left = kill_what_is_left()
+        outputs = [(p, p.output().splitlines()[-12:]) for p in started]
+        os.chdir(here)
+        shutil.rmtree(directory, ignore_errors=True)
     if wrong is None and left:
         wrong = f"it left processes behind: {left}"
     if wrong is not None:
-        for process in started:
-            tail = "\n        ".join(process.output().splitlines()[-12:])
-            wrong += f"\n      {' '.join(process.args[1:4])} ... ended with {process.returncode}:\n        {tail}"
-    os.chdir(here)
-    shutil.rmtree(directory, ignore_errors=True)
+        for process, tail in outputs:
+            wrong += "\n        ".join([f"\n      {' '.join(process.args[1:4])} ... ended with {process.returncode}:",
+                                       *tail])
     return wrong
 
 
@@ -786,6 +790,7 @@ def main(args):
         sys.exit(f"{SHOAL} is not there: run make first, or set SHOAL")
     adopt_orphans()
     signal.signal(signal.SIGALRM, on_alarm)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     n_passed = n_failed = 0
     for function, seconds, is_long in TESTS:
         if function.__name__ not in names if names else is_long != ("--long" in args):

@@ -15,8 +15,7 @@ for tool in ip ss nsenter ssh ssh-keygen; do
 done
 sshd=$(command -v sshd || echo /usr/sbin/sshd)
 [ -x "$sshd" ] || skip "no sshd (Debian: apt install openssh-server)"
-program=$PWD/build/release/shoal
-[ -x "$program" ] || { echo "build the program first: make"; exit 1; }
+[ -x build/release/shoal ] || { echo "build the program first: make"; exit 1; }
 
 suffix=$$-$RANDOM
 here=shoal-$suffix-l
@@ -54,6 +53,7 @@ check() {
         failed=$((failed + 1))
         echo "FAILED  $what"
         if [ -f "$tmp/out" ]; then tail -n 25 "$tmp/out" | sed 's/^/        /'; fi
+        for name in l h1 h2; do processes $name '' | sed "s/^/        running on $name: /"; done
     fi
 }
 
@@ -66,6 +66,10 @@ within() {
         sleep 0.1
     done
 }
+
+# A copy, so that a build meanwhile changes nothing.
+cp build/release/shoal "$tmp/shoal"
+export SHOAL=$tmp/shoal
 
 # ---- the hosts ----
 
@@ -118,12 +122,13 @@ run_to_end() {
 
 # Processes of a namespace whose command line has a word; sshd's own listener does not count.
 processes() {
-    local pid
+    local pid command
     for pid in $(ip netns pids "$(namespace "$1")"); do
         case " ${sshds[*]} " in *" $pid "*) continue ;; esac
-        if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "$2"; then echo "$pid"; fi
-    done
+        command=$(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -- "$2") && echo "$pid $command"
+    done 2>/dev/null
 }
+first_of() { processes "$1" "$2" | awk 'NR == 1 { print $1 }'; }
 all_gone() { [ -z "$(processes h1 '')$(processes h2 '')$(processes l '')" ]; }
 directories_gone() { ! compgen -G '/tmp/shoal.????????' >/dev/null; }
 actors_on() { [ "$(processes "$1" 'shoal actor' | wc -l)" -eq "$2" ]; }
@@ -201,8 +206,7 @@ check "the learner's side listens on 127.0.0.1 only" loopback_only
 check "the hosts listen for ssh only" hosts_listen_for_ssh_only
 check "between the machines goes ssh only" cables_carry_ssh_only
 
-victim=$(processes h2 'shoal actor')
-kill -KILL "$victim"
+kill -KILL "$(first_of h2 'shoal actor')"
 check "a killed actor is said" within 10 says 'actor h2-0 ended with status 137; starting it again'
 check "a killed actor comes back" within 10 both_hosts_act
 
@@ -223,7 +227,7 @@ check "--resume with another number of actors is refused" says 'has 3 actors; th
 
 start --resume "$tmp/second" h1:2 h2
 check "--resume: the actors are back" within 30 both_hosts_act
-check "--resume: it goes on where it was" within 10 says 'going on with'
+check "--resume: it goes on where it was" within 10 says 'going on of sac'
 kill -KILL "$script"
 wait "$script" 2>/dev/null
 check "killed: no process is left on either side" within 15 all_gone
@@ -233,7 +237,7 @@ check "killed: the private directories are gone" directories_gone
 
 start "$pendulum" "${long[@]}" --run "$tmp/third" h1:2 h2
 within 30 both_hosts_act
-kill -KILL "$(processes l 'shoal learner')"
+kill -KILL "$(first_of l 'shoal learner')"
 wait "$script"
 status=$?
 check "a killed learner: its status" is "$status" 137
@@ -244,7 +248,7 @@ check "a killed learner: no process is left" within 15 all_gone
 
 start "$pendulum" "${long[@]}" --run "$tmp/fourth" h1:2 h2
 within 30 both_hosts_act
-kill -KILL "$(processes l 'ssh .* h2 exec')"
+for pid in $(processes h2 '^sshd: ' | cut -d ' ' -f 1); do kill -KILL "$pid"; done
 check "a broken connection is said" within 10 says 'h2 | the connection is lost'
 check "a broken connection is made again" within 15 both_hosts_act
 check "the host's actor joined again" within 10 is "$(grep -c 'actor h2-0 joined' "$tmp/fourth/log.txt")" 2
