@@ -37,16 +37,18 @@ static const struct flag *find(const struct command *c, const char *name, size_t
     return NULL;
 }
 
-static int unknown_flag(const struct command *c, const char *arg, struct error *err)
+static int unknown_flag(const struct command *c, const char *arg, size_t length, struct error *err)
 {
     const char *names[MAX_FLAGS];
+    char name[64];    /* without the value behind "=" */
     int n = 0;
     for (int i = 0; i < c->n_flags && n < MAX_FLAGS; i++)
         if (c->flags[i].help)
             names[n++] = c->flags[i].name;
-    const char *near = nearest_word(arg, names, n);
+    snprintf(name, sizeof(name), "%.*s", (int)length, arg);
+    const char *near = nearest_word(name, names, n);
     return error_set(err, ERR_USAGE, "shoal %s: unknown flag \"%s\"%s%s%s; see shoal %s --help",
-                     c->name, arg, near ? "; did you mean " : "", near ? near : "",
+                     c->name, name, near ? "; did you mean " : "", near ? near : "",
                      near ? "?" : "", c->name);
 }
 
@@ -69,7 +71,7 @@ int args_parse(const struct command *c, int argc, char **argv, bool *wants_help,
         size_t length = equals ? (size_t)(equals - arg) : strlen(arg);
         const struct flag *f = find(c, arg, length);
         if (!f)
-            return unknown_flag(c, arg, err);
+            return unknown_flag(c, arg, length, err);
         if (f->is_set)
             *f->is_set = true;
         if (!f->value_name && equals)

@@ -22,7 +22,8 @@ enum {
     HANDSHAKE_MS = 5000,
     KEEPALIVE_S = 1,            /* the kernel asks a silent host every second */
     KEEPALIVE_PROBES = 3,
-    UNANSWERED_MS = 5000,       /* and gives up when nothing was acknowledged for so long */
+    UNANSWERED_MS = 5000,       /* and gives up when nothing was acknowledged for so long, or when
+                                 * the peer's buffers stayed full */
     PARTS_PER_READ = 256        /* parts of refused messages that one read goes through */
 };
 

@@ -31,7 +31,8 @@ $(TEST_SRC:%.c=$(BUILD)/%): $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)
 tests: $(PROGRAM) $(TEST_BIN)
 
 # What the thread sanitizer looks at: whatever has threads or crosses them.
-THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link)
+THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
+                  test_zmq_hostile)
 SYSTEM       := SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py
 
 .PHONY: check-release check-asan check-tsan check-system boundaries

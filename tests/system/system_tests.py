@@ -227,7 +227,10 @@ def train_writes_a_complete_run_directory():
     assert list(table(run / "eval.csv")[0]) == ["env_steps", "time_s", "mean", "std"]
     assert list(table(run / "hashes.csv")[0]) == ["update", "env_steps", "params_sha256"]
     assert all(re.fullmatch("[0-9a-f]{64}", h) for h in column(run / "hashes.csv", "params_sha256", str))
-    assert column(run / "hashes.csv", "update", int)[-1] == summary(run)["updates"] == total - 200
+    updates = summary(run)["updates"]
+    assert column(run / "hashes.csv", "update", int)[-1] == updates
+    # One update per transition after warm-up; async may be ahead by a round of both streams and a batch.
+    assert total - 200 <= updates <= total - 200 + 2 * 16 + 1, f"{updates} updates"
     assert (run / "schedule.bin").stat().st_size == 16 + 40 * -(-total // 16)    # fragments of 16
     shapes = {(16, 4): 1, (16,): 2, (16, 16): 1, (2, 16): 1, (2,): 1}
     for name in "checkpoint", "best":

@@ -1,0 +1,654 @@
+/* Acting: the row kernels bit for bit, the policy head, and policy files. */
+#include "common/policy.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/rng.h"
+#include "common/row_kernel.h"
+#include "common/squashed_gaussian.h"
+#include "tests/support.h"
+
+enum { MAX_BATCH = 64, MAX_WIDTH = 256 };
+static const int widths[] = { 1, 2, 3, 6, 15, 17, 31, 33, 64, 256 };
+
+static void fill(struct rng *rng, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)rng_normal(rng);
+}
+
+/* ---- row kernels ---- */
+
+/* Blocks that end at a page nobody may touch: a kernel that reads or writes on is killed. */
+struct guarded {
+    unsigned char *block;
+    size_t bytes;    /* without the forbidden page */
+};
+
+static void guarded_create(struct guarded *g, size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    g->bytes = (n * sizeof(float) + page - 1) / page * page;
+    g->block = mmap(NULL, g->bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                    0);
+    ck_assert(g->block != MAP_FAILED);
+    ck_assert_int_eq(mprotect(g->block + g->bytes, page, PROT_NONE), 0);
+}
+
+static void guarded_destroy(struct guarded *g)
+{
+    munmap(g->block, g->bytes + (size_t)sysconf(_SC_PAGESIZE));
+}
+
+/* The last n floats before the forbidden page. */
+static float *guarded_end(const struct guarded *g, size_t n)
+{
+    return (float *)(void *)(g->block + g->bytes - n * sizeof(float));
+}
+
+struct layer {
+    int k, n;
+    struct guarded x, w, b, y;
+    const float *rows[MAX_BATCH];
+    float expected[MAX_BATCH][MAX_WIDTH];
+};
+
+/* What the header promises: the sum runs over k in order, one fused multiply-add a term. */
+static void expect_by_definition(struct layer *l, const float *w, const float *b)
+{
+    for (int i = 0; i < MAX_BATCH; i++)
+        for (int j = 0; j < l->n; j++) {
+            float sum = b[j];
+            for (int p = 0; p < l->k; p++)
+                sum = fmaf(l->rows[i][p], w[(size_t)p * (size_t)l->n + (size_t)j], sum);
+            l->expected[i][j] = sum;
+        }
+}
+
+static void layer_make(struct layer *l, struct rng *rng, int k, int n)
+{
+    size_t weights = (size_t)k * (size_t)n, inputs = (size_t)MAX_BATCH * (size_t)k;
+    l->k = k;
+    l->n = n;
+    fill(rng, guarded_end(&l->w, weights), weights);
+    fill(rng, guarded_end(&l->b, (size_t)n), (size_t)n);
+    float *x = guarded_end(&l->x, inputs);
+    fill(rng, x, inputs);
+    for (int i = 0; i < MAX_BATCH; i++)
+        l->rows[i] = x + (size_t)i * (size_t)k;
+    expect_by_definition(l, guarded_end(&l->w, weights), guarded_end(&l->b, (size_t)n));
+}
+
+/* `batch` rows in random order through one kernel; each must come out as it does alone. */
+static void check_batch(const struct row_kernel *kernel, struct layer *l, struct rng *rng,
+                        int batch)
+{
+    int order[MAX_BATCH];
+    const float *x[MAX_BATCH];
+    size_t n = (size_t)l->n, outputs = (size_t)batch * n;
+    float *y = guarded_end(&l->y, outputs);
+    for (int i = 0; i < MAX_BATCH; i++) {
+        int j = (int)rng_below(rng, (uint64_t)i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    for (int i = 0; i < batch; i++)
+        x[i] = l->rows[order[i]];
+    memset(y, 0xff, outputs * sizeof(*y));
+    float *before = y - 16 >= (float *)(void *)l->y.block ? y - 16 : y;
+    memset(before, 0x55, (size_t)(y - before) * sizeof(*y));
+    kernel->dense(batch, l->k, l->n, x, guarded_end(&l->w, (size_t)l->k * n),
+                  guarded_end(&l->b, n), y);
+    for (int i = 0; i < batch; i++)
+        if (memcmp(y + (size_t)i * n, l->expected[order[i]], n * sizeof(*y)) != 0)
+            ck_abort_msg("%s, %d inputs, %d outputs: row %d of %d differs", kernel->name, l->k,
+                         l->n, i, batch);
+    for (const float *f = before; f < y; f++)
+        if (memcmp(f, "UUUU", 4) != 0)
+            ck_abort_msg("%s writes in front of its output", kernel->name);
+}
+
+static struct layer *layer_create(void)
+{
+    struct layer *l = calloc(1, sizeof(*l));
+    guarded_create(&l->x, MAX_BATCH * MAX_WIDTH);
+    guarded_create(&l->w, MAX_WIDTH * MAX_WIDTH);
+    guarded_create(&l->b, MAX_WIDTH);
+    guarded_create(&l->y, MAX_BATCH * MAX_WIDTH);
+    return l;
+}
+
+static void layer_destroy(struct layer *l)
+{
+    guarded_destroy(&l->x);
+    guarded_destroy(&l->w);
+    guarded_destroy(&l->b);
+    guarded_destroy(&l->y);
+    free(l);
+}
+
+/* Equal to the scalar definition, therefore equal to each other. */
+START_TEST(every_kernel_gives_the_bits_of_the_scalar_definition)
+{
+    struct layer *l = layer_create();
+    struct rng rng;
+    rng_init(&rng, 1, RNG_TEST, 0, 0);
+    for (size_t a = 0; a < TEST_COUNT(widths); a++)
+        for (size_t b = 0; b < TEST_COUNT(widths); b++) {
+            layer_make(l, &rng, widths[a], widths[b]);
+            for (const struct row_kernel *const *k = row_kernels; *k; k++)
+                for (int batch = 61; batch <= MAX_BATCH && (*k)->is_supported(); batch++)
+                    check_batch(*k, l, &rng, batch);
+        }
+    layer_destroy(l);
+}
+END_TEST
+
+START_TEST(a_row_gives_the_same_bits_in_every_batch_and_position)
+{
+    struct layer *l = layer_create();
+    struct rng rng;
+    rng_init(&rng, 2, RNG_TEST, 0, 0);
+    for (size_t b = 0; b < TEST_COUNT(widths); b++) {
+        layer_make(l, &rng, 17, widths[b]);
+        for (const struct row_kernel *const *k = row_kernels; *k; k++)
+            for (int batch = 1; batch <= MAX_BATCH && (*k)->is_supported(); batch++)
+                check_batch(*k, l, &rng, batch);
+    }
+    layer_destroy(l);
+}
+END_TEST
+
+START_TEST(the_best_kernel_is_the_first_that_this_cpu_has)
+{
+    const struct row_kernel *const *k = row_kernels;
+    while (!(*k)->is_supported())
+        k++;
+    ck_assert_ptr_eq(row_kernel_best(), *k);
+    while (k[1])
+        k++;
+    ck_assert((*k)->is_supported());
+    ck_assert_str_eq((*k)->name, "portable");
+}
+END_TEST
+
+/* ---- acting ---- */
+
+struct acting {
+    struct arena *arena;
+    struct policy_shape shape;
+    struct policy *policy;
+    float *params;
+    int stride;
+    float *rows[MAX_BATCH];                       /* observations filled */
+    float noise[MAX_BATCH * 6];
+    const float *out;                             /* [MAX_BATCH][2 n_act] by mlp_forward */
+};
+
+static void acting_create(struct acting *a, const char *activation, struct row_shape row)
+{
+    static const int hidden[] = { 33, 17 };
+    struct error err;
+    struct mlp_cache cache;
+    struct rng rng;
+    memset(a, 0, sizeof(*a));
+    rng_init(&rng, 3, RNG_TEST, 0, 0);
+    a->arena = arena_create(1 << 16);
+    ck_assert_int_eq(policy_shape_make(&a->shape, "squashed_gaussian", activation, row, hidden, 2,
+                                       &err), 0);
+    size_t n = policy_n_params(&a->shape);
+    ck_assert_uint_eq(n, (size_t)(row.n_obs + 1) * 33 + 34 * 17 + 18 * 2 * (size_t)row.n_act);
+    a->policy = policy_create(&a->shape, MAX_BATCH, a->arena);
+    a->params = arena_alloc(a->arena, n, sizeof(float));
+    fill(&rng, a->params, n);
+    for (size_t i = 0; i < n; i++)
+        a->params[i] *= 0.25f;
+    policy_set(a->policy, a->params);
+    a->stride = row_stride(row);
+    float *block = arena_alloc(a->arena, (size_t)(MAX_BATCH * a->stride), sizeof(float));
+    for (int i = 0; i < MAX_BATCH; i++) {
+        a->rows[i] = block + (size_t)i * (size_t)a->stride;
+        fill(&rng, a->rows[i], (size_t)row.n_obs);
+    }
+    fill(&rng, a->noise, (size_t)(MAX_BATCH * row.n_act));
+    mlp_cache_init(&cache, &a->shape.net, MAX_BATCH, a->arena);
+    a->out = mlp_forward(&a->shape.net, a->params, MAX_BATCH, block, a->stride, &cache);
+}
+
+static void acting_destroy(struct acting *a)
+{
+    arena_destroy(&a->arena);
+}
+
+static const struct { const char *activation; struct row_shape row; } actings[] = {
+    { "relu", { 3, 1 } }, { "tanh", { 4, 1 } }, { "relu", { 17, 6 } }, { "tanh", { 1, 3 } },
+};
+
+START_TEST(actions_agree_with_the_networks_the_learner_trains)
+{
+    for (size_t k = 0; k < TEST_COUNT(actings); k++) {
+        struct acting a;
+        acting_create(&a, actings[k].activation, actings[k].row);
+        int n_act = a.shape.row.n_act;
+        float act[MAX_BATCH * 6], log_prob[MAX_BATCH];
+        squashed_gaussian_sample(MAX_BATCH, n_act, a.out, a.noise, n_act, act, n_act, log_prob);
+        policy_act(a.policy, MAX_BATCH, a.rows, a.noise);
+        for (int i = 0; i < MAX_BATCH; i++) {
+            const float *row = a.rows[i];
+            for (int j = 0; j < n_act; j++)
+                ck_assert_double_eq_tol((double)row[row_act(a.shape.row) + j],
+                                        (double)act[i * n_act + j], 1e-5);
+            ck_assert_double_eq_tol((double)row[row_log_prob(a.shape.row)], (double)log_prob[i],
+                                    1e-5 * (1 + fabs((double)log_prob[i])));
+        }
+        acting_destroy(&a);
+    }
+}
+END_TEST
+
+START_TEST(without_noise_the_action_is_the_mean_and_has_no_log_prob)
+{
+    for (size_t k = 0; k < TEST_COUNT(actings); k++) {
+        struct acting a;
+        acting_create(&a, actings[k].activation, actings[k].row);
+        int n_act = a.shape.row.n_act;
+        for (int i = 0; i < MAX_BATCH; i++)
+            a.rows[i][row_log_prob(a.shape.row)] = 7;
+        policy_act(a.policy, MAX_BATCH, a.rows, NULL);
+        for (int i = 0; i < MAX_BATCH; i++) {
+            for (int j = 0; j < n_act; j++)
+                ck_assert_double_eq_tol((double)a.rows[i][row_act(a.shape.row) + j],
+                                        tanh((double)a.out[2 * n_act * i + j]), 1e-5);
+            ck_assert(a.rows[i][row_log_prob(a.shape.row)] == 0);
+        }
+        acting_destroy(&a);
+    }
+}
+END_TEST
+
+/* log pi(a) by the change of variables: the Gaussian's density at artanh(a), divided by 1 - a^2. */
+static double density_by_definition(const float *out, const float *act, int n_act)
+{
+    double sum = 0;
+    for (int j = 0; j < n_act; j++) {
+        double a = (double)act[j], u = atanh(a);
+        double log_sigma = fmin(fmax((double)out[n_act + j], LOG_SIGMA_MIN), LOG_SIGMA_MAX);
+        double z = (u - (double)out[j]) / exp(log_sigma);
+        sum += -z * z / 2 - log_sigma - log(2 * acos(-1.0)) / 2 - log(1 - a * a);
+    }
+    return sum;
+}
+
+START_TEST(log_prob_is_the_density_of_the_action_taken)
+{
+    for (size_t k = 0; k < TEST_COUNT(actings); k++) {
+        struct acting a;
+        int n_checked = 0;
+        acting_create(&a, actings[k].activation, actings[k].row);
+        int n_act = a.shape.row.n_act;
+        policy_act(a.policy, MAX_BATCH, a.rows, a.noise);
+        for (int i = 0; i < MAX_BATCH; i++) {
+            const float *act = a.rows[i] + row_act(a.shape.row);
+            bool is_inside = true;    /* float32 forgets u where tanh is flat */
+            for (int j = 0; j < n_act; j++)
+                is_inside &= fabs((double)act[j]) < 0.99;
+            if (!is_inside)
+                continue;
+            n_checked++;
+            double expected = density_by_definition(a.out + (size_t)(2 * n_act * i), act, n_act);
+            ck_assert_double_eq_tol((double)a.rows[i][row_log_prob(a.shape.row)], expected, 2e-3);
+        }
+        ck_assert_int_gt(n_checked, 8);
+        acting_destroy(&a);
+    }
+}
+END_TEST
+
+START_TEST(an_action_depends_on_its_own_row_only)
+{
+    for (size_t k = 0; k < TEST_COUNT(actings); k++) {
+        struct acting a;
+        float alone[MAX_BATCH][32];
+        acting_create(&a, actings[k].activation, actings[k].row);
+        size_t n_act = (size_t)a.shape.row.n_act, bytes = (size_t)a.stride * sizeof(float);
+        for (size_t i = 0; i < MAX_BATCH; i++) {
+            policy_act(a.policy, 1, &a.rows[i], a.noise + i * n_act);
+            memcpy(alone[i], a.rows[i], bytes);
+        }
+        for (int n = 1; n <= MAX_BATCH; n++)
+            for (size_t first = 0; first + (size_t)n <= MAX_BATCH; first += 9) {
+                policy_act(a.policy, n, a.rows + first, a.noise + first * n_act);
+                for (size_t i = first; i < first + (size_t)n; i++)
+                    if (memcmp(a.rows[i], alone[i], bytes) != 0)
+                        ck_abort_msg("row %zu differs in a batch of %d from %zu", i, n, first);
+            }
+        acting_destroy(&a);
+    }
+}
+END_TEST
+
+START_TEST(parameters_may_come_from_any_address)
+{
+    struct acting a;
+    acting_create(&a, "relu", (struct row_shape){ 3, 1 });
+    size_t bytes = policy_n_params(&a.shape) * sizeof(float);
+    struct policy *other = policy_create(&a.shape, 1, a.arena);
+    for (size_t shift = 0; shift < sizeof(float); shift++) {
+        char *frame = malloc(bytes + shift);
+        memcpy(frame + shift, a.params, bytes);
+        policy_set(other, frame + shift);
+        ck_assert_mem_eq(policy_params(other), a.params, bytes);
+        free(frame);
+    }
+    ck_assert_int_eq(policy_shape_of(other)->net.width[1], 33);
+    acting_destroy(&a);
+}
+END_TEST
+
+START_TEST(unknown_heads_and_activations_are_named)
+{
+    static const int hidden[] = { 8 };
+    struct policy_shape s;
+    struct error err;
+    ck_assert_int_eq(policy_shape_make(&s, "gaussian", "relu", (struct row_shape){ 3, 1 }, hidden,
+                                       1, &err), ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.text, "\"gaussian\""));
+    ck_assert_int_eq(policy_shape_make(&s, "squashed_gaussian", "gelu", (struct row_shape){ 3, 1 },
+                                       hidden, 1, &err), ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.text, "\"gelu\""));
+}
+END_TEST
+
+/* ---- files ---- */
+
+static char directory[256];
+
+static const char *path_of(const char *name)
+{
+    static char paths[2][512];
+    static int turn;
+    char *path = paths[turn++ % 2];
+    if (!*directory)
+        test_directory("policy", directory, sizeof(directory));
+    snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
+    return path;
+}
+
+static const struct tensor_metadata about[] = { { "environment", "Pendulum-v1" } };
+
+static void save(const struct acting *a, const char *path)
+{
+    struct error err;
+    ck_assert_msg(policy_save(path, &a->shape, "squashed_gaussian", a->params, about, 1, &err) == 0,
+                  "%s", err.text);
+}
+
+START_TEST(a_saved_policy_is_loaded_bit_for_bit)
+{
+    for (size_t k = 0; k < TEST_COUNT(actings); k++) {
+        struct acting a;
+        struct policy_shape shape;
+        struct error err;
+        float *params = NULL;
+        acting_create(&a, actings[k].activation, actings[k].row);
+        a.params[0] = -0.0f;
+        a.params[1] = 1e-45f;
+        const char *path = path_of("policy.safetensors");
+        save(&a, path);
+        ck_assert_msg(policy_load(path, &shape, &params, &err) == 0, "%s", err.text);
+        ck_assert_int_eq(shape.row.n_obs, a.shape.row.n_obs);
+        ck_assert_int_eq(shape.row.n_act, a.shape.row.n_act);
+        ck_assert_int_eq(shape.net.n_layers, 3);
+        ck_assert_int_eq(shape.net.activation, a.shape.net.activation);
+        for (int l = 0; l <= 3; l++)
+            ck_assert_int_eq(shape.net.width[l], a.shape.net.width[l]);
+        ck_assert_mem_eq(params, a.params, policy_n_params(&shape) * sizeof(float));
+        free(params);
+        acting_destroy(&a);
+    }
+}
+END_TEST
+
+START_TEST(equal_policies_make_equal_files)
+{
+    struct acting a;
+    size_t n_first, n_second;
+    acting_create(&a, "relu", (struct row_shape){ 3, 1 });
+    save(&a, path_of("first"));
+    save(&a, path_of("second"));
+    char *first = test_read(path_of("first"), &n_first);
+    char *second = test_read(path_of("second"), &n_second);
+    ck_assert_uint_eq(n_first, n_second);
+    ck_assert_mem_eq(first, second, n_first);
+    ck_assert_ptr_null(strstr(first + 8, directory));
+    free(second);
+    a.params[5] += 1;
+    save(&a, path_of("second"));
+    second = test_read(path_of("second"), &n_second);
+    ck_assert_mem_ne(first, second, n_first);
+    free(first);
+    free(second);
+    acting_destroy(&a);
+}
+END_TEST
+
+/* A network 2 -> 3 -> 2 whose parameters count 0, 1, 2, ...: in a file the weights stand as
+ * PyTorch's linear layers keep them, [out][in]. */
+START_TEST(weights_stand_in_the_file_as_pytorch_keeps_them)
+{
+    static const float expected[] = {
+        0, 3, 1, 4, 2, 5,             /* weight [3][2] of [[0 1 2] [3 4 5]] */
+        6, 7, 8,                      /* bias */
+        9, 11, 13, 10, 12, 14,        /* weight [2][3] of [[9 10] [11 12] [13 14]] */
+        15, 16,
+    };
+    static const int hidden[] = { 3 };
+    float params[17], found[17];
+    struct policy_shape shape;
+    struct error err;
+    uint64_t header;
+    size_t bytes;
+    for (int i = 0; i < 17; i++)
+        params[i] = (float)i;
+    ck_assert_int_eq(policy_shape_make(&shape, "squashed_gaussian", "relu",
+                                       (struct row_shape){ 2, 1 }, hidden, 1, &err), 0);
+    ck_assert_int_eq(policy_save(path_of("counting"), &shape, "squashed_gaussian", params, NULL, 0,
+                                 &err), 0);
+    char *raw = test_read(path_of("counting"), &bytes);
+    memcpy(&header, raw, sizeof(header));
+    ck_assert_uint_eq(bytes, sizeof(header) + header + sizeof(expected));
+    memcpy(found, raw + sizeof(header) + header, sizeof(found));
+    ck_assert_mem_eq(found, expected, sizeof(expected));
+    free(raw);
+
+    struct safetensors *file;
+    ck_assert_int_eq(safetensors_open(&file, path_of("counting"), &err), 0);
+    const struct tensor *t = safetensors_find(file, "policy.0.weight");
+    ck_assert(t && t->n_dims == 2 && t->dims[0] == 3 && t->dims[1] == 2);
+    ck_assert(((const float *)t->data)[1 * 2 + 0] == params[0 * 3 + 1]);
+    ck_assert_str_eq(safetensors_metadata(file, "head"), "squashed_gaussian");
+    ck_assert_str_eq(safetensors_metadata(file, "activation"), "relu");
+    ck_assert_str_eq(safetensors_metadata(file, "n_act"), "1");
+    ck_assert_int_eq(safetensors_count(file), 4);
+    safetensors_close(&file);
+}
+END_TEST
+
+/* A usable file for a network 2 -> 3 -> 2, to be spoilt. */
+struct parts {
+    struct tensor tensors[4];
+    int n_tensors;
+    struct tensor_metadata metadata[3];
+    int n_metadata;
+};
+static float numbers[32];
+
+static struct parts usable_parts(void)
+{
+    for (size_t i = 0; i < TEST_COUNT(numbers); i++)
+        numbers[i] = 0.5f;
+    return (struct parts){
+        .tensors = {
+            { "policy.0.weight", TENSOR_F32, 2, { 3, 2 }, numbers },
+            { "policy.0.bias", TENSOR_F32, 1, { 3 }, numbers },
+            { "policy.1.weight", TENSOR_F32, 2, { 2, 3 }, numbers },
+            { "policy.1.bias", TENSOR_F32, 1, { 2 }, numbers },
+        },
+        .n_tensors = 4,
+        .metadata = { { "activation", "relu" }, { "head", "squashed_gaussian" }, { "n_act", "1" } },
+        .n_metadata = 3,
+    };
+}
+
+/* Loading must fail with one sentence that names the file and says `words`. */
+static void expect_refused(const struct parts *p, const char *words)
+{
+    struct policy_shape shape;
+    struct error err = { 0 };
+    float *params = NULL;
+    const char *path = path_of("broken");
+    ck_assert_int_eq(safetensors_write(path, p->tensors, p->n_tensors, p->metadata, p->n_metadata,
+                                       &err), 0);
+    int rc = policy_load(path, &shape, &params, &err);
+    ck_assert_msg(rc != 0, "accepted, but should say: %s", words);
+    ck_assert_int_eq(rc, err.code);
+    ck_assert_msg(strstr(err.text, words) != NULL, "it says: %s", err.text);
+    ck_assert_msg(strstr(err.text, path) != NULL, "it says: %s", err.text);
+    ck_assert_ptr_null(params);
+}
+
+START_TEST(the_file_that_the_next_tests_spoil_is_usable)
+{
+    struct parts p = usable_parts();
+    struct policy_shape shape;
+    struct error err;
+    float *params = NULL;
+    ck_assert_int_eq(safetensors_write(path_of("usable"), p.tensors, 4, p.metadata, 3, &err), 0);
+    ck_assert_msg(policy_load(path_of("usable"), &shape, &params, &err) == 0, "%s", err.text);
+    free(params);
+}
+END_TEST
+
+START_TEST(layers_that_do_not_fit_are_refused)
+{
+    struct parts p = usable_parts();
+    p.tensors[2].dims[1] = 4;    /* 2 x 4 behind 3 outputs */
+    expect_refused(&p, "\"policy.1.weight\"");
+    p = usable_parts();
+    p.tensors[0].n_dims = 1;
+    expect_refused(&p, "\"policy.0.weight\"");
+    p = usable_parts();
+    p.tensors[0].type = TENSOR_I64;
+    expect_refused(&p, "\"policy.0.weight\"");
+    p = usable_parts();
+    p.tensors[0].dims[1] = 0;
+    expect_refused(&p, "\"policy.0.weight\"");
+    p = usable_parts();
+    p.tensors[1].dims[0] = 4;
+    expect_refused(&p, "\"policy.0.bias\"");
+    p = usable_parts();
+    p.tensors[2].dims[0] = 3;    /* three outputs are not mean and log sigma of one action */
+    p.tensors[3].dims[0] = 3;
+    expect_refused(&p, "n_act");
+}
+END_TEST
+
+START_TEST(missing_layers_are_refused)
+{
+    struct parts p = usable_parts();
+    p.n_tensors = 3;
+    expect_refused(&p, "\"policy.1.bias\"");
+    p = usable_parts();
+    p.tensors[0].name[0] = 'P';
+    expect_refused(&p, "not a policy");
+    p = usable_parts();
+    p.n_tensors = 0;
+    expect_refused(&p, "not a policy");
+}
+END_TEST
+
+START_TEST(missing_or_wrong_metadata_are_refused)
+{
+    for (int i = 0; i < 3; i++) {
+        struct parts p = usable_parts();
+        p.metadata[i] = p.metadata[2];
+        p.n_metadata = 2;
+        if (i == 2)
+            p.metadata[2].key = "other";
+        expect_refused(&p, "metadata");
+    }
+    struct parts p = usable_parts();
+    p.metadata[0].value = "gelu";
+    expect_refused(&p, "\"gelu\"");
+    p = usable_parts();
+    p.metadata[1].value = "categorical";
+    expect_refused(&p, "\"categorical\"");
+    static const char *const n_acts[] = { "0", "2", "-1", "one", "" };
+    for (size_t i = 0; i < TEST_COUNT(n_acts); i++) {
+        p = usable_parts();
+        p.metadata[2].value = n_acts[i];
+        expect_refused(&p, "n_act");
+    }
+}
+END_TEST
+
+START_TEST(numbers_that_are_not_finite_are_refused)
+{
+    static const float bad[] = { NAN, INFINITY, -INFINITY };
+    float block[6] = { 0 };
+    for (size_t k = 0; k < TEST_COUNT(bad); k++)
+        for (int t = 0; t < 4; t++) {
+            struct parts p = usable_parts();
+            p.tensors[t].data = block;
+            int last = (int)tensor_count(&p.tensors[t]) - 1;
+            block[last] = bad[k];
+            expect_refused(&p, "not finite");
+            block[last] = 0;
+        }
+}
+END_TEST
+
+START_TEST(files_that_are_no_policies_are_refused)
+{
+    struct policy_shape shape;
+    struct error err;
+    float *params = NULL;
+    ck_assert_int_eq(policy_load(path_of("nowhere"), &shape, &params, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "nowhere"));
+    test_write(path_of("text"), "these are not tensors", 21);
+    ck_assert_int_eq(policy_load(path_of("text"), &shape, &params, &err), ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.text, "text"));
+    ck_assert_ptr_null(params);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        every_kernel_gives_the_bits_of_the_scalar_definition,
+        a_row_gives_the_same_bits_in_every_batch_and_position,
+        the_best_kernel_is_the_first_that_this_cpu_has,
+        actions_agree_with_the_networks_the_learner_trains,
+        without_noise_the_action_is_the_mean_and_has_no_log_prob,
+        log_prob_is_the_density_of_the_action_taken,
+        an_action_depends_on_its_own_row_only,
+        parameters_may_come_from_any_address,
+        unknown_heads_and_activations_are_named,
+        a_saved_policy_is_loaded_bit_for_bit,
+        equal_policies_make_equal_files,
+        weights_stand_in_the_file_as_pytorch_keeps_them,
+        the_file_that_the_next_tests_spoil_is_usable,
+        layers_that_do_not_fit_are_refused,
+        missing_layers_are_refused,
+        missing_or_wrong_metadata_are_refused,
+        numbers_that_are_not_finite_are_refused,
+        files_that_are_no_policies_are_refused,
+    };
+    return suite_run("policy", tests, TEST_COUNT(tests), 60);
+}

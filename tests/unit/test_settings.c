@@ -1,0 +1,293 @@
+/* The table of settings, the combinations that are refused, and every configuration that comes with
+ * the program. */
+#include "common/settings.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "actor/env/registry.h"
+#include "common/mlp.h"
+#include "deploy/experiment.h"
+#include "learner/sac.h"
+#include "tests/support.h"
+
+static void defaults(struct settings *s)
+{
+    struct option_section sections[SETTINGS_SECTIONS];
+    memset(s, 0xff, sizeof(*s));    /* an option without a place of its own would show */
+    options_default(sections, settings_sections(s, sections));
+}
+
+static void expect_refused(const struct settings *s, const char *words)
+{
+    struct error err;
+    ck_assert_msg(settings_check(s, &err) == ERR_CONFIG, "accepted, but should say: %s", words);
+    ck_assert_msg(strstr(err.text, words) != NULL, "it says: %s", err.text);
+}
+
+static void expect_accepted(const struct settings *s)
+{
+    struct error err = { 0 };
+    ck_assert_msg(settings_check(s, &err) == 0, "%s", err.text);
+}
+
+START_TEST(every_default_can_be_read_and_is_in_range)
+{
+    struct settings s;
+    struct option_section sections[SETTINGS_SECTIONS];
+    ck_assert_int_eq(settings_sections(&s, sections), SETTINGS_SECTIONS);
+    for (int i = 0; i < SETTINGS_SECTIONS; i++)
+        for (int k = 0; k < sections[i].n_options; k++) {
+            const struct option *o = &sections[i].options[k];
+            char text[512];
+            char *overrides[] = { "env.name=Pendulum-v1", text };    /* required */
+            struct error err;
+            if (!o->value)
+                continue;
+            const char *section = sections[i].name;
+            snprintf(text, sizeof(text), "%s%s%s=%s", section, *section ? "." : "", o->name,
+                     o->value);
+            ck_assert_msg(options_load(sections, SETTINGS_SECTIONS, NULL, overrides, 2, &err) == 0,
+                          "%s", err.text);
+        }
+}
+END_TEST
+
+START_TEST(every_option_has_a_place_of_its_own_and_a_help)
+{
+    struct settings s;
+    struct option_section sections[SETTINGS_SECTIONS];
+    static char used[sizeof(struct settings)];
+    static const size_t sizes[] = { sizeof(bool), sizeof(int64_t), sizeof(double),
+                                    OPTION_TEXT_BYTES, sizeof(int), sizeof(struct option_ints) };
+    settings_sections(&s, sections);
+    for (int i = 0; i < SETTINGS_SECTIONS; i++) {
+        ck_assert_uint_gt(strlen(sections[i].help), 0);
+        for (int k = 0; k < sections[i].n_options; k++) {
+            const struct option *o = &sections[i].options[k];
+            size_t at = (size_t)((char *)sections[i].base - (char *)&s) + o->offset;
+            ck_assert_uint_le(at + sizes[o->type], sizeof(s));
+            for (size_t b = at; b < at + sizes[o->type]; b++)
+                ck_assert_msg(!used[b]++, "%s.%s shares its place", sections[i].name, o->name);
+            ck_assert_msg(o->help && *o->help && o->help[strlen(o->help) - 1] != '.',
+                          "the help of %s.%s", sections[i].name, o->name);
+        }
+    }
+}
+END_TEST
+
+START_TEST(defaults_are_what_the_fields_say)
+{
+    struct settings s;
+    defaults(&s);
+    ck_assert(s.top.seed == 1 && s.top.actors == 2 && s.top.envs_per_actor == 1);
+    ck_assert_str_eq(s.top.algorithm, "sac");
+    ck_assert_int_eq(s.top.mode, MODE_ASYNC);
+    ck_assert_int_eq(s.network.hidden.n, 2);
+    ck_assert(s.network.hidden.v[0] == 64 && s.network.hidden.v[1] == 64);
+    ck_assert_int_eq(s.network.activation, ACTIVATION_RELU);
+    ck_assert(s.actor.horizon == 16 && s.learner.batch_size == 256);
+    ck_assert(s.replay.capacity == 1000000 && s.replay.min_size == 1000);
+    ck_assert(s.transport.window == 2 && s.transport.max_message_bytes == 67108864);
+    ck_assert_double_eq(s.replay.samples_per_insert, 256);
+    expect_accepted(&s);
+}
+END_TEST
+
+START_TEST(choices_have_the_names_of_their_lists)
+{
+    struct settings s;
+    defaults(&s);
+    ck_assert_str_eq(settings_mode(&s), "async");
+    s.top.mode = MODE_SYNC;
+    ck_assert_str_eq(settings_mode(&s), "sync");
+    ck_assert_str_eq(settings_activation(&s), "relu");
+    s.network.activation = ACTIVATION_TANH;
+    ck_assert_str_eq(settings_activation(&s), "tanh");
+    ck_assert_str_eq(MODE_CHOICES, "sync|async");
+    ck_assert_str_eq(ACTIVATION_CHOICES, "relu|tanh");
+}
+END_TEST
+
+START_TEST(combinations_that_cannot_work_are_refused)
+{
+    struct settings s;
+    defaults(&s);
+    s.network.hidden.n = 0;
+    expect_refused(&s, "network.hidden");
+    s.network.hidden.n = MLP_MAX_LAYERS - 1;
+    for (int l = 0; l < MLP_MAX_LAYERS - 1; l++)
+        s.network.hidden.v[l] = 8;
+    expect_accepted(&s);
+
+    defaults(&s);
+    s.top.actors = 1000;
+    s.top.envs_per_actor = 1000;
+    expect_accepted(&s);
+    s.top.actors = 1001;
+    expect_refused(&s, "1001000 streams");
+
+    defaults(&s);
+    s.replay.capacity = 999;
+    expect_refused(&s, "replay.capacity is 999");
+    s.replay.capacity = 1000;
+    expect_accepted(&s);
+    s.actor.horizon = 1001;
+    expect_refused(&s, "replay.capacity is 1000");
+
+    defaults(&s);
+    s.transport.liveness_ms = 1999;
+    expect_refused(&s, "transport.liveness_ms");
+    s.transport.liveness_ms = 2000;
+    expect_accepted(&s);
+}
+END_TEST
+
+/* Half a fragment's samples and half a batch: below that both sides may have to wait. */
+START_TEST(an_error_buffer_that_would_stop_the_run_is_refused)
+{
+    struct settings s;
+    defaults(&s);
+    s.replay.error_buffer = (16 * 256 + 256) / 2;
+    expect_accepted(&s);
+    s.replay.error_buffer -= 0.5;
+    expect_refused(&s, "under 2176");
+    s.replay.error_buffer = 0;
+    expect_accepted(&s);
+}
+END_TEST
+
+START_TEST(the_default_error_buffer_is_a_round_and_a_batch)
+{
+    struct settings s;
+    defaults(&s);
+    s.top.actors = 3;
+    s.top.envs_per_actor = 4;
+    s.replay.samples_per_insert = 2;
+    ck_assert_double_eq(settings_error_buffer(&s), 3 * 4 * 16 * 2 + 256);
+    s.replay.error_buffer = 5000;
+    ck_assert_double_eq(settings_error_buffer(&s), 5000);
+}
+END_TEST
+
+/* ---- the configurations that come with the program ---- */
+
+START_TEST(every_configuration_loads)
+{
+    static const char *const patterns[] = { "configs/*.yaml", "configs/*/*.yaml",
+                                            "configs/*/*/*.yaml" };
+    int n = 0;
+    for (size_t k = 0; k < TEST_COUNT(patterns); k++) {
+        glob_t found;
+        if (glob(patterns[k], 0, NULL, &found) != 0)
+            continue;
+        for (size_t i = 0; i < found.gl_pathc; i++, n++) {
+            struct experiment e;
+            struct error err = { 0 };
+            int rc = experiment_load(&e, found.gl_pathv[i], NULL, 0, &err);
+            ck_assert_msg(rc == 0, "%s", err.text);
+            ck_assert_msg(environment_find(e.settings.env.name) != NULL, "%s: unknown %s",
+                          found.gl_pathv[i], e.settings.env.name);
+            ck_assert_str_eq(e.algorithm->name, e.settings.top.algorithm);
+            experiment_fini(&e);
+        }
+        globfree(&found);
+    }
+    ck_assert_int_ge(n, 2);
+}
+END_TEST
+
+static const char *config(const char *text)
+{
+    static char directory[256], path[512];
+    if (!*directory)
+        test_directory("settings", directory, sizeof(directory));
+    snprintf(path, sizeof(path), "%s/config.yaml", directory);
+    test_write(path, text, strlen(text));
+    return path;
+}
+
+static void expect_load_error(const char *text, char *override, const char *words)
+{
+    struct experiment e;
+    struct error err = { 0 };
+    char *overrides[] = { override };
+    int rc = experiment_load(&e, config(text), overrides, override != NULL, &err);
+    ck_assert_msg(rc == ERR_CONFIG, "accepted, but should say: %s", words);
+    ck_assert_msg(strstr(err.text, words) != NULL, "it says: %s", err.text);
+    experiment_fini(&e);
+}
+
+START_TEST(mistakes_in_a_configuration_are_explained)
+{
+    static const char good[] = "env:\n  name: Pendulum-v1\n";
+    expect_load_error("seed: 1\n", NULL, "env.name");
+    expect_load_error(good, "algorithm=sax", "did you mean sac");
+    expect_load_error(good, "sac.gamma=2", "sac.gamma");
+    expect_load_error(good, "sac.gama=0.9", "did you mean \"gamma\"");
+    expect_load_error(good, "transport.liveness_ms=100", "config.yaml: transport.liveness_ms");
+    expect_load_error(good, "actors=0", "actors");
+    expect_load_error(good, "mode=pipelined", "mode");
+}
+END_TEST
+
+START_TEST(overrides_reach_settings_and_the_algorithm)
+{
+    struct experiment e;
+    struct error err = { 0 };
+    char *overrides[] = { "seed=9", "mode=sync", "sac.gamma=0.5", "network.hidden=8,4",
+                          "total_steps=1e6" };
+    const char *path = config("env:\n  name: Pendulum-v1\nsac:\n  tau: 0.25\n");
+    int rc = experiment_load(&e, path, overrides, 5, &err);
+    ck_assert_msg(rc == 0, "%s", err.text);
+    const struct sac_hyper *hyper = e.hyper;
+    ck_assert(e.settings.top.seed == 9 && e.settings.top.mode == MODE_SYNC);
+    ck_assert(e.settings.top.total_steps == 1000000);
+    ck_assert(e.settings.network.hidden.n == 2 && e.settings.network.hidden.v[1] == 4);
+    ck_assert(hyper->gamma == 0.5 && hyper->tau == 0.25);
+    experiment_fini(&e);
+}
+END_TEST
+
+START_TEST(a_resolved_configuration_loads_to_the_same)
+{
+    for (int with_comments = 0; with_comments < 2; with_comments++) {
+        struct experiment a, b;
+        struct error err = { 0 };
+        char text[16384] = "", again[16384] = "";
+        char *overrides[] = { "seed=9007199254740992", "sac.gamma=0.1", "eval.stop_at=-150.5" };
+        ck_assert_int_eq(experiment_load(&a, "configs/sac/pendulum.yaml", overrides, 3, &err), 0);
+        FILE *out = fmemopen(text, sizeof(text), "w");
+        experiment_print(&a, with_comments, out);
+        fclose(out);
+        ck_assert_msg(experiment_load(&b, config(text), NULL, 0, &err) == 0, "%s", err.text);
+        ck_assert_mem_eq(a.hyper, b.hyper, a.algorithm->hyper_bytes);
+        out = fmemopen(again, sizeof(again), "w");
+        experiment_print(&b, with_comments, out);
+        fclose(out);
+        ck_assert_str_eq(again, text);
+        ck_assert_ptr_nonnull(strstr(text, "-150.5"));
+        experiment_fini(&a);
+        experiment_fini(&b);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        every_default_can_be_read_and_is_in_range,
+        every_option_has_a_place_of_its_own_and_a_help,
+        defaults_are_what_the_fields_say,
+        choices_have_the_names_of_their_lists,
+        combinations_that_cannot_work_are_refused,
+        an_error_buffer_that_would_stop_the_run_is_refused,
+        the_default_error_buffer_is_a_round_and_a_batch,
+        every_configuration_loads,
+        mistakes_in_a_configuration_are_explained,
+        overrides_reach_settings_and_the_algorithm,
+        a_resolved_configuration_loads_to_the_same,
+    };
+    return suite_run("settings", tests, TEST_COUNT(tests), 60);
+}
