@@ -19,7 +19,12 @@ void digest_sha256_hex(const void *data, size_t bytes, char out[DIGEST_HEX_BYTES
 
 uint32_t digest_crc32(const void *data, size_t bytes)
 {
-    return (uint32_t)crc32_z(0, data, bytes);
+    return digest_crc32_add(0, data, bytes);
+}
+
+uint32_t digest_crc32_add(uint32_t before, const void *data, size_t bytes)
+{
+    return (uint32_t)crc32_z(before, data, bytes);
 }
 
 uint64_t digest_random_id(void)

@@ -15,6 +15,9 @@ void digest_sha256_hex(const void *data, size_t bytes, char out[DIGEST_HEX_BYTES
 
 uint32_t digest_crc32(const void *data, size_t bytes);
 
+/* The CRC-32 of what has the CRC-32 `before` (0: nothing), followed by `data`. */
+uint32_t digest_crc32_add(uint32_t before, const void *data, size_t bytes);
+
 /* 64 random bits from the system, never 0; for identities, never for seeding. */
 uint64_t digest_random_id(void);
 

@@ -1,11 +1,13 @@
 #include "common/safetensors.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/digest.h"
 #include "common/file.h"
 
 enum { HEADER_LIMIT = 1 << 20, MAX_TENSORS = 1024 };
@@ -41,23 +43,27 @@ size_t tensor_count(const struct tensor *t)
 static json_t *header_of(const struct tensor *tensors, int n,
                          const struct tensor_metadata *metadata, int n_metadata)
 {
-    json_t *header = json_object();
-    if (n_metadata) {
-        /* Sorted, by always taking the least key above the last one. */
-        json_t *about = json_object();
-        for (const char *last = ""; (int)json_object_size(about) < n_metadata;) {
-            const struct tensor_metadata *least = NULL;
-            for (int i = 0; i < n_metadata; i++)
-                if (strcmp(metadata[i].key, last) > 0
-                    && (!least || strcmp(metadata[i].key, least->key) < 0))
-                    least = &metadata[i];
-            if (!least)
-                break;
-            json_object_set_new(about, least->key, json_string(least->value));
-            last = least->key;
-        }
-        json_object_set_new(header, "__metadata__", about);
+    json_t *header = json_object(), *about = json_object();
+    uint32_t crc = 0;
+    char checksum[9];
+    /* Sorted, by always taking the least key above the last one. */
+    for (const char *last = ""; (int)json_object_size(about) < n_metadata;) {
+        const struct tensor_metadata *least = NULL;
+        for (int i = 0; i < n_metadata; i++)
+            if (strcmp(metadata[i].key, last) > 0
+                && (!least || strcmp(metadata[i].key, least->key) < 0))
+                least = &metadata[i];
+        if (!least)
+            break;
+        json_object_set_new(about, least->key, json_string(least->value));
+        last = least->key;
     }
+    for (int i = 0; i < n; i++)
+        crc = digest_crc32_add(crc, tensors[i].data,
+                               tensor_count(&tensors[i]) * types[tensors[i].type].bytes);
+    snprintf(checksum, sizeof(checksum), "%08" PRIx32, crc);
+    json_object_set_new(about, "crc32", json_string(checksum));
+    json_object_set_new(header, "__metadata__", about);
     size_t offset = 0;
     for (int i = 0; i < n; i++) {
         const struct tensor *t = &tensors[i];
@@ -185,8 +191,12 @@ static const char *read_header(struct safetensors *f, char *raw, size_t bytes)
             return wrong;
         f->n++;
     }
-    return covers(f, data, available) ? NULL
-                                      : "its tensors do not cover its data exactly";
+    if (!covers(f, data, available))
+        return "its tensors do not cover its data exactly";
+    /* Ours have a checksum; files of other programs need not. */
+    const char *checksum = safetensors_metadata(f, "crc32");
+    return checksum && strtoul(checksum, NULL, 16) != digest_crc32(data, available)
+         ? "its data are damaged (the checksum does not match)" : NULL;
 }
 
 int safetensors_open(struct safetensors **file, const char *path, struct error *err)

@@ -24,6 +24,8 @@ static int load(struct experiment *e, const char *command, int n, char **rest, c
             return error_set(err, ERR_USAGE, "shoal %s --resume goes on with the run's own "
                              "configuration; \"%s\" cannot be given with it", command, rest[0]);
         run_config_path(resume, path, sizeof(path));
+        if (!run_exists(resume))
+            return error_set(err, ERR_MISSING, "%s holds no run: there is no %s", resume, path);
         return experiment_load(e, path, NULL, 0, err);
     }
     if (n == 0)

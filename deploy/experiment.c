@@ -20,8 +20,10 @@ static int choose_algorithm(struct experiment *e, const char *path, struct error
         }
     }
     const char *near = nearest_word(name, names, n);
-    return error_set(err, ERR_CONFIG, "%s: unknown algorithm \"%s\"; %s %s", path, name,
-                     near ? "did you mean" : "there is", near ? near : names[0]);
+    return near ? error_set(err, ERR_CONFIG, "%s: algorithm: unknown algorithm \"%s\"; did you mean "
+                            "\"%s\"?", path, name, near)
+                : error_set(err, ERR_CONFIG, "%s: algorithm: unknown algorithm \"%s\"; there is "
+                            "\"%s\"", path, name, names[0]);
 }
 
 int experiment_load(struct experiment *e, const char *path, char *const *overrides,

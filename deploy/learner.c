@@ -392,8 +392,9 @@ static int conclude(struct learner *l, enum training_status status, struct error
                "in %s", word, l->progress.report.env_steps, l->progress.report.updates, time_s, l->run.path);
     if (status == TRAINING_DIVERGED)
         return error_set(err, ERR_NUMERIC, "training diverged: 10 updates in a row gave numbers "
-                         "that are not finite; the last checkpoint is in %s; lower the learning "
-                         "rates and begin again", l->run.path);
+                         "that are not finite; %s in %s; lower the learning rates and begin "
+                         "again", run_has_checkpoint(&l->run) ? "the last checkpoint is"
+                         : "no checkpoint was written yet", l->run.path);
     return is_interrupted ? error_set(err, ERR_INTERRUPTED, "interrupted; go on with: shoal train "
                                       "--resume %s", l->run.path) : 0;
 }
@@ -434,6 +435,10 @@ static int create_cores(struct learner *l, struct error *err)
         if (rc != 0)
             return rc;
         training_streams(l->training, &session.lives, &session.sequences, &session.states);
+    } else if (l->options->resume) {
+        int rc = run_begin_again(&l->run, err);
+        if (rc != 0)
+            return rc;
     }
     l->session = session_create(&session, (struct session_out){
         .context = l, .send = on_send, .publish = on_publish, .deliver = on_deliver, .log = say });
@@ -463,6 +468,14 @@ static void report_endpoint(struct learner *l)
     dprintf(l->options->report_fd, "%s %d\n", zmq_hub_endpoint(l->link),
             zmq_hub_snapshot_port(l->link));
     close(l->options->report_fd);
+}
+
+static void warn_insecure(struct learner *l)
+{
+    const char *text = "WARNING: --insecure: whoever can reach this address can feed this run with "
+                       "experience and read its parameters; nothing is encrypted";
+    fprintf(stderr, "shoal: %s\n", text);
+    run_write_log(&l->run, text);
 }
 
 static int run_threads(struct learner *l, struct error *err)
@@ -531,7 +544,9 @@ int learner_run(const struct learner_options *o, struct error *err)
         rc = open_run(&l, err);
     if (rc == 0)
         rc = create_cores(&l, err);
-    if (rc == 0) {
+    if (rc == 0 && o->resume && training_is_complete(l.training)) {
+        say_format(&l, "the run in %s is finished; nothing is left to do", l.run.path);
+    } else if (rc == 0) {
         char spec[256];
         env_spec_describe(env_spec(l.model), spec, sizeof(spec));
         say_format(&l, "%s %s on %s, %s, seed %" PRId64 ", %" PRId64 " actors x %" PRId64
@@ -539,8 +554,7 @@ int learner_run(const struct learner_options *o, struct error *err)
                    s->top.algorithm, spec, settings_mode(s), s->top.seed, s->top.actors,
                    s->top.envs_per_actor, l.run.path, zmq_hub_endpoint(l.link));
         if (o->allow_remote)
-            say(&l, "WARNING: --insecure: anybody who can reach this address can feed this run "
-                    "with experience and read its parameters; nothing is encrypted");
+            warn_insecure(&l);
         report_endpoint(&l);
         rc = run_threads(&l, err);
     }

@@ -1,4 +1,5 @@
 /* shoal: one program, a subcommand for every part it can play. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,7 +63,9 @@ int main(int argc, char **argv)
         int rc = commands[i].run(argc - 2, argv + 2, &err);
         if (rc >= 0)
             return rc;
-        fprintf(stderr, "shoal: %s\n", err.text);
+        /* Errors about arguments name the command themselves. */
+        bool is_named = strncmp(err.text, "shoal ", strlen("shoal ")) == 0;
+        fprintf(stderr, "%s%s\n", is_named ? "" : "shoal: ", err.text);
         return error_exit_status(rc);
     }
     return unknown_command(argv[1]);

@@ -37,6 +37,7 @@ void program_catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTTOU, SIG_IGN);    /* a supervised process is in the background of its terminal */
 }
 
 int program_stop_requests(void)

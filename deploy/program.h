@@ -16,7 +16,7 @@ int64_t program_now_us(void);
 void program_sleep_us(int64_t us);
 
 /* From now on the first SIGINT or SIGTERM is counted instead of killing, a second one ends the
- * process at once. SIGPIPE is ignored. Call before threads are made. */
+ * process at once. SIGPIPE and SIGTTOU are ignored. Call before threads are made. */
 void program_catch_signals(void);
 int program_stop_requests(void);
 

@@ -46,6 +46,13 @@ void run_config_path(const char *run, char *out, size_t bytes)
     snprintf(out, bytes, "%s/config.yaml", run);
 }
 
+bool run_exists(const char *run)
+{
+    char path[RUN_PATH_BYTES + 64];
+    run_config_path(run, path, sizeof(path));
+    return file_exists(path);
+}
+
 static FILE *open_file(const struct run *r, const char *name, const char *mode, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
@@ -94,6 +101,15 @@ static int open_files(struct run *r, const char *mode, struct error *err)
     return 0;
 }
 
+/* Push what the C library still holds to the system. */
+static void flush(const struct run *r)
+{
+    fflush(r->metrics);
+    fflush(r->eval);
+    fflush(r->hashes);
+    fflush(r->schedule);
+}
+
 int run_create(struct run *r, const char *path, struct experiment *e, struct error *err)
 {
     char file[RUN_PATH_BYTES + 64];
@@ -133,6 +149,7 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
     for (int i = 0; i < e->algorithm->n_metrics; i++)
         fprintf(r->metrics, ",%s", e->algorithm->metric_names[i]);
     fprintf(r->metrics, "\n");
+    flush(r);
 
     /* Written last: its presence says that the directory holds a run. */
     struct file_writer w;
@@ -211,15 +228,6 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
         { "algorithm", e->algorithm->name }, { "environment", s->env.name }, { "format", "shoal-1" },
     };
     return policy_save(path, &shape, e->algorithm->head, params, about, 3, err);
-}
-
-/* Push what the C library still holds to the system. */
-static void flush(const struct run *r)
-{
-    fflush(r->metrics);
-    fflush(r->eval);
-    fflush(r->hashes);
-    fflush(r->schedule);
 }
 
 int run_save(struct run *r, const struct experiment *e, struct training *t, struct error *err)
@@ -305,11 +313,25 @@ int run_load(struct run *r, struct training *t, struct error *err)
     if (rc != 0)
         return rc;
     training_report(t, &report);
-    r->time_before_s = cut_csv(r, &r->metrics, "metrics.csv", 1, (double)report.env_steps);
+    /* Both columns: updates go on while env_steps stands still, and the other way round. */
+    cut_csv(r, &r->metrics, "metrics.csv", 1, (double)report.env_steps);
+    r->time_before_s = cut_csv(r, &r->metrics, "metrics.csv", 2, (double)report.updates);
     cut_csv(r, &r->eval, "eval.csv", 0, (double)report.env_steps);
     cut_csv(r, &r->hashes, "hashes.csv", 0, (double)report.updates);
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
+    return 0;
+}
+
+int run_begin_again(struct run *r, struct error *err)
+{
+    cut_csv(r, &r->metrics, "metrics.csv", 0, -1);
+    cut_csv(r, &r->eval, "eval.csv", 0, -1);
+    cut_csv(r, &r->hashes, "hashes.csv", 0, -1);
+    if (!r->metrics || !r->eval || !r->hashes)
+        return error_set(err, ERR_IO, "cannot write in %s", r->path);
+    if (ftruncate(fileno(r->schedule), sizeof(SCHEDULE_MAGIC)) != 0)
+        return error_errno(err, "cannot cut schedule.bin");
     return 0;
 }
 

@@ -46,8 +46,9 @@ int run_resume(struct run *r, const char *path, struct error *err);
 
 void run_close(struct run *r);
 
-/* Where the configuration of a run is, and whether there is a checkpoint. */
+/* Where the configuration of a run is, whether there is a run, and whether it has a checkpoint. */
 void run_config_path(const char *run, char *out, size_t bytes);
+bool run_exists(const char *run);
 bool run_has_checkpoint(const struct run *r);
 
 /* Checkpoint the training core: the resumable state first, then the policy for others to read. */
@@ -55,6 +56,9 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
 
 /* Load it, and forget lines that were written after it. */
 int run_load(struct run *r, struct training *t, struct error *err);
+
+/* There is no checkpoint to go on from: forget every line that was written. */
+int run_begin_again(struct run *r, struct error *err);
 
 int run_save_policy(const struct run *r, const struct experiment *e, const char *folder,
                     const float *params, struct error *err);

@@ -14,6 +14,7 @@
 #include "common/arena.h"
 #include "deploy/console.h"
 #include "deploy/program.h"
+#include "deploy/run.h"
 
 enum { FIRST_PAUSE_US = 500000, LONGEST_PAUSE_US = 10000000, STEADY_US = 30000000,
        MAX_RESTARTS_IN_A_ROW = 5, GRACE_US = 20000000, MAX_ARGS = 512 };
@@ -67,7 +68,8 @@ static void start_learner(struct supervisor *s)
     const char *argv[MAX_ARGS];
     char fd[16], port[16];
     int n = 0, ends[2];
-    bool resume = o->resume || s->has_run;
+    /* A restarted learner may have been killed after it made the run and before it said so. */
+    bool resume = o->resume || s->has_run || (s->learner.failures > 0 && run_exists(o->run));
     if (pipe(ends) != 0)
         return;
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
@@ -234,11 +236,15 @@ static void on_stop(struct supervisor *s)
     }
     s->is_stopping = true;
     s->stop_by_us = program_now_us() + GRACE_US;
-    console_say("stopping: the learner writes a checkpoint (once more: stop at once)");
-    if (s->learner.pid > 0)
+    if (s->learner.pid > 0) {
+        console_say("stopping: the learner writes a checkpoint (once more: stop at once)");
         kill(s->learner.pid, SIGTERM);
-    else
+    } else {
+        console_say("interrupted; go on with: shoal train --resume %s", s->options->run);
         s->learner.is_done = true;
+        s->status = error_exit_status(ERR_INTERRUPTED);
+        kill_all(s, SIGTERM);    /* nobody else tells the actors */
+    }
 }
 
 static void start_what_is_due(struct supervisor *s)
@@ -257,8 +263,8 @@ static void start_what_is_due(struct supervisor *s)
     }
     if (all_gone && s->actor_status) {
         console_say("no actor can run (status %d): stopping", s->actor_status);
-        s->status = s->actor_status;
         on_stop(s);
+        s->status = s->actor_status;
     }
 }
 

@@ -328,6 +328,12 @@ void training_evaluated(struct training *t, int64_t env_steps, double mean)
         t->has_ended = true;
 }
 
+bool training_is_complete(const struct training *t)
+{
+    return t->limiter.inserts >= t->settings->top.total_steps && !t->in_round
+        && rate_limiter_owed(&t->limiter) < (double)t->batch.n;
+}
+
 /* The last evaluation and hash; then nothing more. */
 static enum training_status finish(struct training *t)
 {

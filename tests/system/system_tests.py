@@ -64,8 +64,12 @@ def children(process, command):
     return [p for p, line in living(process.pid).items() if line.startswith(f"shoal {command} ")]
 
 
+# Sanitizer builds take longer.
+SLOWER = float(os.environ.get("SHOAL_TEST_SLOWER", "1"))
+
+
 def wait_for(what, condition, seconds=20.0):
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds * SLOWER
     while not (value := condition()):
         assert time.monotonic() < until, f"waited {seconds} s for: {what}"
         time.sleep(0.01)
@@ -96,7 +100,7 @@ class Process(subprocess.Popen):
         return found[found.re.groups]
 
     def ends_with(self, status, seconds=20.0):
-        found = self.wait(seconds)
+        found = self.wait(seconds * SLOWER)
         assert found == status, f"{self.args[1]} ended with status {found}, not {status}"
 
 
@@ -630,7 +634,7 @@ def missing_models_say_where_to_get_them():
 @test()
 def insecure_warns_loudly():
     learner = shoal("learner", PENDULUM, "--bind", "tcp://127.0.0.1:*", "--insecure", "--run", "run")
-    learner.says("WARNING: --insecure: anybody")
+    learner.says("WARNING: --insecure: whoever")
     learner.send_signal(signal.SIGINT)
     learner.ends_with(INTERRUPTED)
     assert "WARNING" in Path("run/log.txt").read_text()
@@ -760,7 +764,7 @@ def run_test(function, seconds):
     directory = tempfile.mkdtemp(prefix="shoal-system-")
     os.chdir(directory)
     started.clear()
-    signal.alarm(seconds)
+    signal.alarm(int(seconds * SLOWER))
     try:
         function()
     except Exception as e:

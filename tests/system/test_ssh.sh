@@ -33,11 +33,13 @@ inside() {
 # shellcheck disable=SC2317  # a trap calls it
 teardown() {
     local name pid
+    exec 2>/dev/null # the shell's "Killed"
     for name in "$here" "$(namespace h1)" "$(namespace h2)"; do
         [ -e "/run/netns/$name" ] || continue
         for pid in $(ip netns pids "$name"); do kill -KILL "$pid" 2>/dev/null; done
         ip netns del "$name"
     done
+    wait 2>/dev/null
     rm -rf "$tmp"
 }
 trap teardown EXIT
@@ -70,6 +72,9 @@ within() {
 # A copy, so that a build meanwhile changes nothing.
 cp build/release/shoal "$tmp/shoal"
 export SHOAL=$tmp/shoal
+# Where ssh.sh keeps its own files.
+mkdir "$tmp/local"
+export TMPDIR=$tmp/local
 
 # ---- the hosts ----
 
@@ -108,7 +113,8 @@ for i in 1 2; do within 10 grep -qs listening "$tmp/sshd$i.log" || { cat "$tmp/s
 # Start ssh.sh as a shell at a terminal would: a process group of its own. Sets `script`.
 start() {
     set -m
-    nsenter --net="/run/netns/$here" deploy/ssh.sh --ssh-config "$tmp/ssh_config" "$@" >"$tmp/out" 2>&1 </dev/null &
+    nsenter --net="/run/netns/$here" \
+        deploy/ssh.sh --ssh-config "$tmp/ssh_config" "$@" >"$tmp/out" 2>&1 </dev/null &
     set +m
     script=$!
 }
@@ -130,7 +136,7 @@ processes() {
 }
 first_of() { processes "$1" "$2" | awk 'NR == 1 { print $1 }'; }
 all_gone() { [ -z "$(processes h1 '')$(processes h2 '')$(processes l '')" ]; }
-directories_gone() { ! compgen -G '/tmp/shoal.????????' >/dev/null; }
+directories_gone() { ! compgen -G '/tmp/shoal.????????' >/dev/null && [ -z "$(ls "$tmp/local")" ]; }
 actors_on() { [ "$(processes "$1" 'shoal actor' | wc -l)" -eq "$2" ]; }
 both_hosts_act() { actors_on h1 2 && actors_on h2 1; }
 says() { grep -q -- "$1" "$tmp/out"; }
@@ -138,7 +144,9 @@ does_not_say() { ! says "$1"; }
 is() { [ "$1" = "$2" ]; }
 lines_are() { [ "$(wc -l <"$tmp/out")" -eq "$1" ]; }
 has_file() { compgen -G "$1" >/dev/null; }
-steps_are_past() { [ "$(tail -n 1 "$tmp/$1/metrics.csv" 2>/dev/null | cut -d , -f 2)" -gt "$2" ] 2>/dev/null; }
+steps_are_past() {
+    [ "$(tail -n 1 "$tmp/$1/metrics.csv" 2>/dev/null | cut -d , -f 2)" -gt "$2" ] 2>/dev/null
+}
 never_disturbed() { ! grep -qs 'fragment .* refused' "$tmp/$1/log.txt"; }
 
 loopback_only() { # every listening address of the learner's namespace
@@ -227,11 +235,21 @@ check "--resume with another number of actors is refused" says 'has 3 actors; th
 
 start --resume "$tmp/second" h1:2 h2
 check "--resume: the actors are back" within 30 both_hosts_act
-check "--resume: it goes on where it was" within 10 says 'going on of sac'
+check "--resume: it goes on where it was" within 10 says '^going on '
 kill -KILL "$script"
 wait "$script" 2>/dev/null
 check "killed: no process is left on either side" within 15 all_gone
 check "killed: the private directories are gone" directories_gone
+
+start --resume "$tmp/second" h1:2 h2
+within 30 both_hosts_act
+kill -INT -- "-$script"
+kill -INT -- "-$script"
+sleep 0.2
+kill -INT -- "-$script" 2>/dev/null
+wait "$script"
+check "Ctrl-C again and again: no process is left on either side" within 10 all_gone
+check "Ctrl-C again and again: the private directories are gone" directories_gone
 
 # ---- the learner dies ----
 
@@ -260,16 +278,44 @@ check "TERM: no process is left on either side" within 10 all_gone
 
 # ---- hosts that cannot ----
 
-kill "${sshds[1]}"
-wait "${sshds[1]}" 2>/dev/null
-echo 'AllowStreamLocalForwarding no' >>"$tmp/sshd2.conf"
-nsenter --net="/run/netns/$(namespace h2)" "$sshd" -D -f "$tmp/sshd2.conf" -E "$tmp/sshd2.log" &
-sshds[1]=$!
-sleep 0.5
+# Start the second host's sshd anew, with a line more in its configuration, through a command.
+restart_second() {
+    local line=$1
+    shift
+    kill "${sshds[1]}"
+    wait "${sshds[1]}" 2>/dev/null
+    rm -f "$tmp/sshd2.log"
+    echo "$line" >>"$tmp/sshd2.conf"
+    nsenter --net="/run/netns/$(namespace h2)" "$@" "$sshd" -D -f "$tmp/sshd2.conf" -E "$tmp/sshd2.log" &
+    sshds[1]=$!
+    within 10 grep -qs listening "$tmp/sshd2.log"
+}
+
+restart_second 'AllowStreamLocalForwarding no'
 run_to_end "$pendulum" "${brief[@]}" --run "$tmp/fifth" h2
 check "a host without forwarding is explained" says 'h2 | .*needs AllowStreamLocalForwarding yes'
 check "when no host can run actors it ends" is "$status" 130
 check "nothing is left behind" within 10 all_gone
+
+# A host without libjansson: its directory of libraries is an overlay without that file.
+cat >"$tmp/without_library" <<'END'
+mount -t tmpfs none "$1" && mkdir "$1/upper" "$1/work" &&
+    mount -t overlay -o "lowerdir=$2,upperdir=$1/upper,workdir=$1/work" none "$2" || exit 1
+rm "$2/libjansson.so.4"
+shift 2
+exec "$@"
+END
+mkdir "$tmp/overlay"
+libraries=$(dirname "$(ldd "$SHOAL" | awk '$1 == "libjansson.so.4" { print $3 }')")
+libraries=$(realpath "$libraries")
+if restart_second '' unshare --mount sh "$tmp/without_library" "$tmp/overlay" "$libraries"; then
+    run_to_end "$pendulum" "${brief[@]}" h1 h2
+    check "a host that lacks a library ends it" is "$status" 1
+    check "the library and its package are named" says \
+        'h2 lacks libjansson.so.4; on Debian, install there: apt install libjansson4'
+else
+    echo "skipped a host that lacks a library: no overlay file system here"
+fi
 
 echo
 echo "$passed passed, $failed failed"

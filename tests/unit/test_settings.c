@@ -223,7 +223,7 @@ START_TEST(mistakes_in_a_configuration_are_explained)
 {
     static const char good[] = "env:\n  name: Pendulum-v1\n";
     expect_load_error("seed: 1\n", NULL, "env.name");
-    expect_load_error(good, "algorithm=sax", "did you mean sac");
+    expect_load_error(good, "algorithm=sax", "did you mean \"sac\"");
     expect_load_error(good, "sac.gamma=2", "sac.gamma");
     expect_load_error(good, "sac.gama=0.9", "did you mean \"gamma\"");
     expect_load_error(good, "transport.liveness_ms=100", "config.yaml: transport.liveness_ms");
