@@ -370,14 +370,17 @@ connect() {
 # Connect, again after a pause when that breaks, until its actors have ended for good.
 # $tmp/LABEL.ended then holds how. Standard input: the lifeline.
 serve() {
-    local label=${labels[$1]} pause=1 status began
+    local label=${labels[$1]} pause=1 status began why
     while :; do
         began=$SECONDS status=0
         connect "$1" || status=$?
         if read -r -t 0; then return; fi
         case $status in
         0 | 64 | 65 | 70 | 78 | 130) break ;;
-        255) echo "the connection is lost: $(complaint "$label"); again in $pause s" ;;
+        255)
+            why=$(complaint "$label")
+            echo "the connection is lost${why:+: $why}; again in $pause s"
+            ;;
         *) echo "ended with status $status; again in $pause s" ;;
         esac
         sleep "$pause"

@@ -37,7 +37,6 @@ SYSTEM       := SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py
 
 # The system tests that cross threads and processes, for the sanitizers.
 SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals \
-                supervised_learner_killed_is_restarted_from_its_checkpoint \
                 ctrl_c_stops_cleanly_and_resume_continues damaged_checkpoints_are_refused \
                 python_actor_written_from_the_protocol_is_understood
 SANITIZED    := SHOAL_TEST_SLOWER=6 \

@@ -204,6 +204,11 @@ check "what hosts say has their name in front" says '^h2 | '
 check "nothing is left behind" within 10 all_gone
 check "the private directories are gone" directories_gone
 
+run_to_end "$pendulum" mode=sync "${brief[@]}" --run "$tmp/sync" h1:2 h2
+"$SHOAL" train "$pendulum" mode=sync "${brief[@]}" actors=3 --run "$tmp/local_sync" >/dev/null
+check "in sync mode the result is that of a local training, bit for bit" \
+    is "$(tail -n 1 "$tmp/sync/hashes.csv")" "$(tail -n 1 "$tmp/local_sync/hashes.csv")"
+
 # ---- Ctrl-C in the middle ----
 
 start "$pendulum" "${long[@]}" --run "$tmp/second" h1:2 h2
