@@ -88,7 +88,7 @@ int command_learner(int argc, char **argv, struct error *err)
 {
     const char *run = NULL, *resume = NULL, *bind = "tcp://127.0.0.1:5555", *report = NULL;
     const char *port_text = "0";
-    bool wants_help, insecure = false, supervised = false;
+    bool wants_help, insecure = false;
     const struct flag flags[] = {
         { "--bind", "ENDPOINT", &bind, NULL, "where to listen (default tcp://127.0.0.1:5555; port "
                                              "* for any; ipc:///path)" },
@@ -98,7 +98,6 @@ int command_learner(int argc, char **argv, struct error *err)
         { "--run", "DIR", &run, NULL, "run directory (default runs/<config>-<seed>-<date>)" },
         { "--resume", "DIR", &resume, NULL, "go on with an interrupted run" },
         { "--report-fd", "FD", &report, NULL, NULL },
-        { "--supervised", NULL, NULL, &supervised, NULL },
     };
     const struct command command = {
         "learner", "CONFIG [key=value ...] [flags]", NULL,

@@ -94,7 +94,6 @@ static void start_learner(struct supervisor *s)
     argv[n++] = port;
     argv[n++] = "--report-fd";
     argv[n++] = fd;
-    argv[n++] = "--supervised";
     argv[n] = NULL;
     /* execv does not change what it is given. */
     char *copy[MAX_ARGS];

@@ -150,12 +150,26 @@ static void draw(struct world *w, int B, int *times)
     }
 }
 
+/* Exactly as many different transitions can be drawn as are held. */
+static void check_all_can_be_drawn(struct world *w)
+{
+    int *times = calloc((size_t)w->state + 1, sizeof(*times)), n_seen = 0;
+    for (int64_t total = 0; total < 40 * replay_size(w->replay); total += 400)
+        draw(w, 400, times);
+    for (int s = 0; s <= w->state; s++)
+        n_seen += times[s] > 0;
+    free(times);
+    if (n_seen != replay_size(w->replay))
+        ck_abort_msg("%d transitions can be drawn, %lld are held", n_seen,
+                     (long long)replay_size(w->replay));
+}
+
 START_TEST(a_wrapping_ring_never_mixes_fragments)
 {
     static const double ends[] = { 0, 0.05, 0.3, 1 };
     static const struct { int64_t capacity; int horizon; } sizes[] = {
         { 1, 1 }, { 2, 1 }, { 7, 1 }, { 5, 5 }, { 12, 5 }, { 40, 8 }, { 50, 17 }, { 64, 64 },
-        { 100, 16 }, { 101, 13 },
+        { 100, 16 }, { 101, 13 }, { 400, 4 },
     };
     for (size_t i = 0; i < TEST_COUNT(sizes) * TEST_COUNT(ends) * 2; i++) {
         struct pattern p = { sizes[i / 2 % TEST_COUNT(sizes)].capacity,
@@ -171,6 +185,8 @@ START_TEST(a_wrapping_ring_never_mixes_fragments)
                 ck_abort_msg("%lld transitions held after appending %d",
                              (long long)replay_size(w->replay), n);
             draw(w, 4, NULL);
+            if (w->n_fragments % 250 == 0)
+                check_all_can_be_drawn(w);
         }
         world_destroy(w);
     }
