@@ -179,8 +179,9 @@ static int shape_of_file(const struct safetensors *file, const char *path, struc
     if (!head || !activation || !n_act || n_layers == 0)
         return error_set(err, ERR_FORMAT, "%s is not a policy written by shoal: its metadata or "
                          "its first layer is missing", path);
-    struct row_shape row = { widths[0], (int)strtol(n_act, NULL, 10) };
-    if (row.n_act < 1 || widths[n_layers] != 2 * row.n_act)
+    char *end;
+    struct row_shape row = { widths[0], (int)strtol(n_act, &end, 10) };
+    if (*end || row.n_act < 1 || widths[n_layers] != 2 * row.n_act)
         return error_set(err, ERR_FORMAT, "%s: n_act %s does not fit %d outputs", path, n_act,
                          widths[n_layers]);
     int rc = policy_shape_make(s, head, activation, row, widths + 1, n_layers - 1, err);

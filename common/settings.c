@@ -126,7 +126,7 @@ int settings_check(const struct settings *s, struct error *err)
     double least = ((double)s->actor.horizon * s->replay.samples_per_insert
                     + (double)s->learner.batch_size) / 2;
     if (s->replay.error_buffer > 0 && s->replay.error_buffer < least)
-        return error_set(err, ERR_CONFIG, "replay.error_buffer is %g; under %g neither inserting "
+        return error_set(err, ERR_CONFIG, "replay.error_buffer is %.17g; under %.17g neither inserting "
                          "a fragment nor sampling a batch may be allowed, and the run would stop",
                          s->replay.error_buffer, least);
     return 0;

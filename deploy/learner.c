@@ -19,6 +19,7 @@
 #include "deploy/program.h"
 #include "deploy/progress.h"
 #include "deploy/run.h"
+#include "learner/replay.h"
 #include "proto/link.h"
 
 enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000 };
@@ -410,6 +411,20 @@ static int open_run(struct learner *l, struct error *err)
     return rc;
 }
 
+/* Refuse a replay that this machine cannot hold, before anything is allocated for it. */
+static int check_memory(const struct learner *l, struct error *err)
+{
+    const struct settings *s = &l->experiment->settings;
+    double needed = (double)replay_bytes(env_spec(l->model)->shape, training_capacity(s),
+                                         (int)s->actor.horizon);
+    double available = (double)program_available_bytes();
+    if (available == 0 || needed < available)
+        return 0;
+    return error_set(err, ERR_CONFIG, "replay.capacity %" PRId64 " needs %.1f GiB of memory and %.1f "
+                     "are available; lower replay.capacity", s->replay.capacity, needed / 0x1p30,
+                     available / 0x1p30);
+}
+
 static int create_cores(struct learner *l, struct error *err)
 {
     static char cpu[32];
@@ -434,7 +449,11 @@ static int create_cores(struct learner *l, struct error *err)
         int rc = run_load(&l->run, l->training, err);
         if (rc != 0)
             return rc;
-        training_streams(l->training, &session.lives, &session.sequences, &session.states);
+        struct training_streams streams = training_streams(l->training);
+        session.lives = streams.lives;
+        session.sequences = streams.sequences;
+        session.has_state = streams.has_state;
+        session.states = streams.states;
     } else if (l->options->resume) {
         int rc = run_begin_again(&l->run, err);
         if (rc != 0)
@@ -532,6 +551,8 @@ int learner_run(const struct learner_options *o, struct error *err)
     pthread_mutex_init(&l.log_mutex, NULL);
     matrix_setup();
     int rc = env_open(&l.model, s->env.name, program_models_dir(), err);
+    if (rc == 0)
+        rc = check_memory(&l, err);
     if (rc == 0)
         rc = create_evaluator(&l, &n_params, err);
     exchange_init(&l.exchange, n_params);

@@ -45,6 +45,18 @@ int program_stop_requests(void)
     return stop_requests;
 }
 
+int64_t program_available_bytes(void)
+{
+    char line[128];
+    long long kib = 0;
+    FILE *fp = fopen("/proc/meminfo", "r");
+    while (fp && fgets(line, sizeof(line), fp) && sscanf(line, "MemAvailable: %lld", &kib) != 1)
+        ;
+    if (fp)
+        fclose(fp);
+    return kib * 1024;
+}
+
 int program_self(char *path, size_t bytes, struct error *err)
 {
     ssize_t n = readlink("/proc/self/exe", path, bytes - 1);

@@ -20,6 +20,9 @@ void program_sleep_us(int64_t us);
 void program_catch_signals(void);
 int program_stop_requests(void);
 
+/* Memory that could be used without swapping (MemAvailable); 0 where the system does not say. */
+int64_t program_available_bytes(void);
+
 /* Where the MJCF models are: $SHOAL_MODELS, ../share/shoal/models beside the program, or where the
  * build put them. Borrowed. */
 const char *program_models_dir(void);

@@ -9,7 +9,7 @@ enum { PREFETCH_AHEAD = 8, MAX_BATCH = 4096 };
 /* Where one appended fragment lies; the books of what goes when the ring comes round. */
 struct span {
     int64_t first;          /* row index */
-    int n_rows;             /* CLOSE padding at the end of the ring included */
+    int n_rows;
     int n_transitions;
 };
 

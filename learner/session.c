@@ -13,6 +13,7 @@
 
 struct stream {
     int64_t life, next_sequence, acked;
+    bool has_state;             /* `states` holds where fragment next_sequence begins */
 };
 
 struct slot {
@@ -78,6 +79,7 @@ struct session *session_create(const struct session_setup *setup, struct session
         struct stream *st = &s->streams[i];
         st->life = setup->lives[i];
         st->next_sequence = st->acked = setup->sequences[i];
+        st->has_state = setup->has_state && setup->has_state[i];
     }
     if (setup->states)
         memcpy(s->states, setup->states, (size_t)s->n_streams * setup->state_bytes);
@@ -219,7 +221,7 @@ static void welcome(struct session *s, struct slot *slot)
         struct stream *st = &s->streams[first + i];
         if (st->next_sequence == 0)
             continue;    /* nothing of this life was accepted: it begins as if for the first time */
-        if (s->wants_state) {
+        if (s->wants_state && st->has_state) {
             is_saved = true;
         } else {
             st->life++;
@@ -295,6 +297,13 @@ static struct slot *slot_for(struct session *s, const struct hello *h)
     return vacant;
 }
 
+static void leave(struct session *s, struct slot *slot, const char *why)
+{
+    say(s, "actor %s left: %s", slot->name, why);
+    slot->is_connected = false;
+    slot->wants_ack = false;
+}
+
 static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h)
 {
     if (h->protocol != PROTOCOL_VERSION) {
@@ -326,6 +335,9 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
     if (slot->is_connected && !is_back && slot->peer != peer)
         send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
                     "a newer actor called \"%s\" took this one's place", h->name);
+    struct slot *other = slot_of_peer(s, peer);
+    if (other && other != slot)
+        leave(s, other, "its connection took another place");
     bool is_other_cpu = strcmp(h->cpu, s->setup.cpu) != 0;
     slot->is_connected = true;
     slot->peer = peer;
@@ -338,13 +350,6 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
             is_other_cpu ? "; its class of CPU differs from the learner's, results are not "
                            "bit-for-bit: " : "", is_other_cpu ? h->cpu : "");
     welcome(s, slot);
-}
-
-static void leave(struct session *s, struct slot *slot, const char *why)
-{
-    say(s, "actor %s left: %s", slot->name, why);
-    slot->is_connected = false;
-    slot->wants_ack = false;
 }
 
 /* ---- fragments ---- */
@@ -360,7 +365,9 @@ static void refuse(struct session *s, struct slot *slot, enum rejection r,
         return;
     say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
         h->sequence, h->stream, rejection_word(r), why);
+    s->counts.lost += h->sequence - st->next_sequence;
     st->next_sequence = h->sequence + 1;
+    st->has_state = false;
     if (s->setup.settings->top.mode == MODE_SYNC) {
         struct fragment *empty = fragment_pool_take(s->setup.fragments);
         empty->stream = h->stream;
@@ -442,8 +449,10 @@ static bool on_fragment(struct session *s, struct slot *slot, const struct fragm
     s->counts.lost += h->sequence - st->next_sequence;
     s->counts.accepted++;
     st->next_sequence = h->sequence + 1;
-    if (s->wants_state)
+    if (s->wants_state) {
         memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
+        st->has_state = true;
+    }
     struct fragment *f = fragment_pool_take(s->setup.fragments);
     f->frame = frame;
     f->stream = h->stream;
@@ -524,7 +533,8 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
     } else if (m.type == MESSAGE_HELLO) {
         on_hello(s, now_us, peer, &m.hello);
     } else if (!identity_of(&m, &run, &epoch, &incarnation)) {
-        send_reject(s, peer, "message", REJECT_MALFORMED, false, NULL,
+        send_reject(s, peer, "message", REJECT_MALFORMED,
+                    s->setup.settings->top.mode == MODE_SYNC, NULL,
                     "an actor does not send %s", message_name(m.type));
     } else if (!slot || run != s->setup.run || epoch != s->setup.epoch
                || incarnation != slot->incarnation) {

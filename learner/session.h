@@ -53,8 +53,8 @@ struct session_setup {
     size_t state_bytes;          /* of a stream's state; 0: streams cannot be saved */
     struct fragment_pool *fragments;
     /* Where streams stand, from a checkpoint; NULL: at the beginning.
-     * lives, sequences [n_streams]; states [n_streams][state_bytes] */
-    const int64_t *lives, *sequences;
+     * lives, sequences, has_state [n_streams]; states [n_streams][state_bytes] */
+    const int64_t *lives, *sequences, *has_state;
     const unsigned char *states;
 };
 

@@ -50,6 +50,7 @@ struct training {
     bool has_ended, is_finished, was_final_evaluated;
 
     int64_t *lives, *sequences;          /* [n_streams] consumed */
+    int64_t *has_state;                  /* [n_streams] 1: `states` is where the next one begins */
     unsigned char *states;               /* [n_streams][state_bytes] */
     int64_t counters[N_COUNTERS];        /* for training_save */
     double limiter_start;
@@ -64,6 +65,13 @@ struct training {
 static bool is_sync(const struct training *t)
 {
     return t->settings->top.mode == MODE_SYNC;
+}
+
+int64_t training_capacity(const struct settings *s)
+{
+    int64_t capacity = s->replay.capacity < s->top.total_steps ? s->replay.capacity
+                                                               : s->top.total_steps;
+    return capacity > s->actor.horizon ? capacity : s->actor.horizon;
 }
 
 struct training *training_create(const struct training_setup *setup, struct training_out out)
@@ -92,12 +100,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
         as.hidden[l] = settings->network.hidden.v[l];
     t->self = t->algorithm->create(&as, arena);
 
-    int64_t capacity = settings->replay.capacity;
-    if (capacity > settings->top.total_steps)
-        capacity = settings->top.total_steps;
-    if (capacity < settings->actor.horizon)
-        capacity = settings->actor.horizon;
-    t->replay = replay_create(t->shape, capacity, (int)settings->actor.horizon, arena);
+    t->replay = replay_create(t->shape, training_capacity(settings), (int)settings->actor.horizon, arena);
     rate_limiter_init(&t->limiter, settings->replay.samples_per_insert,
                       settings_error_buffer(settings), settings->replay.min_size);
     rng_init(&t->sample_rng, as.seed, RNG_SAMPLE, 0, 0);
@@ -112,6 +115,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->queues = arena_alloc(arena, n_queues, sizeof(*t->queues));
     t->lives = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->lives));
     t->sequences = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->sequences));
+    t->has_state = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->has_state));
     t->states = arena_alloc(arena, (size_t)t->n_streams, t->state_bytes);
     arena_seal(arena);
     return t;
@@ -215,7 +219,8 @@ static void append(struct training *t, const struct fragment *f)
     t->limiter.inserts += n;
     t->lives[f->stream] = f->life;
     t->sequences[f->stream] = f->sequence + 1;
-    if (t->state_bytes && f->state.size == t->state_bytes)
+    t->has_state[f->stream] = t->state_bytes && f->state.size == t->state_bytes;
+    if (t->has_state[f->stream])
         memcpy(t->states + (size_t)f->stream * t->state_bytes, f->state.data, t->state_bytes);
     if (n) {
         count_episodes(t, f);
@@ -442,12 +447,9 @@ void training_report(struct training *t, struct training_report *r)
 
 /* ---- saving ---- */
 
-void training_streams(const struct training *t, const int64_t **lives, const int64_t **sequences,
-                      const unsigned char **states)
+struct training_streams training_streams(const struct training *t)
 {
-    *lives = t->lives;
-    *sequences = t->sequences;
-    *states = t->states;
+    return (struct training_streams){ t->lives, t->sequences, t->has_state, t->states };
 }
 
 static struct tensor tensor_make(const char *name, enum tensor_type type, size_t n,
@@ -484,6 +486,7 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
     out[n++] = tensor_make("training.lengths", TENSOR_F64, RECENT_EPISODES, t->lengths);
     out[n++] = tensor_make("streams.lives", TENSOR_I64, streams, t->lives);
     out[n++] = tensor_make("streams.sequences", TENSOR_I64, streams, t->sequences);
+    out[n++] = tensor_make("streams.has_state", TENSOR_I64, streams, t->has_state);
     out[n++] = tensor_make("streams.states", TENSOR_U8, streams * t->state_bytes, t->states);
     return n;
 }
@@ -529,6 +532,7 @@ int training_load(struct training *t, const struct safetensors *file, struct err
         { "training.lengths", TENSOR_F64, RECENT_EPISODES, t->lengths },
         { "streams.lives", TENSOR_I64, streams, t->lives },
         { "streams.sequences", TENSOR_I64, streams, t->sequences },
+        { "streams.has_state", TENSOR_I64, streams, t->has_state },
         { "streams.states", TENSOR_U8, streams * t->state_bytes, t->states },
     };
     for (size_t i = 0; i < sizeof(rest) / sizeof(*rest) && rc == 0; i++)

@@ -71,6 +71,9 @@ struct training_report {
 
 struct training;
 
+/* Transitions that replay will have room for: never more than the run collects. */
+int64_t training_capacity(const struct settings *s);
+
 struct training *training_create(const struct training_setup *setup, struct training_out out);
 void training_destroy(struct training **t);
 
@@ -103,9 +106,12 @@ int training_load(struct training *t, const struct safetensors *file, struct err
 const float *training_policy(const struct training *t, size_t *n);
 
 /* Where the consumed part of every stream stands, for the session after a restart.
- * lives, sequences [n_streams]; states [n_streams][state_bytes]. Borrowed. */
-void training_streams(const struct training *t, const int64_t **lives, const int64_t **sequences,
-                      const unsigned char **states);
+ * lives, sequences, has_state [n_streams]; states [n_streams][state_bytes]. Borrowed. */
+struct training_streams {
+    const int64_t *lives, *sequences, *has_state;
+    const unsigned char *states;
+};
+struct training_streams training_streams(const struct training *t);
 
 /* Emit the hash of the parameters now, unless that was the last thing emitted. */
 void training_hash(struct training *t);
