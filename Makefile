@@ -59,7 +59,8 @@ DEPLOY_SRC := $(filter-out deploy/main.c,$(wildcard deploy/*.c))
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o) $(DEPLOY_SRC:%.c=$(BUILD)/%.o)
 PROGRAM    := $(BUILD)/shoal
 
-JOBS       := $(shell nproc)
+# As many jobs as cores, unless make was told how many.
+JOBS       = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: all train test test-long deps install clean unit
 all: $(PROGRAM)
@@ -89,12 +90,12 @@ $(DEPS)/.stamp:
 # ---- use ----
 
 train: deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	$(PROGRAM) train $(CONFIG) $(ARGS)
 
 # A tree that finds its own library and models: $(PREFIX)/bin, lib/shoal, share/shoal.
 install: deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/shoal \
 	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/shoal

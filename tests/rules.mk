@@ -71,12 +71,12 @@ test: deps
 # Everything is built before anything runs, so that the time of the tests is theirs.
 .PHONY: test-build
 test-build:
-	@$(MAKE) --no-print-directory -j$(JOBS) tests
-	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=asan tests
-	@$(MAKE) --no-print-directory -j$(JOBS) VARIANT=tsan tests
+	@$(MAKE) --no-print-directory $(JOBS) tests
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=asan tests
+	@$(MAKE) --no-print-directory $(JOBS) VARIANT=tsan tests
 
 test-long: deps
-	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
 	@tests/system/test_ssh.sh
 

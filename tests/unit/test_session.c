@@ -3,6 +3,7 @@
 #include "learner/session.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,9 +228,9 @@ static struct message hello(uint64_t peer, const char *name)
     message_init(&m, MESSAGE_HELLO);
     m.hello.protocol = PROTOCOL_VERSION;
     m.hello.incarnation = 100 * peer;
-    strcpy(m.hello.name, name);
-    strcpy(m.hello.program, "test 1");
-    strcpy(m.hello.cpu, "test cpu");
+    snprintf(m.hello.name, sizeof(m.hello.name), "%s", name);
+    snprintf(m.hello.program, sizeof(m.hello.program), "%s", "test 1");
+    snprintf(m.hello.cpu, sizeof(m.hello.cpu), "%s", "test cpu");
     return m;
 }
 
@@ -381,7 +382,7 @@ START_TEST(another_protocol_or_specification_is_refused_for_good)
     receive(d, ALICE, &m);
     expect_reject(d, ALICE, "hello", REJECT_PROTOCOL, false);
     m = hello(ALICE, "alice");
-    strcpy(m.hello.spec, "0123456789abcdef");
+    snprintf(m.hello.spec, sizeof(m.hello.spec), "%s", "0123456789abcdef");
     receive(d, ALICE, &m);
     expect_reject(d, ALICE, "hello", REJECT_SPEC, false);
     ck_assert_int_eq(counts_of(d).actors, 0);
@@ -465,7 +466,7 @@ START_TEST(a_mix_of_cpus_is_warned_about)
 {
     struct desk *d = desk_create(MODE_ASYNC, 1, 1);
     struct message m = hello(ALICE, "alice");
-    strcpy(m.hello.cpu, "another");
+    snprintf(m.hello.cpu, sizeof(m.hello.cpu), "%s", "another");
     receive(d, ALICE, &m);
     next(d, ALICE, MESSAGE_WELCOME);
     ck_assert_int_eq(d->n_lines, 1);
@@ -520,8 +521,8 @@ START_TEST(what_only_a_learner_says_is_malformed)
     receive(d, ALICE, &m);
     expect_reject(d, ALICE, "message", REJECT_MALFORMED, false);
     message_init(&m, MESSAGE_REJECT);
-    strcpy(m.reject.of, "hello");
-    strcpy(m.reject.code, "full");
+    snprintf(m.reject.of, sizeof(m.reject.of), "%s", "hello");
+    snprintf(m.reject.code, sizeof(m.reject.code), "%s", "full");
     receive(d, ALICE, &m);
     expect_reject(d, ALICE, "message", REJECT_MALFORMED, false);
     desk_destroy(d);
