@@ -33,27 +33,22 @@ tests: $(PROGRAM) $(TEST_BIN)
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
                   test_zmq_hostile)
-SYSTEM       := SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py
+SYSTEM       := $(if $(SANITIZE),tests/sanitized.sh) env SHOAL=$(PROGRAM) \
+                /usr/bin/python3 tests/system/system_tests.py
 
 # The system tests that cross threads and processes, for the sanitizers.
 SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals \
                 ctrl_c_stops_cleanly_and_resume_continues damaged_checkpoints_are_refused \
                 python_actor_written_from_the_protocol_is_understood
-SANITIZED    := SHOAL_TEST_SLOWER=6 \
-                ASAN_OPTIONS=detect_stack_use_after_return=0 \
-                LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 \
-                UBSAN_OPTIONS=print_stacktrace=1 \
-                TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:print_suppressions=0
-
 .PHONY: check-release check-asan check-tsan check-system boundaries
 check-release: $(PROGRAM) $(TEST_BIN)
 	@tests/run.sh $(VARIANT) $(TEST_BIN)
 check-asan: $(PROGRAM) $(TEST_BIN)
-	@tests/run.sh $(VARIANT) $(TEST_BIN)
-	@$(SANITIZED) $(SYSTEM) $(SHARED_WORK)
+	@tests/sanitized.sh tests/run.sh $(VARIANT) $(TEST_BIN)
+	@$(SYSTEM) $(SHARED_WORK)
 check-tsan: $(PROGRAM) $(THREADED)
-	@tests/run.sh $(VARIANT) $(THREADED)
-	@$(SANITIZED) $(SYSTEM) $(SHARED_WORK)
+	@tests/sanitized.sh tests/run.sh $(VARIANT) $(THREADED)
+	@$(SYSTEM) $(SHARED_WORK)
 check-system: $(PROGRAM)
 	@$(SYSTEM)
 boundaries:

@@ -5,17 +5,12 @@ set -uo pipefail
 
 variant=$1
 shift
-# The stack that would detect use after return is not aligned for AVX-512 vectors (gcc 12).
-export ASAN_OPTIONS=detect_stack_use_after_return=0:strict_string_checks=1
-export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
-export UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp:print_suppressions=0:halt_on_error=1
-# Sanitizer builds run whole trainings shortened: they look for faults, not for learning.
-if [ "$variant" != release ]; then export SHOAL_TEST_SHORT=1; fi
+# Directories that tests leave behind are kept only for looking at a failure.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/shoal-tests-XXXXXX")
+export TMPDIR
+log=$TMPDIR/output
 
 checks=0 failures=0 errors=0 broken=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 for program in "$@"; do
     started=$(date +%s%N)
     "$program" >"$log" 2>&1
@@ -35,4 +30,9 @@ for program in "$@"; do
     fi
 done
 printf '%s: Checks: %d, Failures: %d, Errors: %d\n' "$variant" "$checks" "$failures" "$errors"
-[ "$broken" -eq 0 ] && [ "$failures" -eq 0 ] && [ "$errors" -eq 0 ]
+if [ "$broken" -eq 0 ] && [ "$failures" -eq 0 ] && [ "$errors" -eq 0 ]; then
+    rm -rf -- "$TMPDIR"
+else
+    printf 'what the tests wrote is in %s\n' "$TMPDIR"
+    exit 1
+fi
