@@ -21,9 +21,10 @@ endif
 VERSION    := 0.1.0
 DEPS       := build/deps
 BUILD      := build/$(VARIANT)
-MUJOCO     := $(if $(MUJOCO_DIR),$(MUJOCO_DIR),$(CURDIR)/$(DEPS)/mujoco)
-MODELS     := $(if $(SHOAL_MODELS),$(SHOAL_MODELS),$(CURDIR)/$(DEPS)/models)
+MUJOCO     := $(abspath $(if $(MUJOCO_DIR),$(MUJOCO_DIR),$(DEPS)/mujoco))
+MODELS     := $(abspath $(if $(SHOAL_MODELS),$(SHOAL_MODELS),$(DEPS)/models))
 
+comma      := ,
 PKGS       := libzmq libsodium jansson yaml-0.1 zlib openblas
 MSGPACK    = $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 
@@ -34,7 +35,8 @@ INCLUDES   = -I. -isystem $(MUJOCO)/include $(shell pkg-config --cflags $(PKGS) 
 HARDENING  := -fstack-protector-strong -fPIE
 CFLAGS     ?= -O3 -g
 LDLIBS     = $(shell pkg-config --libs $(PKGS) $(MSGPACK)) -L$(MUJOCO)/lib -lmujoco -lm -lpthread
-LDFLAGS    += -pie -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../lib/shoal' -Wl,-rpath,$(MUJOCO)/lib
+LDFLAGS    += -pie -Wl,-z,relro,-z,now -Wl,-rpath,'$$ORIGIN/../lib/shoal' \
+              $(if $(MUJOCO_DIR),-Wl$(comma)-rpath$(comma)$(MUJOCO)/lib,-Wl$(comma)-rpath$(comma)'$$ORIGIN/../deps/mujoco/lib')
 
 ifeq ($(shell uname -m),x86_64)
 ARCH       := -march=x86-64-v2 -mtune=haswell
@@ -69,7 +71,14 @@ include tests/rules.mk
 
 # ---- build ----
 
-$(BUILD)/%.o: %.c | $(DEPS)/.stamp
+# Rewritten when the flags change, so that everything is built again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(CC) $(WARNINGS) $(DEFINES) $(CFLAGS) $(ARCH) $(SANITIZE) $(MUJOCO))' | cmp -s - $@ \
+	    || echo '$(subst ','\'',$(CC) $(WARNINGS) $(DEFINES) $(CFLAGS) $(ARCH) $(SANITIZE) $(MUJOCO))' > $@
+FORCE:
+
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp
 	@mkdir -p $(@D)
 	@echo '  cc   $<'; $(COMPILE) -c $< -o $@
 
@@ -99,7 +108,10 @@ install: deps
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/shoal \
 	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/shoal
-	cp -L $(MUJOCO)/lib/libmujoco.so* $(DESTDIR)$(PREFIX)/lib/shoal/
+	cp -P $(MUJOCO)/lib/libmujoco.so.* $(DESTDIR)$(PREFIX)/lib/shoal/
+	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/shoal/LICENSE
+	if [ -f $(MUJOCO)/LICENSE ]; then install -m 644 $(MUJOCO)/LICENSE $(DESTDIR)$(PREFIX)/lib/shoal/; fi
+	if [ -f $(MODELS)/LICENSE ]; then install -m 644 $(MODELS)/LICENSE $(DESTDIR)$(PREFIX)/share/shoal/models/; fi
 	install -m 644 $(MODELS)/*.xml $(DESTDIR)$(PREFIX)/share/shoal/models/
 	cp -R configs/. $(DESTDIR)$(PREFIX)/share/shoal/configs/
 

@@ -12,6 +12,7 @@
 
 enum {
     RETRY_US = 1000000,            /* between HELLOs, and between WANTs */
+    SILENCE_US = 4000000,          /* until somebody is told that no learner answers */
     BARRIER_PATIENCE_US = 50000    /* until a version that a round needs is asked for */
 };
 
@@ -43,7 +44,8 @@ struct actor {
     int64_t heard_us, hello_us, beat_us, want_us, waiting_since_us, behind_since_us;
     int64_t newest, start_version, credit;
     int64_t version, pending_version;    /* -1: none */
-    bool is_random, pending_random, wants_state, was_told_full;
+    bool is_random, pending_random, wants_state, was_told_full, was_told_silent;
+    int64_t began_us;                    /* first tick; -1 before */
     struct work work;
     struct actor_counts counts;
 };
@@ -55,7 +57,7 @@ struct actor *actor_create(const struct actor_setup *setup, struct actor_out out
     a->out = out;
     a->frames = frame_pool_create(MESSAGE_HEADER_BYTES);
     a->hello_us = INT64_MIN / 2;
-    a->version = a->pending_version = -1;
+    a->version = a->pending_version = a->began_us = -1;
     return a;
 }
 
@@ -261,7 +263,7 @@ static void on_reject(struct actor *a, int64_t now_us, const struct reject *r)
         stop(a, ERR_REFUSED, "the learner refused this actor (%s): %s", r->code, r->reason);
     } else if (r->retry) {
         if (a->phase == ACTOR_ACTING) {
-            say(a, "joining again: %s", r->reason);
+            say(a, "the learner does not know this actor (any more); joining again");
             rejoin(a, now_us);
         }
     } else {
@@ -311,6 +313,7 @@ void actor_receive(struct actor *a, int64_t now_us, const struct frame *f)
     if (a->phase == ACTOR_STOPPED || message_decode(&m, f->data, f->size) != NULL)
         return;
     a->heard_us = now_us;
+    a->was_told_silent = false;
     if (m.type == MESSAGE_WELCOME)
         on_welcome(a, now_us, &m.welcome);
     else if (m.type == MESSAGE_REJECT)
@@ -456,6 +459,12 @@ void actor_tick(struct actor *a, int64_t now_us)
 {
     if (a->phase == ACTOR_STOPPED)
         return;
+    if (a->began_us < 0)
+        a->began_us = a->heard_us = now_us;
+    if (!a->was_told_silent && now_us - a->heard_us > SILENCE_US) {
+        a->was_told_silent = true;
+        say(a, "nothing heard from a learner for %d s; waiting for it", SILENCE_US / 1000000);
+    }
     bool is_lost = a->phase == ACTOR_JOINING || now_us - a->heard_us > a->liveness_us;
     if (is_lost && now_us - a->hello_us >= RETRY_US)
         send_hello(a, now_us);

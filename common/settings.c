@@ -52,8 +52,8 @@ static const struct option replay[] = {
     INT(replay, capacity, "1_000_000", 1, 1e9, "transitions kept"),
     INT(replay, min_size, "1000", 1, 1e9,
         "transitions, acted at random, before the first update"),
-    REAL(replay, samples_per_insert, "256", 1e-3, 1e6,
-         "how often a transition is sampled; batch_size gives one update per transition"),
+    REAL(replay, samples_per_insert, "0", 0, 1e6,
+         "how often a transition is sampled; 0: learner.batch_size, one update per transition"),
     REAL(replay, error_buffer, "0", 0, 1e12,
          "samples that async may be ahead or behind; 0: one round of all streams and a batch"),
 };
@@ -123,7 +123,11 @@ int settings_check(const struct settings *s, struct error *err)
     if (s->transport.liveness_ms < 2 * s->transport.heartbeat_ms)
         return error_set(err, ERR_CONFIG, "transport.liveness_ms must be at least twice "
                          "transport.heartbeat_ms (%lld)", (long long)s->transport.heartbeat_ms);
-    double least = ((double)s->actor.horizon * s->replay.samples_per_insert
+    if (s->top.total_steps <= s->replay.min_size)
+        return error_set(err, ERR_CONFIG, "total_steps is %lld, not more than replay.min_size %lld: "
+                         "nothing would be learnt", (long long)s->top.total_steps,
+                         (long long)s->replay.min_size);
+    double least = ((double)s->actor.horizon * settings_samples_per_insert(s)
                     + (double)s->learner.batch_size) / 2;
     if (s->replay.error_buffer > 0 && s->replay.error_buffer < least)
         return error_set(err, ERR_CONFIG, "replay.error_buffer is %.17g; under %.17g neither inserting "
@@ -142,10 +146,16 @@ const char *settings_activation(const struct settings *s)
     return s->network.activation == ACTIVATION_RELU ? "relu" : "tanh";
 }
 
+double settings_samples_per_insert(const struct settings *s)
+{
+    return s->replay.samples_per_insert > 0 ? s->replay.samples_per_insert
+                                            : (double)s->learner.batch_size;
+}
+
 double settings_error_buffer(const struct settings *s)
 {
     if (s->replay.error_buffer > 0)
         return s->replay.error_buffer;
     double round = (double)(s->top.actors * s->top.envs_per_actor * s->actor.horizon);
-    return round * s->replay.samples_per_insert + (double)s->learner.batch_size;
+    return round * settings_samples_per_insert(s) + (double)s->learner.batch_size;
 }

@@ -66,6 +66,9 @@ int settings_check(const struct settings *s, struct error *err);
 const char *settings_mode(const struct settings *s);
 const char *settings_activation(const struct settings *s);
 
+/* Samples per insert: as configured, or the batch size. */
+double settings_samples_per_insert(const struct settings *s);
+
 /* The error buffer in samples: as configured, or one round of all streams and a batch. */
 double settings_error_buffer(const struct settings *s);
 

@@ -132,6 +132,12 @@ int command_learner(int argc, char **argv, struct error *err)
     return rc;
 }
 
+static bool is_actor_name(const char *name)
+{
+    size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return n > 0 && n < 64 && name[n] == '\0' && name[0] != '.';
+}
+
 int command_actor(int argc, char **argv, struct error *err)
 {
     const char *learner = NULL, *name = NULL, *delay = NULL;
@@ -158,6 +164,9 @@ int command_actor(int argc, char **argv, struct error *err)
     if (!learner)
         return error_set(err, ERR_USAGE, "shoal actor needs --learner ENDPOINT, for example: shoal "
                          "actor --learner tcp://127.0.0.1:5555");
+    if (name && !is_actor_name(name))
+        return error_set(err, ERR_USAGE, "--name: expected 1 to 63 letters, digits, '.', '_' or '-', not "
+                         "beginning with '.', found \"%.80s\"", name);
     struct actor_options options = { .learner = learner, .name = name, .is_quiet = supervised };
     if (delay) {
         int rc = args_real("--delay-ms", delay, 0, 10000, &options.delay_ms, err);

@@ -22,7 +22,7 @@
 #include "learner/replay.h"
 #include "proto/link.h"
 
-enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000 };
+enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000, SAVE_AGAIN_US = 5000000 };
 
 struct learner {
     const struct learner_options *options;
@@ -263,8 +263,9 @@ static void read_evaluations(struct learner *l)
         say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episodes",
                    job->env_steps, job->result.mean, job->result.std, job->result.episodes);
         if (job->result.mean > l->run.best_mean) {
-            l->run.best_mean = job->result.mean;
-            if (run_save_policy(&l->run, l->experiment, "best", job->params, &err) != 0)
+            if (run_save_policy(&l->run, l->experiment, "best", job->params, &err) == 0)
+                l->run.best_mean = job->result.mean;
+            else
                 say_format(l, "the best policy could not be written: %s", err.text);
         }
         l->last_evaluation = job->result;
@@ -307,6 +308,14 @@ static void write_metrics(struct learner *l, int64_t now_us)
     progress_write(&l->progress, &l->run, l->experiment, &counts, now_us);
 }
 
+static int actors_now(struct learner *l)
+{
+    pthread_mutex_lock(&l->exchange.mutex);
+    int actors = l->exchange.counts.actors;
+    pthread_mutex_unlock(&l->exchange.mutex);
+    return actors;
+}
+
 /* Everything that time does. */
 static void tick(struct learner *l)
 {
@@ -314,7 +323,7 @@ static void tick(struct learner *l)
     int64_t now_us = program_now_us();
     if ((double)(now_us - l->progress.written_us) * 1e-6 >= s->metrics.every_s)
         write_metrics(l, now_us);
-    progress_show(&l->progress, s->top.total_steps, now_us);
+    progress_show(&l->progress, s->top.total_steps, actors_now(l), now_us);
     if (now_us - l->checkpoint_us >= s->checkpoint.every_s * 1000000) {
         save(l);
         l->checkpoint_us = now_us;
@@ -364,40 +373,69 @@ static void await_evaluations(struct learner *l)
     }
 }
 
-/* After the last update: say goodbye, save, sum up. */
-static int conclude(struct learner *l, enum training_status status, struct error *err)
+/* What was learnt must not be lost to a full disk: keep trying until there is room, or somebody
+ * gives up. */
+static int save_for_good(struct learner *l, struct error *err)
 {
-    const char *word = "finished";
-    int rc = 0;
-    bool is_interrupted = status != TRAINING_FINISHED && status != TRAINING_DIVERGED;
-    double time_s = progress_time_s(&l->progress, program_now_us());
-    if (is_interrupted)
-        word = "interrupted";
-    else if (status == TRAINING_DIVERGED)
-        word = "diverged";
-    drain(l, is_interrupted ? "the learner was stopped" : "training ended");
+    int before = program_stop_requests(), rc;
+    while ((rc = run_save(&l->run, l->experiment, l->training, err)) != 0) {
+        say_format(l, "the last checkpoint could not be written; make room, it is tried again every "
+                   "%d s (Ctrl-C gives up): %s", SAVE_AGAIN_US / 1000000, err->text);
+        program_sleep_us(SAVE_AGAIN_US);
+        if (program_stop_requests() > before)
+            break;
+    }
+    return rc;
+}
+
+static const char *ending_word(const struct learner *l, enum training_status status)
+{
+    if (status == TRAINING_DIVERGED)
+        return "diverged";
+    if (status != TRAINING_FINISHED)
+        return "interrupted";
+    int64_t total = l->experiment->settings.top.total_steps;
+    return l->progress.report.env_steps < total ? "stopped at eval.stop_at" : "finished";
+}
+
+/* What the caller is told about an ending. */
+static int ending_error(const struct learner *l, enum training_status status, struct error *err)
+{
+    char word[RUN_PATH_BYTES + 8];
+    run_shell_word(l->run.path, word, sizeof(word));
     if (status == TRAINING_FINISHED)
-        await_evaluations(l);
-    write_metrics(l, program_now_us());
-    if (status == TRAINING_FINISHED && l->progress.report.env_steps < l->experiment->settings.top.total_steps)
-        word = "stopped at eval.stop_at";
-    if (status != TRAINING_DIVERGED)
-        rc = run_save(&l->run, l->experiment, l->training, err);
-    if (rc == 0)
-        rc = run_write_summary(&l->run, l->experiment, word, time_s, &l->progress.report,
-                               &l->last_evaluation, err);
-    console_live("");
-    if (rc != 0)
-        return rc;
-    say_format(l, "%s after %" PRId64 " transitions and %" PRId64 " updates in %.1f s; the run is "
-               "in %s", word, l->progress.report.env_steps, l->progress.report.updates, time_s, l->run.path);
+        return 0;
     if (status == TRAINING_DIVERGED)
         return error_set(err, ERR_NUMERIC, "training diverged: 10 updates in a row gave numbers "
                          "that are not finite; %s in %s; lower the learning rates and begin "
                          "again", run_has_checkpoint(&l->run) ? "the last checkpoint is"
                          : "no checkpoint was written yet", l->run.path);
-    return is_interrupted ? error_set(err, ERR_INTERRUPTED, "interrupted; go on with: shoal train "
-                                      "--resume %s", l->run.path) : 0;
+    return error_set(err, ERR_INTERRUPTED, "interrupted; go on with: shoal %s --resume %s",
+                     l->options->report_fd >= 0 ? "train" : "learner", word);
+}
+
+/* After the last update: say goodbye, save, sum up. */
+static int conclude(struct learner *l, enum training_status status, struct error *err)
+{
+    int rc = 0;
+    double time_s = progress_time_s(&l->progress, program_now_us());
+    bool is_ended = status == TRAINING_FINISHED || status == TRAINING_DIVERGED;
+    drain(l, is_ended ? "training ended" : "the learner was stopped");
+    if (status == TRAINING_FINISHED)
+        await_evaluations(l);
+    write_metrics(l, program_now_us());
+    const struct training_report *r = &l->progress.report;
+    const char *word = ending_word(l, status);
+    if (status != TRAINING_DIVERGED)
+        rc = save_for_good(l, err);
+    if (rc == 0)
+        rc = run_write_summary(&l->run, l->experiment, word, time_s, r, &l->last_evaluation, err);
+    console_live("");
+    if (rc != 0)
+        return rc;
+    say_format(l, "%s after %" PRId64 " transitions and %" PRId64 " updates in %.1f s; the run is "
+               "in %s", word, r->env_steps, r->updates, time_s, l->run.path);
+    return ending_error(l, status, err);
 }
 
 /* ---- set-up ---- */
@@ -458,6 +496,7 @@ static int create_cores(struct learner *l, struct error *err)
         int rc = run_begin_again(&l->run, err);
         if (rc != 0)
             return rc;
+        say(l, "no checkpoint was written before this run ended: it begins again");
     }
     l->session = session_create(&session, (struct session_out){
         .context = l, .send = on_send, .publish = on_publish, .deliver = on_deliver, .log = say });
@@ -566,7 +605,8 @@ int learner_run(const struct learner_options *o, struct error *err)
     if (rc == 0)
         rc = create_cores(&l, err);
     if (rc == 0 && o->resume && training_is_complete(l.training)) {
-        say_format(&l, "the run in %s is finished; nothing is left to do", l.run.path);
+        say_format(&l, "the run in %s is finished; to train longer, raise total_steps in its "
+                   "config.yaml and resume it again", l.run.path);
     } else if (rc == 0) {
         char spec[256];
         env_spec_describe(env_spec(l.model), spec, sizeof(spec));

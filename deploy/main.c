@@ -11,7 +11,7 @@ static const struct {
     const char *name, *summary;
     int (*run)(int argc, char **argv, struct error *err);
 } commands[] = {
-    { "train", "train: learner and actors on this machine", command_train },
+    { "train", "learner and actors on this machine", command_train },
     { "learner", "the learner alone", command_learner },
     { "actor", "one actor process", command_actor },
     { "eval", "play a run's policy and print its returns", command_eval },
@@ -37,8 +37,9 @@ static int unknown_command(const char *name)
     const char *near = nearest_word(name, names, N_COMMANDS);
     fprintf(stderr, "shoal: unknown command \"%s\"", name);
     if (near)
-        fprintf(stderr, "; did you mean \"%s\"?", near);
-    fprintf(stderr, " See shoal --help.\n");
+        fprintf(stderr, "; did you mean \"%s\"?\n", near);
+    else
+        fprintf(stderr, "; see shoal --help\n");
     return error_exit_status(ERR_USAGE);
 }
 
@@ -49,7 +50,7 @@ int main(int argc, char **argv)
         help(stderr);
         return error_exit_status(ERR_USAGE);
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         help(stdout);
         return 0;
     }
@@ -61,6 +62,8 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
         int rc = commands[i].run(argc - 2, argv + 2, &err);
+        if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
+            rc = error_set(&err, ERR_IO, "standard output could not be written");
         if (rc >= 0)
             return rc;
         /* Errors about arguments name the command themselves. */

@@ -36,6 +36,7 @@ void program_catch_signals(void)
     struct sigaction action = { .sa_handler = on_stop };
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTTOU, SIG_IGN);    /* a supervised process is in the background of its terminal */
 }
@@ -78,9 +79,12 @@ const char *program_models_dir(void)
         char *slash = strrchr(self, '/');
         if (slash)
             *slash = '\0';
-        snprintf(beside, sizeof(beside), "%s/../share/shoal/models", self);
-        if (file_exists(beside))
-            return beside;
+        static const char *const places[] = { "../share/shoal/models", "../deps/models" };
+        for (int i = 0; i < 2; i++) {
+            snprintf(beside, sizeof(beside), "%s/%s", self, places[i]);
+            if (file_exists(beside))
+                return beside;
+        }
     }
     return SHOAL_MODELS_DIR;
 }

@@ -15,7 +15,7 @@ int64_t program_now_us(void);
 /* Sleep; signals end it early. */
 void program_sleep_us(int64_t us);
 
-/* From now on the first SIGINT or SIGTERM is counted instead of killing, a second one ends the
+/* From now on the first SIGINT, SIGTERM or SIGHUP is counted instead of killing, a second one ends the
  * process at once. SIGPIPE and SIGTTOU are ignored. Call before threads are made. */
 void program_catch_signals(void);
 int program_stop_requests(void);
@@ -23,8 +23,8 @@ int program_stop_requests(void);
 /* Memory that could be used without swapping (MemAvailable); 0 where the system does not say. */
 int64_t program_available_bytes(void);
 
-/* Where the MJCF models are: $SHOAL_MODELS, ../share/shoal/models beside the program, or where the
- * build put them. Borrowed. */
+/* Where the MJCF models are: $SHOAL_MODELS, ../share/shoal/models or ../deps/models beside the program,
+ * or where the build was told they are. Borrowed. */
 const char *program_models_dir(void);
 
 /* The running program's own path. */

@@ -57,29 +57,35 @@ static void format_duration(double seconds, char *out, size_t bytes)
         snprintf(out, bytes, "%ldm%02lds", s / 60, s % 60);
 }
 
-/* Steps, speeds, return of the last episodes, staleness, time left. */
-static void format_line(const struct progress *p, int64_t total_steps, char *out, size_t bytes)
+/* What matters most comes first, for narrow terminals. */
+static void format_line(const struct progress *p, int64_t total_steps, int actors, char *out,
+                        size_t bytes)
 {
     const struct training_report *r = &p->report;
     char left[32] = "?", mean[32] = "-";
+    if (actors == 0) {
+        snprintf(out, bytes, "%3d%%  waiting for actors: none has joined or all have left",
+                 (int)(100 * r->env_steps / total_steps));
+        return;
+    }
     if (p->steps_per_s > 0)
         format_duration((double)(total_steps - r->env_steps) / p->steps_per_s, left, sizeof(left));
     if (isfinite(r->return_mean))
         snprintf(mean, sizeof(mean), "%.1f", r->return_mean);
-    snprintf(out, bytes, "%3d%%  %" PRId64 "/%" PRId64 " steps  %.0f steps/s  %.0f updates/s  "
-             "return %s  staleness %.1f  left %s%s", (int)(100 * r->env_steps / total_steps),
-             r->env_steps, total_steps, p->steps_per_s, p->updates_per_s, mean,
-             r->staleness_mean, left, r->is_random ? "  (warm-up)" : "");
+    snprintf(out, bytes, "%3d%%  return %s  left %s  %" PRId64 " steps  %.0f steps/s  %.0f updates/s  "
+             "staleness %.0f%s", (int)(100 * r->env_steps / total_steps), mean, left, r->env_steps,
+             p->steps_per_s, p->updates_per_s, r->staleness_mean,
+             r->is_random ? "  (warm-up)" : "");
 }
 
-void progress_show(struct progress *p, int64_t total_steps, int64_t now_us)
+void progress_show(struct progress *p, int64_t total_steps, int actors, int64_t now_us)
 {
     char line[256];
     bool is_terminal = console_is_terminal();
     if (now_us - p->shown_us < (is_terminal ? LIVE_US : LINE_US))
         return;
     p->shown_us = now_us;
-    format_line(p, total_steps, line, sizeof(line));
+    format_line(p, total_steps, actors, line, sizeof(line));
     if (is_terminal)
         console_live(line);
     else

@@ -25,6 +25,6 @@ void progress_write(struct progress *p, struct run *run, const struct experiment
                     const struct session_counts *counts, int64_t now_us);
 
 /* When it is time: the live line on a terminal twice a second, otherwise a line every 10 s. */
-void progress_show(struct progress *p, int64_t total_steps, int64_t now_us);
+void progress_show(struct progress *p, int64_t total_steps, int actors, int64_t now_us);
 
 #endif

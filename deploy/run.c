@@ -36,6 +36,12 @@ void run_default_path(const char *config, int64_t seed, char *out, size_t bytes)
     }
 }
 
+void run_shell_word(const char *path, char *out, size_t bytes)
+{
+    const char *quote = strpbrk(path, " \t\"$&;()<>|*?#") ? "'" : "";
+    snprintf(out, bytes, "%s%s%s", quote, path, quote);
+}
+
 void run_file(const struct run *r, const char *name, char *out, size_t bytes)
 {
     snprintf(out, bytes, "%s/%s", r->path, name);
@@ -101,13 +107,32 @@ static int open_files(struct run *r, const char *mode, struct error *err)
     return 0;
 }
 
-/* Push what the C library still holds to the system. */
-static void flush(const struct run *r)
+/* Push what the C library still holds to the system. A line that was cut by a full disk is ended
+ * before the next one, and it is said once. */
+static void flush_file(struct run *r, FILE *fp, const char *name)
 {
-    fflush(r->metrics);
-    fflush(r->eval);
-    fflush(r->hashes);
-    fflush(r->schedule);
+    if (fflush(fp) == 0 && !ferror(fp)) {
+        r->is_cut &= strcmp(name, r->cut) != 0;
+        return;
+    }
+    if (!r->is_cut) {
+        char line[128];
+        snprintf(line, sizeof(line), "%s cannot be written: %s", name, strerror(errno));
+        fprintf(stderr, "shoal: %s\n", line);
+        snprintf(r->cut, sizeof(r->cut), "%s", name);
+        r->is_cut = true;
+    }
+    clearerr(fp);
+    if (strcmp(name, "schedule.bin") != 0)
+        fprintf(fp, "\n");
+}
+
+static void flush(struct run *r)
+{
+    flush_file(r, r->metrics, "metrics.csv");
+    flush_file(r, r->eval, "eval.csv");
+    flush_file(r, r->hashes, "hashes.csv");
+    flush_file(r, r->schedule, "schedule.bin");
 }
 
 int run_create(struct run *r, const char *path, struct experiment *e, struct error *err)

@@ -30,10 +30,15 @@ struct run {
     double time_before_s;           /* training time of earlier learners of this run */
     double best_mean;               /* -INFINITY before the first evaluation */
     FILE *metrics, *eval, *hashes, *log, *schedule;
+    bool is_cut;                    /* the file `cut` could not be written lately */
+    char cut[32];
 };
 
 /* runs/<config>-<seed>-<date>, free so far. */
 void run_default_path(const char *config, int64_t seed, char *out, size_t bytes);
+
+/* A path as one word of a shell, in quotes where it needs them. */
+void run_shell_word(const char *path, char *out, size_t bytes);
 
 /* `name` below the run directory. */
 void run_file(const struct run *r, const char *name, char *out, size_t bytes);

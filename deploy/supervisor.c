@@ -37,7 +37,8 @@ struct supervisor {
     sigset_t old_mask;
     struct child learner;
     struct child *actors;       /* [n_actors] */
-    bool is_stopping, has_run;  /* has_run: the learner once reached its run directory */
+    bool is_stopping, was_cut_short;
+    bool has_run;               /* the learner once reached its run directory */
     int64_t stop_by_us;
     int status;                 /* of the learner when it ended for good */
     int actor_status;           /* of an actor that will not come back */
@@ -167,7 +168,7 @@ static void schedule_restart(struct supervisor *s, struct child *c, int status)
     if (c == &s->learner && c->failures > MAX_RESTARTS_IN_A_ROW) {
         console_say("%s %s, %d times in a row; giving up", c->name, how, c->failures);
         c->is_done = true;
-        s->status = 1;
+        s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         return;
     }
     console_say("%s %s; starting it again in %.1f s", c->name, how, (double)c->pause_us * 1e-6);
@@ -231,6 +232,8 @@ static void on_stop(struct supervisor *s)
 {
     if (s->is_stopping) {
         kill_all(s, SIGKILL);
+        s->was_cut_short = true;
+        console_say("stopped at once; what came after the last checkpoint is lost");
         return;
     }
     s->is_stopping = true;
@@ -239,11 +242,21 @@ static void on_stop(struct supervisor *s)
         console_say("stopping: the learner writes a checkpoint (once more: stop at once)");
         kill(s->learner.pid, SIGTERM);
     } else {
-        console_say("interrupted; go on with: shoal train --resume %s", s->options->run);
+        char word[RUN_PATH_BYTES + 8];
+        run_shell_word(s->options->run, word, sizeof(word));
+        console_say("interrupted; go on with: shoal train --resume %s", word);
         s->learner.is_done = true;
         s->status = error_exit_status(ERR_INTERRUPTED);
         kill_all(s, SIGTERM);    /* nobody else tells the actors */
     }
+}
+
+/* Ctrl-Z: everybody sleeps until we are continued. */
+static void suspend(struct supervisor *s)
+{
+    kill_all(s, SIGSTOP);
+    kill(getpid(), SIGSTOP);
+    kill_all(s, SIGCONT);
 }
 
 static void start_what_is_due(struct supervisor *s)
@@ -295,6 +308,8 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
     sigemptyset(&watched);
     sigaddset(&watched, SIGINT);
     sigaddset(&watched, SIGTERM);
+    sigaddset(&watched, SIGHUP);
+    sigaddset(&watched, SIGTSTP);
     sigaddset(&watched, SIGCHLD);
     sigprocmask(SIG_BLOCK, &watched, &s.old_mask);
     int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -306,7 +321,9 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
         poll(polled, 2, 100);
         struct signalfd_siginfo info;
         while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-            if (info.ssi_signo != SIGCHLD)
+            if (info.ssi_signo == SIGTSTP)
+                suspend(&s);
+            else if (info.ssi_signo != SIGCHLD)
                 on_stop(&s);
         if (s.report >= 0 && polled[1].revents)
             read_report(&s);
@@ -320,5 +337,7 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
         close(s.report);
     sigprocmask(SIG_SETMASK, &s.old_mask, NULL);
     free(s.actors);
+    if (s.was_cut_short)
+        return error_exit_status(ERR_INTERRUPTED);
     return s.actor_status && s.status == 130 ? s.actor_status : s.status;
 }

@@ -332,7 +332,8 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
         return;
     }
     bool is_back = slot->is_connected && slot->incarnation == h->incarnation;
-    if (slot->is_connected && !is_back && slot->peer != peer)
+    bool is_replaced = slot->is_connected && !is_back;
+    if (is_replaced && slot->peer != peer)
         send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
                     "a newer actor called \"%s\" took this one's place", h->name);
     struct slot *other = slot_of_peer(s, peer);
@@ -344,6 +345,8 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
     slot->incarnation = h->incarnation;
     snprintf(slot->name, sizeof(slot->name), "%s", h->name);
     slot->heard_us = slot->beat_us = now_us;
+    if (is_replaced)
+        say(s, "actor %s: a new process takes the place of the old one", h->name);
     if (!is_back)
         say(s, "actor %s joined (streams %" PRId64 " to %" PRId64 ")%s%s", slot->name,
             first_stream(s, slot), first_stream(s, slot) + s->per_slot - 1,

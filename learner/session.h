@@ -16,7 +16,7 @@
 
 /* Reasons a message is refused; the words of PROTOCOL.md. */
 #define REJECTIONS(X) \
-    X(MALFORMED, "malformed") X(PROTOCOL, "protocol") X(SPEC, "spec") X(NAME, "name") \
+    X(MALFORMED, "malformed") X(PROTOCOL, "protocol") X(SPEC, "spec") \
     X(FULL, "full") X(REPLACED, "replaced") X(UNKNOWN, "unknown") X(STREAM, "stream") \
     X(LIFE, "life") X(DUPLICATE, "duplicate") X(GAP, "gap") X(DIMENSIONS, "dimensions") \
     X(VERSION, "version") X(CHECKSUM, "checksum") X(NONFINITE, "nonfinite") X(ROWS, "rows") \

@@ -101,7 +101,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->self = t->algorithm->create(&as, arena);
 
     t->replay = replay_create(t->shape, training_capacity(settings), (int)settings->actor.horizon, arena);
-    rate_limiter_init(&t->limiter, settings->replay.samples_per_insert,
+    rate_limiter_init(&t->limiter, settings_samples_per_insert(settings),
                       settings_error_buffer(settings), settings->replay.min_size);
     rng_init(&t->sample_rng, as.seed, RNG_SAMPLE, 0, 0);
     rng_init(&t->update_rng, as.seed, RNG_UPDATE, 0, 0);
@@ -335,8 +335,9 @@ void training_evaluated(struct training *t, int64_t env_steps, double mean)
 
 bool training_is_complete(const struct training *t)
 {
-    return t->limiter.inserts >= t->settings->top.total_steps && !t->in_round
-        && rate_limiter_owed(&t->limiter) < (double)t->batch.n;
+    bool has_stopped = t->stop_streak >= t->settings->eval.stop_count;
+    return has_stopped || (t->limiter.inserts >= t->settings->top.total_steps && !t->in_round
+                           && rate_limiter_owed(&t->limiter) < (double)t->batch.n);
 }
 
 /* The last evaluation and hash; then nothing more. */

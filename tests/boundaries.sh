@@ -9,7 +9,7 @@ complain() {
         bad=1
     fi
 }
-sources() { git ls-files -co --exclude-standard -- "$@" | grep -E '\.[ch]$'; }
+sources() { find "$@" -name '*.[ch]'; }
 # files that include a header matching $1, among the folders behind it, except those matching $2
 includes() {
     local header=$1 except=$2

@@ -13,9 +13,9 @@ TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c $(wildcard tests/sim
 DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o \
                   common/matrix.o common/mlp.o common/squashed_gaussian.o learner/adam.o \
                   learner/sac.o)
-CHECK_LIBS    = $(shell pkg-config --libs check)
+CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 
-$(BUILD)/double/%.o: %.c | $(DEPS)/.stamp
+$(BUILD)/double/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp
 	@mkdir -p $(@D)
 	@echo '  cc   $< (double)'; $(COMPILE) -DSHOAL_DOUBLE -c $< -o $@
 
@@ -76,7 +76,11 @@ test-long: deps
 	@tests/system/test_ssh.sh
 
 # make unit T=tests/unit/test_row.c builds and runs one test program
-unit: $(BUILD)/$(T:.c=)
+unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 	$<
+
+.PHONY: no-test-named
+no-test-named:
+	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
 -include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d)

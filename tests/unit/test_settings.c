@@ -90,7 +90,7 @@ START_TEST(defaults_are_what_the_fields_say)
     ck_assert(s.actor.horizon == 16 && s.learner.batch_size == 256);
     ck_assert(s.replay.capacity == 1000000 && s.replay.min_size == 1000);
     ck_assert(s.transport.window == 2 && s.transport.max_message_bytes == 67108864);
-    ck_assert_double_eq(s.replay.samples_per_insert, 256);
+    ck_assert_double_eq(settings_samples_per_insert(&s), 256);
     expect_accepted(&s);
 }
 END_TEST
