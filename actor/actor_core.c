@@ -97,7 +97,7 @@ static void send_message(struct actor *a, const struct message *m)
 {
     struct frame *f = frame_pool_take(a->frames);
     f->size = message_encode(m, f->data, frame_capacity(f));
-    a->out.send(a->out.context, f);
+    a->out.send(a->out.context, f, false);
 }
 
 static void send_hello(struct actor *a, int64_t now_us)
@@ -386,7 +386,7 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
     f->data = begin;
     f->size = (size_t)(rows - begin) + bytes;
     a->counts.sent++;
-    a->out.send(a->out.context, f);
+    a->out.send(a->out.context, f, true);
 }
 
 /* Actions for n open streams, each from its own sequence. */

@@ -14,7 +14,9 @@
 
 struct actor_out {
     void *context;
-    void (*send)(void *context, struct frame *f);            /* one reference passes */
+    /* One reference passes. Fragments must arrive: wait for room; anything else is repeated in time and
+     * may be dropped when the connection is down. */
+    void (*send)(void *context, struct frame *f, bool must_arrive);
     void (*subscribe)(void *context, int snapshot_port);     /* listen to the fast path */
     void (*log)(void *context, const char *line);
 };

@@ -13,7 +13,8 @@
 #include "deploy/program.h"
 #include "proto/link.h"
 
-enum { WAIT_MS = 20, RECEIVE_EVERY = 16, MAX_MESSAGE = 64 << 20, QUEUE = 64 };
+enum { WAIT_MS = 20, RECEIVE_EVERY = 16, MAX_MESSAGE = 64 << 20, QUEUE = 64, SILENCE_US = 4000000,
+       CONNECTING_US = 200000 };
 
 struct shell {
     struct link *link;
@@ -22,12 +23,30 @@ struct shell {
     const char *name;
 };
 
-static void on_send(void *context, struct frame *f)
+static void on_log(void *context, const char *line)
+{
+    const struct shell *s = context;
+    if (!s->options->is_quiet)
+        console_say("%s: %s", s->name, line);
+}
+
+static void on_send(void *context, struct frame *f, bool must_arrive)
 {
     struct shell *s = context;
-    /* Credit bounds what is under way, so a full queue means a connection that is down: wait. */
-    while (link_send(s->link, 0, frame_retain(f)) == ERR_AGAIN && program_stop_requests() == 0)
+    int64_t began_us = program_now_us();
+    bool was_told = false;
+    /* Credit bounds what is under way, so a full queue means a connection that is down: wait. What
+     * will be repeated waits only as long as connecting takes. */
+    while (link_send(s->link, 0, frame_retain(f)) == ERR_AGAIN && program_stop_requests() == 0) {
+        int64_t waited_us = program_now_us() - began_us;
+        if (!must_arrive && waited_us > CONNECTING_US)
+            break;
         program_sleep_us(1000);
+        if (!was_told && waited_us > SILENCE_US) {
+            on_log(s, "the connection to the learner is down; waiting for it");
+            was_told = true;
+        }
+    }
     frame_release(f);
 }
 
@@ -37,13 +56,6 @@ static void on_subscribe(void *context, int port)
     struct error err;
     if (zmq_actor_subscribe(s->link, port, &err) != 0)
         console_say("%s: no fast path for parameters: %s", s->name, err.text);
-}
-
-static void on_log(void *context, const char *line)
-{
-    const struct shell *s = context;
-    if (!s->options->is_quiet)
-        console_say("%s: %s", s->name, line);
 }
 
 static void default_name(char *out, size_t bytes)

@@ -134,8 +134,9 @@ static void on_scheduled(void *context, const struct schedule_record *r)
     (void)context, (void)r;
 }
 
-static void on_actor_send(void *context, struct frame *f)
+static void on_actor_send(void *context, struct frame *f, bool must_arrive)
 {
+    (void)must_arrive;
     (void)link_send(((struct sim_actor *)context)->link, 0, f);
 }
 

@@ -150,8 +150,9 @@ static void put(struct queue *q, struct frame *f)
     q->frames[q->n++] = f;
 }
 
-static void on_actor_send(void *context, struct frame *f)
+static void on_actor_send(void *context, struct frame *f, bool must_arrive)
 {
+    (void)must_arrive;
     put(&((struct place *)context)->outbox, f);
 }
 
