@@ -55,15 +55,6 @@ int file_commit(struct file_writer *w, struct error *err)
     return rc;
 }
 
-void file_abandon(struct file_writer *w)
-{
-    if (w->fp) {
-        fclose(w->fp);
-        unlink(w->temporary);
-        w->fp = NULL;
-    }
-}
-
 int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err)
 {
     struct stat st;

@@ -7,7 +7,7 @@
 
 #include "common/error.h"
 
-/* `path`.tmp opened for writing, to be ended by file_commit or file_abandon. */
+/* `path`.tmp opened for writing, to be ended by file_commit. */
 struct file_writer {
     FILE *fp;
     char path[4096], temporary[4096 + 8];
@@ -18,7 +18,6 @@ int file_begin(struct file_writer *w, const char *path, struct error *err);
 /* Flush, fsync, rename over `path`, fsync the directory. On failure the old file is untouched and
  * the temporary is gone. */
 int file_commit(struct file_writer *w, struct error *err);
-void file_abandon(struct file_writer *w);
 
 /* The contents, NUL-terminated, freed by the caller; refuses more than `limit` bytes. */
 int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err);

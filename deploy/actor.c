@@ -1,5 +1,6 @@
 #include "deploy/actor.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +95,17 @@ static void act(struct shell *s)
     }
 }
 
+static void say_counts(struct shell *s)
+{
+    char line[160];
+    struct actor_counts counts;
+    actor_count(s->core, &counts);
+    snprintf(line, sizeof(line), "%" PRId64 " transitions, %" PRId64 " fragments sent, %" PRId64
+             " refused, %" PRId64 " episodes broke down", counts.steps, counts.sent,
+             counts.refused, counts.diverged);
+    on_log(s, line);
+}
+
 int actor_run(const struct actor_options *o, struct error *err)
 {
     char name[64], cpu[32];
@@ -116,6 +128,7 @@ int actor_run(const struct actor_options *o, struct error *err)
         rc = error_set(err, ERR_INTERRUPTED, "interrupted");
     else if (rc == 0)
         on_log(&s, err->text);
+    say_counts(&s);
     actor_destroy(&s.core);
     link_destroy(&s.link);
     return rc;

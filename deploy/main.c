@@ -68,7 +68,8 @@ int main(int argc, char **argv)
             return rc;
         /* Errors about arguments name the command themselves. */
         bool is_named = strncmp(err.text, "shoal ", strlen("shoal ")) == 0;
-        fprintf(stderr, "%s%s\n", is_named ? "" : "shoal: ", err.text);
+        fprintf(stderr, "%s%s\n", is_named ? "" : "shoal: ",
+                err.text[0] ? err.text : error_text(rc));
         return error_exit_status(rc);
     }
     return unknown_command(argv[1]);

@@ -14,6 +14,4 @@ ALGORITHMS(X)
 /* NULL-terminated. */
 extern const struct algorithm *const all_algorithms[];
 
-const struct algorithm *algorithm_find(const char *name);
-
 #endif
