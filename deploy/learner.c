@@ -12,7 +12,6 @@
 
 #include "actor/stream.h"
 #include "common/arena.h"
-#include "common/digest.h"
 #include "common/matrix.h"
 #include "deploy/console.h"
 #include "deploy/exchange.h"
@@ -20,6 +19,7 @@
 #include "deploy/progress.h"
 #include "deploy/run.h"
 #include "learner/replay.h"
+#include "learner/snapshot.h"
 #include "proto/link.h"
 
 enum { IO_WAIT_MS = 20, UPDATE_WAIT_MS = 50, DRAIN_US = 3000000, SAVE_AGAIN_US = 5000000 };
@@ -188,16 +188,8 @@ static void on_version(void *context, int64_t version, int64_t start_version, bo
                        const float *params, size_t n)
 {
     struct learner *l = context;
-    struct message m;
-    message_init(&m, MESSAGE_SNAPSHOT);
-    m.snapshot.run = l->run.id;
-    m.snapshot.epoch = l->run.epoch;
-    m.snapshot.version = version;
-    m.snapshot.random = random;
-    m.snapshot.parameters = (struct bytes){ (const unsigned char *)params, n * sizeof(float) };
-    m.snapshot.checksum = digest_crc32(params, n * sizeof(float));
-    struct frame *f = frame_pool_take(l->snapshots);
-    f->size = message_encode(&m, f->data, frame_capacity(f));
+    struct frame *f = snapshot_encode(l->snapshots, l->run.id, l->run.epoch, version, random,
+                                      params, n);
     notify(l, (struct notice){ .kind = NOTICE_PUBLISH, .version = version,
                                .start_version = start_version, .frame = f });
 }
@@ -514,7 +506,7 @@ static int create_evaluator(struct learner *l, size_t *n_params, struct error *e
         return rc;
     *n_params = policy_n_params(&shape);
     l->evaluator = evaluator_create(l->model, &shape, (int)s->eval.episodes);
-    l->snapshots = frame_pool_create(MESSAGE_HEADER_BYTES + *n_params * sizeof(float));
+    l->snapshots = frame_pool_create(snapshot_frame_bytes(*n_params));
     return 0;
 }
 

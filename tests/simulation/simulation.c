@@ -10,6 +10,7 @@
 #include "common/arena.h"
 #include "common/digest.h"
 #include "learner/algorithms.h"
+#include "learner/snapshot.h"
 #include "proto/link.h"
 #include "proto/message.h"
 
@@ -96,16 +97,7 @@ static void on_version(void *context, int64_t version, int64_t start_version, bo
                        const float *params, size_t n)
 {
     struct sim *s = context;
-    struct message m;
-    message_init(&m, MESSAGE_SNAPSHOT);
-    m.snapshot.run = 7;
-    m.snapshot.epoch = 1;
-    m.snapshot.version = version;
-    m.snapshot.random = random;
-    m.snapshot.parameters = (struct bytes){ (const unsigned char *)params, n * sizeof(float) };
-    m.snapshot.checksum = digest_crc32(params, n * sizeof(float));
-    struct frame *f = frame_pool_take(s->snapshots);
-    f->size = message_encode(&m, f->data, frame_capacity(f));
+    struct frame *f = snapshot_encode(s->snapshots, 7, 1, version, random, params, n);
     session_publish(s->session, version, start_version, f);
 }
 
@@ -186,8 +178,7 @@ static void create(struct sim *s)
                       env_spec(s->model)->shape, settings->network.hidden.v,
                       settings->network.hidden.n, &err);
     s->fragments = fragment_pool_create();
-    s->snapshots = frame_pool_create(MESSAGE_HEADER_BYTES
-                                     + policy_n_params(&shape) * sizeof(float));
+    s->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&shape)));
     s->evaluator = evaluator_create(s->model, &shape, (int)settings->eval.episodes);
     const struct training_setup training = {
         .settings = settings, .algorithm = &sac_algorithm, .hyper = &setup->hyper,

@@ -33,6 +33,7 @@ int main(void)
 #include "common/matrix.h"
 #include "learner/algorithms.h"
 #include "learner/session.h"
+#include "learner/snapshot.h"
 #include "learner/training.h"
 #include "proto/message.h"
 #include "tests/simulation/simulation.h"
@@ -197,16 +198,7 @@ static void on_version(void *context, int64_t version, int64_t start_version, bo
                        const float *params, size_t n)
 {
     struct loop *loop = context;
-    struct message m;
-    message_init(&m, MESSAGE_SNAPSHOT);
-    m.snapshot.run = 7;
-    m.snapshot.epoch = 1;
-    m.snapshot.version = version;
-    m.snapshot.random = random;
-    m.snapshot.parameters = (struct bytes){ (const unsigned char *)params, n * sizeof(float) };
-    m.snapshot.checksum = digest_crc32(params, n * sizeof(float));
-    struct frame *f = frame_pool_take(loop->snapshots);
-    f->size = message_encode(&m, f->data, frame_capacity(f));
+    struct frame *f = snapshot_encode(loop->snapshots, 7, 1, version, random, params, n);
     session_publish(loop->session, version, start_version, f);
 }
 
