@@ -54,9 +54,6 @@ struct algorithm {
     const char *const *metric_names;    /* [n_metrics] */
     int n_metrics;
 
-    /* Refuse hyper-parameters that make no sense together. May be NULL. */
-    int (*check)(const struct algorithm_setup *setup, struct error *err);
-
     /* Networks freshly initialised from setup->seed; everything lives in `arena`. */
     void *(*create)(const struct algorithm_setup *setup, struct arena *arena);
 
@@ -65,9 +62,6 @@ struct algorithm {
      * Returns 0, or ERR_NUMERIC: a loss or gradient was not finite, and the parameters it
      * belongs to did not move. */
     int (*update)(void *self, struct batch *b, double *metrics);
-
-    /* Outputs of the policy network per action (mean and log sigma: 2). */
-    int policy_outputs_per_action;
 
     /* What an actor needs: the policy's parameters in mlp order. Borrowed. */
     const real *(*policy)(const void *self, size_t *n);

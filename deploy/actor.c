@@ -14,7 +14,7 @@
 #include "deploy/program.h"
 #include "proto/link.h"
 
-enum { WAIT_MS = 20, RECEIVE_EVERY = 16, MAX_MESSAGE = 64 << 20, QUEUE = 64, SILENCE_US = 4000000,
+enum { WAIT_MS = 20, RECEIVE_EVERY = 16, RECEIVE_US = 10000, MAX_MESSAGE = 1 << 30, QUEUE = 64, SILENCE_US = 4000000,
        CONNECTING_US = 200000 };
 
 struct shell {
@@ -73,13 +73,16 @@ static void default_name(char *out, size_t bytes)
 static void act(struct shell *s)
 {
     struct rng delays;
+    int64_t received_us = 0;
     rng_init(&delays, digest_random_id(), RNG_TEST, 0, 0);
     for (int steps = 0; actor_phase(s->core) != ACTOR_STOPPED; steps++) {
         struct frame *f;
         uint64_t peer;
         int64_t now_us = program_now_us();
-        /* Inside a fragment nothing that arrives matters at once. */
-        if (steps % RECEIVE_EVERY == 0 || actor_is_between_fragments(s->core)) {
+        /* Inside a fragment nothing that arrives matters at once, but heartbeats fall due. */
+        if (steps % RECEIVE_EVERY == 0 || now_us - received_us > RECEIVE_US
+            || actor_is_between_fragments(s->core)) {
+            received_us = now_us;
             while ((f = link_receive(s->link, &peer))) {
                 actor_receive(s->core, now_us, f);
                 frame_release(f);

@@ -413,8 +413,12 @@ static int conclude(struct learner *l, enum training_status status, struct error
     double time_s = progress_time_s(&l->progress, program_now_us());
     bool is_ended = status == TRAINING_FINISHED || status == TRAINING_DIVERGED;
     drain(l, is_ended ? "training ended" : "the learner was stopped");
-    if (status == TRAINING_FINISHED)
+    if (status == TRAINING_FINISHED) {
+        save(l);
         await_evaluations(l);
+        if (!training_is_complete(l->training))
+            status = TRAINING_BUSY;    /* interrupted before the last evaluation came in */
+    }
     write_metrics(l, program_now_us());
     const struct training_report *r = &l->progress.report;
     const char *word = ending_word(l, status);
@@ -453,6 +457,18 @@ static int check_memory(const struct learner *l, struct error *err)
     return error_set(err, ERR_CONFIG, "replay.capacity %" PRId64 " needs %.1f GiB of memory and %.1f "
                      "are available; lower replay.capacity", s->replay.capacity, needed / 0x1p30,
                      available / 0x1p30);
+}
+
+/* Refuse fragments that our own socket would not take. */
+static int check_message_size(const struct learner *l, struct error *err)
+{
+    const struct settings *s = &l->experiment->settings;
+    size_t needed = stream_frame_bytes(l->model, (int)s->actor.horizon);
+    if (needed <= (size_t)s->transport.max_message_bytes)
+        return 0;
+    return error_set(err, ERR_CONFIG, "a fragment of %" PRId64 " transitions may have %zu bytes and "
+                     "transport.max_message_bytes is %" PRId64 "; raise it or lower actor.horizon",
+                     s->actor.horizon, needed, s->transport.max_message_bytes);
 }
 
 static int create_cores(struct learner *l, struct error *err)
@@ -584,6 +600,8 @@ int learner_run(const struct learner_options *o, struct error *err)
     int rc = env_open(&l.model, s->env.name, program_models_dir(), err);
     if (rc == 0)
         rc = check_memory(&l, err);
+    if (rc == 0)
+        rc = check_message_size(&l, err);
     if (rc == 0)
         rc = create_evaluator(&l, &n_params, err);
     exchange_init(&l.exchange, n_params);

@@ -26,8 +26,7 @@ void program_sleep_us(int64_t us)
 
 static void on_stop(int number)
 {
-    (void)number;
-    if (++stop_requests > 1)
+    if (++stop_requests > 1 && number == SIGINT)
         _exit(130);
 }
 

@@ -262,6 +262,7 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     size_t n_params;
     int n = training_save(t, tensors);
     flush(r);
+    fseek(r->schedule, 0, SEEK_END);    /* it may have been cut since it was opened */
     snprintf(schedule, sizeof(schedule), "%ld", ftell(r->schedule));
     snprintf(best, sizeof(best), "%.17g", r->best_mean);
     const struct tensor_metadata about[] = {

@@ -45,14 +45,16 @@ struct supervisor {
 };
 
 /* Start `argv` as a child that dies with us, in a process group of its own so that Ctrl-C reaches
- * only the supervisor. */
+ * only the supervisor. Returns 0 when the system has no room for one. */
 static pid_t spawn(struct supervisor *s, char *const argv[])
 {
     pid_t parent = getpid();
     fflush(stdout);
     pid_t pid = fork();
+    if (pid < 0)
+        console_say("cannot start %s: %s; trying again", argv[1], strerror(errno));
     if (pid != 0)
-        return pid;
+        return pid > 0 ? pid : 0;
     setpgid(0, 0);
     program_die_with_parent();
     if (getppid() != parent)
@@ -101,6 +103,7 @@ static void start_learner(struct supervisor *s)
     memcpy(copy, argv, sizeof(copy));
     s->learner.pid = spawn(s, copy);
     s->learner.started_us = program_now_us();
+    s->learner.start_at_us = s->learner.started_us + FIRST_PAUSE_US;
     close(ends[1]);
     if (s->report >= 0)
         close(s->report);
@@ -115,6 +118,7 @@ static void start_actor(struct supervisor *s, struct child *actor)
     memcpy(copy, argv, sizeof(argv));
     actor->pid = spawn(s, copy);
     actor->started_us = program_now_us();
+    actor->start_at_us = actor->started_us + FIRST_PAUSE_US;
 }
 
 /* The learner tells its endpoint; the actors can start. */
@@ -192,7 +196,9 @@ static void on_child(struct supervisor *s, pid_t pid, int status)
             continue;
         a->pid = 0;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-            a->is_done = true;
+            /* Drained. A learner that dies before it has saved needs it again; one that lives sends
+             * it away again. */
+            a->start_at_us = program_now_us() + LONGEST_PAUSE_US;
         } else if (is_final(status)) {
             a->is_done = true;
             s->actor_status = WEXITSTATUS(status);
@@ -227,9 +233,12 @@ static bool any_running(const struct supervisor *s)
     return any;
 }
 
-/* First request: the learner saves and drains. Second: everything ends. */
-static void on_stop(struct supervisor *s)
+/* First request: the learner saves and drains. Then Ctrl-C ends everything; other signals do not,
+ * as a terminal that closes and a service manager may well send theirs twice. */
+static void on_stop(struct supervisor *s, bool is_ctrl_c)
 {
+    if (s->is_stopping && !is_ctrl_c)
+        return;
     if (s->is_stopping) {
         kill_all(s, SIGKILL);
         s->was_cut_short = true;
@@ -275,7 +284,7 @@ static void start_what_is_due(struct supervisor *s)
     }
     if (all_gone && s->actor_status) {
         console_say("no actor can run (status %d): stopping", s->actor_status);
-        on_stop(s);
+        on_stop(s, false);
         s->status = s->actor_status;
     }
 }
@@ -324,12 +333,16 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
             if (info.ssi_signo == SIGTSTP)
                 suspend(&s);
             else if (info.ssi_signo != SIGCHLD)
-                on_stop(&s);
+                on_stop(&s, info.ssi_signo == SIGINT);
         if (s.report >= 0 && polled[1].revents)
             read_report(&s);
         reap(&s);
-        if (s.is_stopping && program_now_us() > s.stop_by_us)
+        if (s.is_stopping && !s.was_cut_short && program_now_us() > s.stop_by_us) {
+            console_say("the learner did not end within %d s: stopped at once; what came after the "
+                        "last checkpoint is lost", GRACE_US / 1000000);
             kill_all(&s, SIGKILL);
+            s.was_cut_short = true;
+        }
     }
     end_actors(&s);
     close(signals);

@@ -1,8 +1,8 @@
 /* The local supervisor: one learner and its actors as child processes.
  *
  * Children never outlive it. One that dies is started again with a growing pause and reported; one
- * that says the configuration is wrong is not. The first SIGINT or SIGTERM asks the learner to stop
- * cleanly, the second ends everything at once. */
+ * that says the configuration is wrong is not. The first SIGINT, SIGTERM or SIGHUP asks the learner
+ * to stop cleanly, a SIGINT behind it ends everything at once. */
 #ifndef SHOAL_DEPLOY_SUPERVISOR_H
 #define SHOAL_DEPLOY_SUPERVISOR_H
 

@@ -313,7 +313,6 @@ const struct algorithm sac_algorithm = {
     .n_metrics = N_METRICS,
     .create = sac_create,
     .update = sac_update,
-    .policy_outputs_per_action = 2,
     .policy = sac_policy,
     .arrays = sac_arrays,
 };

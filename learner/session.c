@@ -270,7 +270,9 @@ static void welcome(struct session *s, struct slot *slot)
         w->states = (struct bytes){ s->states + (size_t)first * s->setup.state_bytes,
                                     (size_t)s->per_slot * s->setup.state_bytes };
     send_message(s, slot->peer, &m);
-    slot->wants_ack = true;
+    /* At once: before it knows start_version and what is still being learnt from, it must not get a
+     * snapshot and begin. */
+    send_ack(s, slot);
 }
 
 static struct slot *slot_of_peer(struct session *s, uint64_t peer)
@@ -433,6 +435,13 @@ static bool on_fragment(struct session *s, struct slot *slot, const struct fragm
     enum rejection r;
     if (h->life != st->life) {
         refuse(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
+        return false;
+    }
+    if (h->sequence < st->next_sequence && s->wants_state) {
+        /* Collected again behind a WELCOME that crossed the first one: the actor's environment is not
+         * where this stream is. */
+        send_reject(s, slot->peer, "fragment", REJECT_DUPLICATE, true, h, "fragment %" PRId64 " of "
+                    "stream %" PRId64 " was dealt with before", h->sequence, h->stream);
         return false;
     }
     if (h->sequence < st->next_sequence) {

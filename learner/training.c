@@ -17,7 +17,8 @@ enum { RECENT_EPISODES = 20, MAX_SKIPPED_IN_A_ROW = 10 };
 /* Integers of a checkpoint, in this order. */
 enum counter {
     COUNT_VERSION, COUNT_UPDATES, COUNT_INSERTS, COUNT_SAMPLES, COUNT_MIN_SIZE, COUNT_EPISODES,
-    COUNT_SAMPLE_RNG, COUNT_UPDATE_RNG, COUNT_NEXT_EVAL, COUNT_STOP_STREAK, COUNT_HASHED, N_COUNTERS
+    COUNT_SAMPLE_RNG, COUNT_UPDATE_RNG, COUNT_NEXT_EVAL, COUNT_STOP_STREAK, COUNT_HASHED, COUNT_EVALUATED,
+    N_COUNTERS
 };
 
 struct training {
@@ -46,6 +47,7 @@ struct training {
     int64_t hashed_update;               /* last update a hash was emitted for; -1: none */
     int64_t skipped, skipped_in_a_row;
     int64_t next_eval;                   /* env_steps; INT64_MAX: only at the end */
+    int64_t asked_eval, answered_eval;   /* env_steps of the last ones; -1: none */
     int64_t stop_streak, awaited_eval;   /* awaited_eval: env_steps of the answer waited for, or -1 */
     bool has_ended, is_finished, was_final_evaluated;
 
@@ -87,7 +89,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->shape = setup->spec->shape;
     t->n_streams = settings->top.actors * settings->top.envs_per_actor;
     t->state_bytes = setup->state_bytes;
-    t->hashed_update = t->awaited_eval = -1;
+    t->hashed_update = t->awaited_eval = t->asked_eval = t->answered_eval = -1;
     t->next_eval = settings->eval.every ? settings->eval.every : INT64_MAX;
 
     struct algorithm_setup as = {
@@ -309,6 +311,7 @@ static void ask_evaluation(struct training *t)
     size_t n;
     const float *params = training_policy(t, &n);
     int64_t env_steps = t->limiter.inserts;
+    t->asked_eval = env_steps;
     if (is_sync(t) && t->settings->eval.stop_at < 1e300)
         t->awaited_eval = env_steps;    /* so that the run stops at the same place every time */
     t->out.evaluate(t->out.context, env_steps, params, n);
@@ -326,6 +329,7 @@ static void evaluate_when_due(struct training *t)
 
 void training_evaluated(struct training *t, int64_t env_steps, double mean)
 {
+    t->answered_eval = env_steps;
     if (t->awaited_eval == env_steps)
         t->awaited_eval = -1;
     t->stop_streak = mean >= t->settings->eval.stop_at ? t->stop_streak + 1 : 0;
@@ -337,6 +341,7 @@ bool training_is_complete(const struct training *t)
 {
     bool has_stopped = t->stop_streak >= t->settings->eval.stop_count;
     return has_stopped || (t->limiter.inserts >= t->settings->top.total_steps && !t->in_round
+                           && t->answered_eval >= t->limiter.inserts
                            && rate_limiter_owed(&t->limiter) < (double)t->batch.n);
 }
 
@@ -346,7 +351,7 @@ static enum training_status finish(struct training *t)
     if (!t->was_final_evaluated) {
         t->was_final_evaluated = true;
         training_hash(t);
-        if (!t->has_ended)
+        if (!t->has_ended && t->answered_eval < t->limiter.inserts)
             ask_evaluation(t);
     }
     t->is_finished = true;
@@ -475,8 +480,10 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
         [COUNT_MIN_SIZE] = t->limiter.min_size, [COUNT_EPISODES] = t->episodes,
         [COUNT_SAMPLE_RNG] = (int64_t)t->sample_rng.position,
         [COUNT_UPDATE_RNG] = (int64_t)t->update_rng.position,
-        [COUNT_NEXT_EVAL] = t->next_eval, [COUNT_STOP_STREAK] = t->stop_streak,
-        [COUNT_HASHED] = t->hashed_update,
+        /* What was asked for and not answered is asked for again. */
+        [COUNT_NEXT_EVAL] = t->asked_eval == t->answered_eval ? t->next_eval : t->answered_eval + 1,
+        [COUNT_STOP_STREAK] = t->stop_streak,
+        [COUNT_HASHED] = t->hashed_update, [COUNT_EVALUATED] = t->answered_eval,
     };
     memcpy(t->counters, counters, sizeof(counters));
     t->limiter_start = t->limiter.start;
@@ -503,7 +510,7 @@ static int check_loaded(const struct training *t, const struct array *arrays, in
                                  "are not finite", arrays[i].name);
     bool is_sane = isfinite(t->limiter.start);
     for (int i = 0; i < N_COUNTERS; i++)
-        is_sane &= counters[i] >= (i == COUNT_HASHED ? -1 : 0);
+        is_sane &= counters[i] >= (i == COUNT_HASHED || i == COUNT_EVALUATED ? -1 : 0);
     for (int64_t i = 0; i < t->n_streams; i++)
         is_sane &= t->lives[i] >= 0 && t->lives[i] <= UINT32_MAX && t->sequences[i] >= 0;
     if (!is_sane)
@@ -553,6 +560,7 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     t->next_eval = t->settings->eval.every ? c[COUNT_NEXT_EVAL] : INT64_MAX;
     t->stop_streak = c[COUNT_STOP_STREAK];
     t->hashed_update = c[COUNT_HASHED];
+    t->asked_eval = t->answered_eval = c[COUNT_EVALUATED];
     /* Leave something to learn from where little of the run is left. */
     int64_t refill = t->settings->replay.min_size;
     int64_t left = t->settings->top.total_steps - t->limiter.inserts;

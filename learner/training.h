@@ -86,7 +86,8 @@ void training_offer(struct training *t, struct fragment *f);
 /* The mean return of the evaluation asked for at `env_steps`. */
 void training_evaluated(struct training *t, int64_t env_steps, double mean);
 
-/* Whether total_steps and the updates owed are done, or eval.stop_at was reached. */
+/* Whether total_steps, the updates owed and the last evaluation are done, or eval.stop_at was
+ * reached. */
 bool training_is_complete(const struct training *t);
 
 /* One unit of work: an update, or appending what may be appended. */
