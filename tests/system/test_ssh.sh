@@ -70,8 +70,11 @@ within() {
 }
 
 # A copy, so that a build meanwhile changes nothing.
-cp build/release/shoal "$tmp/shoal"
-export SHOAL=$tmp/shoal
+# Beside it, as in build/, what it looks for from where it stands.
+mkdir "$tmp/release"
+ln -s "$PWD/build/deps" "$tmp/deps"
+cp build/release/shoal "$tmp/release/shoal"
+export SHOAL=$tmp/release/shoal
 # Where ssh.sh keeps its own files.
 mkdir "$tmp/local"
 export TMPDIR=$tmp/local
