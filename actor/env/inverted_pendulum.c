@@ -6,8 +6,6 @@
  *   episode       1000 steps; terminates at |angle| > 0.2; start U(-0.01, 0.01) in all four
  *
  * Source: Gymnasium 1.2.3, envs/mujoco/inverted_pendulum_v5.py and _v4.py. */
-#include <math.h>
-
 #include "actor/env/mujoco_task.h"
 #include "actor/env/registry.h"
 
@@ -28,9 +26,10 @@ static void build_common(struct task_terms *t, const mjModel *m, const void *val
     task_observe(t, operand_all(m, SOURCE_QPOS));
     task_observe(t, operand_all(m, SOURCE_QVEL));
 
-    task_require(t, operand_all(m, SOURCE_QPOS), -INFINITY, INFINITY);
-    task_require(t, operand_all(m, SOURCE_QVEL), -INFINITY, INFINITY);
-    task_require(t, operand_part(m, SOURCE_QPOS, 1, 1), -0.2, 0.2)->includes_bounds = true;
+    task_require(t, operand_all(m, SOURCE_QPOS), EVERYTHING);
+    task_require(t, operand_all(m, SOURCE_QVEL), EVERYTHING);
+    task_require(t, operand_part(m, SOURCE_QPOS, 1, 1),
+                 (struct option_range){ -0.2, 0.2 })->includes_bounds = true;
     t->ends_when_unhealthy = true;
 
     task_reset_uniform(t, m, false, o->reset_noise_scale);
@@ -41,7 +40,7 @@ static int build_v5(struct task_terms *t, const mjModel *m, const void *values, 
 {
     (void)err;
     build_common(t, m, values);
-    task_reward(t, REWARD_ALIVE, 1, (struct operand){ 0 });
+    task_reward(t, REWARD_ALIVE, 1, NOTHING);
     return 0;
 }
 
@@ -49,7 +48,7 @@ static int build_v4(struct task_terms *t, const mjModel *m, const void *values, 
 {
     (void)err;
     build_common(t, m, values);
-    task_reward(t, REWARD_CONSTANT, 1, (struct operand){ 0 });
+    task_reward(t, REWARD_CONSTANT, 1, NOTHING);
     return 0;
 }
 

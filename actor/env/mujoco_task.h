@@ -29,6 +29,9 @@ struct mujoco_options {
 #define TASK_BOOL(struct_, field, value_, help_) \
     { .name = #field, .type = OPTION_BOOL, .offset = offsetof(struct struct_, field), \
       .value = value_, .help = help_ }
+#define TASK_INT(struct_, field, value_, min_, max_, help_) \
+    { .name = #field, .type = OPTION_INT, .offset = offsetof(struct struct_, field), \
+      .value = value_, .min = min_, .max = max_, .help = help_ }
 #define TASK_MUJOCO(struct_, xml_, frame_skip_) \
     { .name = "xml_file", .type = OPTION_TEXT, \
       .offset = offsetof(struct struct_, mujoco.xml_file), .value = xml_, \

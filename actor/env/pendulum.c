@@ -10,7 +10,6 @@
  * evaluates 3 u and 0.001 u^2 in float32 before they meet doubles; so do we. */
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "actor/env/registry.h"
 #include "common/arena.h"
@@ -18,17 +17,30 @@
 static const double PI = 3.141592653589793;
 static const double DT = 0.05;
 static const double MAX_SPEED = 8.0;
-static const double GRAVITY_TERM = 15.0;    /* 3 g / (2 l), g = 10, l = 1 */
+static const float MAX_TORQUE = 2.0f;
 static const float TORQUE_TERM = 3.0f;      /* 3 / (m l^2), m = 1 */
 
+struct pendulum_options {
+    double g;
+};
+
+static const struct option options[] = {
+    { .name = "g", .type = OPTION_REAL, .offset = offsetof(struct pendulum_options, g),
+      .value = "10", .min = -1e300, .max = 1e300, .help = "acceleration of gravity" },
+};
+
 struct pendulum {
+    double gravity_term;    /* 3 g / (2 l), l = 1 */
     double theta, theta_dot;
 };
 
 static int pendulum_open(void **model, struct env_spec *spec, const struct env_context *context,
                          struct error *err)
 {
-    (void)model, (void)context, (void)err;
+    struct pendulum_options *shared = memory_alloc(1, sizeof(*shared));
+    (void)err;
+    *shared = *(const struct pendulum_options *)context->options;
+    *model = shared;
     *spec = (struct env_spec){
         .name = "Pendulum-v1",
         .shape = { .n_obs = 3, .n_act = 1 },
@@ -41,15 +53,12 @@ static int pendulum_open(void **model, struct env_spec *spec, const struct env_c
     return 0;
 }
 
-static void pendulum_close(void *model)
-{
-    (void)model;
-}
-
 static void *pendulum_create(const void *model)
 {
-    (void)model;
-    return memory_alloc(1, sizeof(struct pendulum));
+    const struct pendulum_options *o = model;
+    struct pendulum *p = memory_alloc(1, sizeof(*p));
+    p->gravity_term = 3 * o->g / 2;
+    return p;
 }
 
 static void pendulum_reset(void *self, struct rng *rng)
@@ -69,14 +78,14 @@ static double normalised(double angle)
 static void pendulum_step(void *self, const float *action, struct env_step *out)
 {
     struct pendulum *p = self;
-    const float u = action[0];
+    const float u = fminf(fmaxf(action[0], -MAX_TORQUE), MAX_TORQUE);
     const double angle = normalised(p->theta);
     const double cost = angle * angle + 0.1 * p->theta_dot * p->theta_dot
                         + (double)(0.001f * (u * u));
 
     /* Semi-implicit Euler: the new speed moves the angle. */
     double speed = p->theta_dot
-                   + (GRAVITY_TERM * sin(p->theta) + (double)(TORQUE_TERM * u)) * DT;
+                   + (p->gravity_term * sin(p->theta) + (double)(TORQUE_TERM * u)) * DT;
     p->theta_dot = fmin(fmax(speed, -MAX_SPEED), MAX_SPEED);
     p->theta += p->theta_dot * DT;
 
@@ -93,18 +102,25 @@ static void pendulum_observe(const void *self, double *obs)
 
 static void pendulum_get_state(const void *self, double *state)
 {
-    memcpy(state, self, sizeof(struct pendulum));
+    const struct pendulum *p = self;
+    state[0] = p->theta;
+    state[1] = p->theta_dot;
 }
 
 static void pendulum_set_state(void *self, const double *state)
 {
-    memcpy(self, state, sizeof(struct pendulum));
+    struct pendulum *p = self;
+    p->theta = state[0];
+    p->theta_dot = state[1];
 }
 
 const struct environment pendulum_environment = {
     .name = "Pendulum-v1",
+    .options = options,
+    .n_options = sizeof(options) / sizeof(*options),
+    .options_bytes = sizeof(struct pendulum_options),
     .open = pendulum_open,
-    .close = pendulum_close,
+    .close = free,
     .create = pendulum_create,
     .destroy = free,
     .reset = pendulum_reset,

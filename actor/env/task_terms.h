@@ -5,9 +5,11 @@
 #ifndef SHOAL_ACTOR_ENV_TASK_TERMS_H
 #define SHOAL_ACTOR_ENV_TASK_TERMS_H
 
+#include <math.h>
 #include <mujoco/mujoco.h>
 #include <stdbool.h>
 
+#include "common/option.h"
 #include "common/rng.h"
 
 enum { TASK_MAX_TERMS = 64 };
@@ -37,7 +39,8 @@ struct operand {
 struct observation_term {
     struct operand of;
     enum { PLAIN, SIN, COS } function;
-    double low, high;           /* clipped to; both 0: not clipped */
+    bool is_clipped;
+    double low, high;           /* clipped to */
 };
 
 struct reward_term {
@@ -97,11 +100,18 @@ struct operand operand_difference(struct operand a, struct operand b);
 /* Numbers in a source of this model. */
 int term_source_size(const mjModel *m, enum term_source source);
 
+/* For terms without an operand; and the range of all finite numbers. */
+#define NOTHING ((struct operand){ .n = 0 })
+#define EVERYTHING ((struct option_range){ -INFINITY, INFINITY })
+
 /* Append a term. Our bug (assert): more than TASK_MAX_TERMS, or an operand outside its source. */
 struct observation_term *task_observe(struct task_terms *t, struct operand of);
 struct reward_term *task_reward(struct task_terms *t, enum reward_kind kind, double weight,
                                 struct operand of);
-struct health_term *task_require(struct task_terms *t, struct operand of, double low, double high);
+struct health_term *task_require(struct task_terms *t, struct operand of,
+                                 struct option_range range);
+/* Clip what an observation shows. */
+void task_clip(struct observation_term *term, double low, double high);
 /* All of qpos or qvel += U(-scale, scale), or scale N(0, 1). */
 void task_reset_uniform(struct task_terms *t, const mjModel *m, bool is_velocity, double scale);
 void task_reset_normal(struct task_terms *t, const mjModel *m, bool is_velocity, double scale);
