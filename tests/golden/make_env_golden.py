@@ -339,12 +339,16 @@ def mujoco_variants():
             healthy_state_range=[-4.0, 5.0], forward_reward_weight=1.5, ctrl_cost_weight=0.02,
             exclude_current_positions_from_observation=False, frame_skip=2)
     variant("Hopper-v4", "unhealthy", terminate_when_unhealthy=False, healthy_reward=2.0,
-            exclude_current_positions_from_observation=False)
+            exclude_current_positions_from_observation=False, healthy_state_range=[-4.0, 5.0],
+            forward_reward_weight=1.5, ctrl_cost_weight=0.02)
     variant("Walker2d-v5", "unhealthy", terminate_when_unhealthy=False, healthy_reward=2.0,
             exclude_current_positions_from_observation=False, frame_skip=5)
     variant("Walker2d-v5", "ranges", healthy_z_range=[1.1, 1.4], healthy_angle_range=[-0.2, 0.3],
             forward_reward_weight=1.5, ctrl_cost_weight=0.02)
-    variant("Walker2d-v4", "unhealthy", terminate_when_unhealthy=False, healthy_reward=2.0)
+    variant("Walker2d-v4", "unhealthy", terminate_when_unhealthy=False, healthy_reward=2.0,
+            healthy_z_range=[1.1, 1.4], healthy_angle_range=[-0.2, 0.3],
+            exclude_current_positions_from_observation=False, forward_reward_weight=1.5,
+            ctrl_cost_weight=0.02)
     variant("Ant-v5", "bare", include_cfrc_ext_in_observation=False,
             exclude_current_positions_from_observation=False, forward_reward_weight=2.0)
     variant("Ant-v5", "contact", contact_force_range=[-0.4, 2.5], contact_cost_weight=0.01,
@@ -364,11 +368,14 @@ def mujoco_variants():
             healthy_z_range=[1.2, 1.45], healthy_reward=2.0, forward_reward_weight=0.5,
             ctrl_cost_weight=0.3)
     variant("Humanoid-v4", "unhealthy", 200, terminate_when_unhealthy=False,
-            exclude_current_positions_from_observation=False, healthy_z_range=[1.2, 1.45])
+            exclude_current_positions_from_observation=False, healthy_z_range=[1.2, 1.45],
+            healthy_reward=2.0, forward_reward_weight=0.5, ctrl_cost_weight=0.3)
     variant("HumanoidStandup-v5", "weights", 200, ctrl_cost_weight=0.5, impact_cost_weight=1e-4,
             impact_cost_range=[0.1, 2.0], uph_cost_weight=3.0, frame_skip=3,
             include_cvel_in_observation=False, include_cinert_in_observation=False,
             exclude_current_positions_from_observation=False)
+    variant("HumanoidStandup-v5", "bare", 100, include_qfrc_actuator_in_observation=False,
+            include_cfrc_ext_in_observation=False)
 
 
 def both_ends():

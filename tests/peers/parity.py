@@ -21,10 +21,13 @@ Resets. Shoal's 10,000 episode starts against 10,000 of Gymnasium's, per coordin
                                environments together
     constants                  equal
 
+Tasks that have a reset_noise_scale are compared once more with twice the default.
+
 Both programs run from fixed seeds: a result does not change from run to run.
 """
 
 import argparse
+import inspect
 import json
 import math
 import os
@@ -45,7 +48,7 @@ from make_env_golden import FLOAT32_SUMS, TEXT_BYTES, Classic, Mujoco, shape_of 
 N_STEPS, N_RESETS = 1000, 10000
 OBS_TOLERANCE = 1e-10
 SIGMAS = 5
-KS_ALPHA = 1e-6 / 500    # there are fewer than 500 coordinates
+KS_ALPHA = 1e-6 / 1000    # there are fewer than 1000 coordinates
 
 
 # ---- what to compare, and with what ----
@@ -162,15 +165,15 @@ def compare_steps(shoal, name, options, folder):
 
 # ---- resets ----
 
-def support(name, n_qpos):
+def support(name, n_qpos, scale):
     """(low, high) around the initial values per coordinate of qpos|qvel or state; None: normal.
 
-    Gymnasium's defaults. Equal ends are a constant."""
+    Those of Gymnasium, `scale` times the default reset_noise_scale. Equal ends are a constant."""
     task = name.split("-")[0]
     n_qvel = n_qpos - (task in ("Ant", "Humanoid", "HumanoidStandup"))
 
-    def box(scale):
-        return [(-scale, scale)]
+    def box(size):
+        return [(-scale * size, scale * size)]
     if task in ("InvertedPendulum", "Humanoid", "HumanoidStandup"):
         return box(0.01) * (n_qpos + n_qvel)
     if task in ("Hopper", "Walker2d"):
@@ -236,8 +239,8 @@ def compare_coordinate(ours, theirs, interval, must_reach):
     return ("" if worst[name] <= 1 else f"{name} differs"), worst[name]
 
 
-def gymnasium_starts(name):
-    env, kind = make(name, {})
+def gymnasium_starts(name, options):
+    env, kind = make(name, options)
     initial = np.concatenate([env.unwrapped.init_qpos, env.unwrapped.init_qvel]) if kind.nv else 0
     if name.startswith("Pusher"):
         initial = 0    # Gymnasium's own copy is overwritten by its resets
@@ -248,15 +251,23 @@ def gymnasium_starts(name):
     return np.array(starts), initial, kind.nq
 
 
-def compare_resets(shoal, name, folder):
-    theirs, initial, nq = gymnasium_starts(name)
-    data = rollout(shoal, name, dict(max_episode_steps=1), folder, N_RESETS, "zero")
+def noise_scale(name):
+    """The default of reset_noise_scale, or None where there is no such option."""
+    parameters = inspect.signature(type(make(name, {})[0].unwrapped).__init__).parameters
+    return parameters["reset_noise_scale"].default if "reset_noise_scale" in parameters else None
+
+
+def compare_resets(shoal, name, scale, folder):
+    """One line of the table: a dict. `scale` multiplies the default noise."""
+    options = dict(reset_noise_scale=scale * noise_scale(name)) if scale != 1 else {}
+    theirs, initial, nq = gymnasium_starts(name, options)
+    data = rollout(shoal, name, dict(options, max_episode_steps=1), folder, N_RESETS, "zero")
     ours = np.array([state_at(data, i) for i in range(N_RESETS)]) - initial
-    line = dict(name=name, n=theirs.shape[1], worst=0.0, wrong=[])
+    line = dict(n=theirs.shape[1], worst=0.0, wrong=[])
     if ours.shape != theirs.shape:
         return dict(line, wrong=[f"shape {ours.shape}, Gymnasium has {theirs.shape}"])
 
-    intervals = support(name, nq)
+    intervals = support(name, nq, scale)
     assert len(intervals) == theirs.shape[1], name
     columns = [(str(i), ours[:, i], theirs[:, i], interval, derived(name, ours) is None)
                for i, interval in enumerate(intervals)]
@@ -299,15 +310,16 @@ def report_steps(shoal, cases, folder):
 def report_resets(shoal, names, folder):
     print(f"\nresets ({N_RESETS} each)              coordinates   worst, of what is allowed")
     n_bad = 0
-    for name in names:
+    for name, scale in [(x, 1) for x in names] + [(x, 2) for x in names if noise_scale(x)]:
         try:
-            x = compare_resets(shoal, name, folder)
+            x = compare_resets(shoal, name, scale, folder)
         except (RuntimeError, KeyError) as problem:
             print(f"  {name:30} {problem}  FAILS")
             n_bad += 1
             continue
         print(f"  {name:30} {x['n']:14}   {x['worst']:9.2f}  "
-              f"{'FAILS  ' + '; '.join(x['wrong']) if x['wrong'] else ''}", flush=True)
+              f"{'FAILS  ' + '; '.join(x['wrong']) if x['wrong'] else ''}"
+              f"{'  noise x 2' if scale == 2 else ''}", flush=True)
         n_bad += bool(x["wrong"])
     return n_bad
 
