@@ -48,6 +48,7 @@ struct option_section {
     int n_options;
     void *base;             /* the struct that is filled */
     bool is_hidden;         /* accepted and checked, but neither printed nor required */
+    bool is_open;           /* unknown keys are skipped */
 };
 
 /* Give every option its default. A required option keeps zeros. */
@@ -70,6 +71,10 @@ int options_parse(const struct option_section *sections, int n_sections, const c
  * comments: help, range or choices, and the default where the value differs from it. */
 void options_print(const struct option_section *sections, int n_sections, bool with_comments,
                    FILE *out);
+
+int options_print_line(const struct option_section *section, bool only_changed, char *out, size_t bytes);
+int options_parse_line(const struct option_section *section, const char *name, const char *line,
+                       size_t bytes, struct error *err);
 
 /* Name of the chosen entry of an OPTION_CHOICE table row, copied to `out`. */
 void option_choice_name(const struct option *o, int index, char *out, size_t bytes);

@@ -597,7 +597,7 @@ int learner_run(const struct learner_options *o, struct error *err)
     size_t n_params = 0;
     pthread_mutex_init(&l.log_mutex, NULL);
     matrix_setup();
-    int rc = env_open(&l.model, s->env.name, program_models_dir(), err);
+    int rc = env_open(&l.model, &o->experiment->env, err);
     if (rc == 0)
         rc = check_memory(&l, err);
     if (rc == 0)

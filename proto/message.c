@@ -61,6 +61,7 @@ static const struct field welcome_fields[] = {
     TEXT_FIELD(MUST, welcome, mode, 1),
     TEXT_FIELD(MUST, welcome, environment, 1),
     TEXT_FIELD(MUST, welcome, spec, 1),
+    TEXT_FIELD(MUST, welcome, options, 0),
     INT_FIELD(MUST, welcome, n_obs, 1, MAX_OBS),
     INT_FIELD(MUST, welcome, n_act, 1, MAX_ACT),
     INT_FIELD(MUST, welcome, n_choices, 0, MAX_CHOICES),

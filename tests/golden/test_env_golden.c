@@ -185,11 +185,12 @@ static void check_episode(struct golden *g, struct env *e)
 {
     const struct episode ep = next_episode(g);
     struct actions actions = { .state = ep.seed };
-    const int rc = g->nv > 0 ? env_set_physics(e, ep.start, g->nq, ep.start + g->nq, g->nv)
-                             : env_set_raw_state(e, ep.start, g->nq);
+    struct error err;
+    const int rc = g->nv > 0 ? env_set_physics(e, ep.start, g->nq, ep.start + g->nq, g->nv, &err)
+                             : env_set_raw_state(e, ep.start, g->nq, &err);
     g->t = 0;
     if (rc != 0)
-        wrong(g, "the start is refused: %d", rc);
+        wrong(g, "the start is refused: %s", err.text);
     if (g->wrong[0] != '\0')
         return;
     check_observation(g, e, &ep, 0);
