@@ -178,9 +178,10 @@ class Recorder:
         other = self.twin_kind.observation()
         return np.max(np.abs(obs - other) / np.maximum(1, np.abs(obs))) > PARTED
 
-    def record(self, start, hold=1, reach=1.2, n_steps=10**6):
+    def record(self, start, hold=1, reach=1.2, n_steps=10**6, seed=None):
         """One episode; returns where to go on from when it was cut, else None."""
-        seed = 1000 * len(self.episodes) + sum(map(ord, self.name))
+        if seed is None:
+            seed = 1000 * len(self.episodes) + sum(map(ord, self.name))
         actions = Actions(self.env, seed, hold, reach)
         self.begin(start)
         first, steps, end, go_on = self.kind.observation(), [], (False, False), start
@@ -198,6 +199,29 @@ class Recorder:
             self.episodes.append(dict(steps=steps, seed=seed, hold=hold, reach=float(np.float32(reach)),
                                       end=end, start=start, first=first))
         return None if any(end) else go_on
+
+    def ends(self, start):
+        """Whether the first step from there terminates, or would if it were asked to."""
+        self.env.reset()
+        self.kind.place(start)
+        terminated = self.env.step(Actions(self.env, 0, 1, 0).next())[2]
+        return terminated or not getattr(self.env.unwrapped, "is_healthy", True)
+
+    def bracket(self, inside, outside, grid=np.float64):
+        """Two episodes of one step, 1e-9 (or one float32) apart, one of which is unhealthy."""
+        inside, outside = (np.asarray(x, dtype=np.float64) for x in (inside, outside))
+        if self.ends(inside) or not self.ends(outside):
+            return    # no limit of these options is between them
+        while np.max(np.abs(outside - inside)) > 1e-9:
+            middle = grid((inside + outside) / 2).astype(np.float64)
+            if np.array_equal(middle, inside) or np.array_equal(middle, outside):
+                break
+            if self.ends(middle):
+                outside = middle
+            else:
+                inside = middle
+        for start in (inside, outside):
+            self.record(start, reach=0, n_steps=1, seed=0)
 
     def total(self):
         return sum(len(e["steps"]) for e in self.episodes)
@@ -241,10 +265,11 @@ def option_line(options):
     return ", ".join(f"{key}: {text(value)}" for key, value in options.items())
 
 
-def run(name, options=None, suffix="", n_steps=1000, starts=(), seed=0):
+def run(name, options=None, suffix="", n_steps=1000, starts=(), seed=0, lines=()):
     """Record one file: the starts named, then resets and goings-on until there are n_steps.
 
     starts  pairs of a start (or a seed of a reset) and the keywords of Recorder.record
+    lines   arguments of Recorder.bracket
     """
     recorder = Recorder(name, options or {})
     high = 1.0 if shape_of(recorder.env)[0] else float(recorder.env.action_space.high[0])
@@ -252,6 +277,8 @@ def run(name, options=None, suffix="", n_steps=1000, starts=(), seed=0):
         if isinstance(start, int):
             start = recorder.reset_start(start)
         recorder.record(np.asarray(start, dtype=np.float64), **keywords)
+    for line in lines:
+        recorder.bracket(*line)
     holds, start = (1, 1, 12, 3), None
     while recorder.total() < n_steps:
         seed += 1
@@ -304,6 +331,29 @@ def edges(task):
     return []
 
 
+def limits(task):
+    """Lines from a healthy start across each limit of health, for Recorder.bracket."""
+    # size of qpos and qvel, and what is not 0 in a still pose
+    poses = dict(InvertedPendulum=(4, {}), InvertedDoublePendulum=(6, {}), Hopper=(12, {1: 1.25}),
+                 Walker2d=(18, {1: 1.25}), Ant=(29, {2: 0.75, 3: 1}),
+                 Humanoid=(47, {2: 1.4, 3: 1}))
+    targets = dict(InvertedPendulum=[(1, 0.5), (1, -0.5)], InvertedDoublePendulum=[(1, 2.0)],
+                   Hopper=[(1, 0.4), (1, 1.5), (2, 0.5), (2, -0.5), (5, 4.8), (8, 150), (11, -150)],
+                   Walker2d=[(1, 0.3), (1, 2.5), (2, 1.5), (2, -1.5)],
+                   Ant=[(2, 1.5)], Humanoid=[(2, 0.5), (2, 2.5)])
+    if task not in poses:
+        return []
+    size, pose = poses[task]
+    still = np.zeros(size)
+    for i, value in pose.items():
+        still[i] = value
+    lines = [(still, np.where(np.arange(size) == i, value, still)) for i, value in targets[task]]
+    if task == "Ant":    # falling on its back: its legs would push it up
+        lines.append([np.concatenate([[0, 0, z, 0.1, 0.99, 0.02, 0], np.zeros(10), [speed],
+                                      np.zeros(11)]) for z, speed in ((0.6, 0), (0.2, -20))])
+    return lines
+
+
 def mujoco_tasks():
     for version in ("v5", "v4"):
         for task in ("InvertedPendulum", "InvertedDoublePendulum", "Reacher", "Pusher", "Swimmer",
@@ -313,12 +363,14 @@ def mujoco_tasks():
             calm = dict(Swimmer=(0, dict(hold=10, reach=0.8)),    # these reach the limit of 1000
                         HalfCheetah=(0, dict(hold=5, reach=0.2))).get(task)
             starts = [calm] if calm else edges(task)
-            run(f"{task}-{version}", starts=starts, n_steps=1600 if calm else 1000)
+            run(f"{task}-{version}", starts=starts, n_steps=1600 if calm else 1000,
+                lines=limits(task))
 
 
 def mujoco_variants():
     def variant(name, suffix, n_steps=300, **options):
-        run(name, options, "_" + suffix, n_steps, edges(name.split("-")[0]), seed=51)
+        task = name.split("-")[0]
+        run(name, options, "_" + suffix, n_steps, edges(task), seed=51, lines=limits(task))
 
     variant("InvertedPendulum-v5", "frame_skip", frame_skip=4)
     variant("InvertedDoublePendulum-v5", "reward", healthy_reward=3.5, frame_skip=3)
@@ -394,7 +446,10 @@ def classic_tasks():
         return np.random.default_rng(seed).uniform(low, high, (n, len(low)))
 
     cart = [(s, {}) for s in moving([-2.4, -2, -0.2, -1], [2.4, 2, 0.2, 1], 30, 1)]
-    run("CartPole-v1", starts=cart + [([2.5, 0, 0, 0], {})])
+    centre = np.zeros(4)
+    run("CartPole-v1", starts=cart + [([2.5, 0, 0, 0], {})],
+        lines=[(centre, [x, 0, 0, 0]) for x in (3, -3)]
+        + [(centre, [0, 0, angle, 0]) for angle in (0.4, -0.4)])
     run("CartPole-v1", dict(sutton_barto_reward=True), "_sutton", 300, cart)
 
     spin = [(s, dict(reach=4.0, hold=20)) for s in moving([-20, -8], [20, 8], 3, 2)]
@@ -408,13 +463,16 @@ def classic_tasks():
             car(-1.19, -0.07, n_steps=40), car(0.44, 0.0699, hold=2), car(0.44, 0.001, reach=0.1),
             ([-0.45123456789, 0.0], dict(reach=0.9, n_steps=60)),      # float64, after a reset
             ([-0.55123456789, 0.0], dict(reach=4.0, hold=9, n_steps=200))]
-    run("MountainCarContinuous-v0", starts=cars, n_steps=1400)
-    run("MountainCarContinuous-v0", dict(goal_velocity=0.02), "_goal", 200, cars[1:6])
+    goal = [([0.3, 0.06], [0.5, 0.06]), ([0.5, -0.05], [0.5, 0.05])]
+    goal += [(*line, np.float32) for line in goal]
+    run("MountainCarContinuous-v0", starts=cars, n_steps=1400, lines=goal)
+    run("MountainCarContinuous-v0", dict(goal_velocity=0.02), "_goal", 200, cars[1:6], lines=goal)
 
     links = [([0.05, 0.02, -0.03, 0.0], dict(hold=1000))]
     links += [(s, dict(hold=2, n_steps=40))
               for s in moving([-3.1, -3.1, -9, -20], [3.1, 3.1, 9, 20], 20, 4)]
-    run("Acrobot-v1", starts=links, n_steps=1300)
+    run("Acrobot-v1", starts=links, n_steps=1300,
+        lines=[([2.0, 0, 0, 0], [3.1, 0, 0, 0]), ([0, 0.1, 0, 0], [3, 0, 0.5, 0.5])])
 
 
 def main():
