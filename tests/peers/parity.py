@@ -83,7 +83,8 @@ def rollout(shoal, name, options, folder, n_steps, policy, start=None):
     command += [f"env.{key}={json.dumps(value)}" for key, value in options.items()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+        said = (done.stdout + done.stderr).strip().split("\n")[-1]
+        raise RuntimeError(f"{' '.join(command[1:3])}: {said or f'status {done.returncode}'}")
     with np.load(out) as data:
         return {key: data[key] for key in data.files}
 
