@@ -4,6 +4,7 @@
 #                         (CONFIG=... ARGS='seed=2 actors=4' for another)
 #   make test             install what is missing, build, run every test that is not long
 #   make test-long        the learning and system tests that take longer
+#   make test-peers       every environment against the real Gymnasium
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained
 #   make VARIANT=asan     build one of: release (default), asan, tsan

@@ -75,6 +75,18 @@ test-long: deps
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
 	@tests/system/test_ssh.sh
 
+# Against the real Gymnasium, in a Python environment of its own (network, once). ENVS=... for some.
+PEERS := build/peers
+$(PEERS)/.stamp: tests/peers/requirements.txt
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.PHONY: test-peers
+test-peers: deps $(PEERS)/.stamp
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(PEERS)/bin/python tests/peers/parity.py --shoal $(PROGRAM) $(ENVS)
+
 # ---- benchmarks ----
 
 BENCH_BIN    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))

@@ -1,7 +1,9 @@
-/* Every environment against episodes of Gymnasium's own, recorded by make_env_golden.py (which
- * documents the file). Each episode runs twice side by side: on the bare environment in double,
- * and through actor/env.h in policy units with the time limit. */
+/* Every environment, with default and other options, against episodes of Gymnasium's own. They are
+ * recorded by make_env_golden.py, which documents the files, and replayed here in the
+ * environment's own units with its time limit. */
+#include <glob.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +12,48 @@
 #include "actor/env/registry.h"
 #include "tests/support.h"
 
-static const double OBS_TOLERANCE = 1e-10;
-static const double REWARD_TOLERANCE = 1e-9;    /* costs in float32 may differ in their last bit */
+static const double OBS_TOLERANCE = 1e-10;    /* of max(1, |x|) */
 
+enum { TEXT_BYTES = 512 };
+
+/* One file being read, and the first thing that was wrong in it. */
 struct golden {
     const char *path;
+    char text[TEXT_BYTES + 1];
+    const char *name, *options;    /* in `text`; no options are NULL */
+    double *numbers;
     const double *at, *end;
-    int n_obs, n_act, n_state;
+    int n_obs, n_act, n_choices, nq, nv, n_episodes;
+    double reward_tolerance;
+    int episode, t;
+    char wrong[256];
 };
+
+struct episode {
+    int n_steps, hold, head, stride;
+    uint64_t seed;
+    float reach;
+    bool terminated, truncated;
+    const double *start;    /* [nq + nv] */
+    const double *rows;     /* [n_steps + 1][2]: reward, checksum */
+};
+
+/* The actions of an episode; make_env_golden.py has the same. */
+struct actions {
+    uint64_t state;
+    float action[ENV_MAX_ACT];
+};
+
+__attribute__((format(printf, 2, 3))) static void wrong(struct golden *g, const char *format, ...)
+{
+    if (g->wrong[0] != '\0')
+        return;
+    int used = snprintf(g->wrong, sizeof(g->wrong), "episode %d, step %d: ", g->episode, g->t);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(g->wrong + used, sizeof(g->wrong) - (size_t)used, format, args);
+    va_end(args);
+}
 
 /* The next n numbers of the file. */
 static const double *next(struct golden *g, int n)
@@ -28,139 +64,216 @@ static const double *next(struct golden *g, int n)
     return numbers;
 }
 
+static int next_int(struct golden *g)
+{
+    return (int)*next(g, 1);
+}
+
+static void golden_open(struct golden *g, const char *path)
+{
+    memset(g, 0, sizeof(*g));
+    g->path = path;
+    size_t bytes;
+    char *data = test_read(path, &bytes);
+    ck_assert_msg(bytes > TEXT_BYTES, "%s is too short", path);
+
+    memcpy(g->text, data, TEXT_BYTES);
+    char *options = strchr(g->text, '\n');
+    ck_assert_ptr_nonnull(options);
+    *options++ = '\0';
+    options[strcspn(options, "\n")] = '\0';
+    g->name = g->text;
+    g->options = *options ? options : NULL;
+
+    const size_t n = (bytes - TEXT_BYTES) / sizeof(double);
+    g->numbers = malloc(n * sizeof(double));
+    memcpy(g->numbers, data + TEXT_BYTES, n * sizeof(double));
+    free(data);
+    g->at = g->numbers;
+    g->end = g->numbers + n;
+    g->n_obs = next_int(g);
+    g->n_act = next_int(g);
+    g->n_choices = next_int(g);
+    g->nq = next_int(g);
+    g->nv = next_int(g);
+    g->reward_tolerance = *next(g, 1);
+    g->n_episodes = next_int(g);
+    ck_assert_int_le(g->n_obs, ENV_MAX_OBS);
+    ck_assert_int_le(g->n_act, ENV_MAX_ACT);
+}
+
+static struct episode next_episode(struct golden *g)
+{
+    struct episode ep = { .n_steps = next_int(g) };
+    ep.seed = (uint64_t)*next(g, 1);
+    ep.hold = next_int(g);
+    ep.reach = (float)*next(g, 1);
+    ep.head = next_int(g);
+    ep.stride = next_int(g);
+    ep.terminated = next_int(g) != 0;
+    ep.truncated = next_int(g) != 0;
+    ep.start = next(g, g->nq + g->nv);
+    ep.rows = next(g, 2 * (ep.n_steps + 1));
+    return ep;
+}
+
+static bool is_shown(const struct episode *ep, int t)
+{
+    const bool ended = ep->terminated || ep->truncated;
+    return ep->stride > 0 && (t <= ep->head || t % ep->stride == 0
+                              || (ended && t >= ep->n_steps - 1));
+}
+
+static uint32_t draw(uint64_t *state)
+{
+    uint64_t z = *state += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (uint32_t)((z ^ (z >> 31)) >> 40);
+}
+
+static const float *next_action(const struct golden *g, const struct episode *ep,
+                                struct actions *a, int t)
+{
+    for (int i = 0; (t - 1) % ep->hold == 0 && i < g->n_act; i++) {
+        const uint32_t u = draw(&a->state);
+        a->action[i] = g->n_choices ? (float)(u % (uint32_t)g->n_choices)
+                                    : ep->reach * (float)(2 * (double)u / 16777216.0 - 1);
+    }
+    return a->action;
+}
+
+/* The observation after step t, by its checksum or by itself. */
+static void check_observation(struct golden *g, const struct env *e, const struct episode *ep,
+                              int t)
+{
+    double obs[ENV_MAX_OBS], sum = 0, tolerance = 0;
+    env_observation(e, obs);
+    if (is_shown(ep, t)) {
+        const double *expected = next(g, g->n_obs);
+        for (int i = 0; i < g->n_obs; i++)
+            if (!(fabs(obs[i] - expected[i]) <= OBS_TOLERANCE * fmax(1, fabs(expected[i]))))
+                wrong(g, "observation %d is %.17g, Gymnasium has %.17g", i, obs[i], expected[i]);
+    }
+    for (int i = 0; i < g->n_obs; i++) {
+        const double weight = 1 + (37 * i % 64) / 64.0;
+        sum += weight * obs[i];
+        tolerance += weight * OBS_TOLERANCE * fmax(1, fabs(obs[i]));
+    }
+    const double expected = ep->rows[2 * t + 1];
+    if (!(fabs(sum - expected) <= tolerance))
+        wrong(g, "the observations' checksum is %.17g, Gymnasium's %.17g", sum, expected);
+}
+
+/* What the step itself said. */
+static void check_outcome(struct golden *g, const struct episode *ep, int t,
+                          const struct env_outcome *out)
+{
+    const double reward = ep->rows[2 * t];
+    if (!(fabs(out->reward - reward) <= g->reward_tolerance * fmax(1, fabs(reward))))
+        wrong(g, "the reward is %.17g, Gymnasium's %.17g", out->reward, reward);
+    const bool is_last = t == ep->n_steps;
+    if (out->terminated != (is_last && ep->terminated))
+        wrong(g, "terminated is %d", out->terminated);
+    if (out->truncated != (is_last && ep->truncated))
+        wrong(g, "truncated is %d", out->truncated);
+    if (out->diverged)
+        wrong(g, "it diverged");
+}
+
+static void check_episode(struct golden *g, struct env *e)
+{
+    const struct episode ep = next_episode(g);
+    struct actions actions = { .state = ep.seed };
+    struct error err;
+    const int rc = g->nv > 0 ? env_set_physics(e, ep.start, g->nq, ep.start + g->nq, g->nv, &err)
+                             : env_set_raw_state(e, ep.start, g->nq, &err);
+    g->t = 0;
+    if (rc != 0)
+        wrong(g, "the start is refused: %s", err.text);
+    if (g->wrong[0] != '\0')
+        return;
+    check_observation(g, e, &ep, 0);
+    for (int t = 1; t <= ep.n_steps && g->wrong[0] == '\0'; t++) {
+        struct env_outcome out;
+        float next_obs[ENV_MAX_OBS];
+        g->t = t;
+        env_step_units(e, next_action(g, &ep, &actions, t), next_obs, &out);
+        check_outcome(g, &ep, t, &out);
+        check_observation(g, e, &ep, t);
+    }
+}
+
 static const char *models_dir(void)
 {
     const char *dir = getenv("SHOAL_MODELS");
     return dir && *dir ? dir : SHOAL_MODELS_DIR;
 }
 
-static void check_near(const double *found, const double *expected, int n, double tolerance,
-                       const char *what, int t)
+/* Replay one file up to its first difference, which stays in g->wrong. */
+static void check_file(struct golden *g)
 {
-    for (int i = 0; i < n; i++)
-        ck_assert_msg(fabs(found[i] - expected[i]) <= tolerance,
-                      "step %d, %s %d: %.17g, Gymnasium has %.17g", t, what, i, found[i],
-                      expected[i]);
-}
-
-/* One step on both levels. Returns whether the episode goes on. */
-static bool check_step(struct golden *g, const struct environment *ops, void *bare, struct env *e,
-                       int t)
-{
-    const double *action = next(g, g->n_act);
-    const double *units = next(g, g->n_act);
-    const double *obs = next(g, g->n_obs);
-    const double *flags = next(g, 3);    /* reward, terminated, truncated */
-
-    float action32[ENV_MAX_ACT], units32[ENV_MAX_ACT];
-    for (int i = 0; i < g->n_act; i++) {
-        action32[i] = (float)action[i];
-        units32[i] = (float)units[i];
-    }
-
-    struct env_step step;
-    double found[ENV_MAX_OBS];
-    ops->step(bare, units32, &step);
-    ops->observe(bare, found);
-    check_near(found, obs, g->n_obs, OBS_TOLERANCE, "observation", t);
-    check_near(&step.reward, &flags[0], 1, REWARD_TOLERANCE, "reward", t);
-    ck_assert_int_eq(step.terminated, flags[1] != 0);
-    ck_assert(!step.diverged);
-
-    struct env_outcome outcome;
-    float next_obs[ENV_MAX_OBS];
-    double wrapped[ENV_MAX_OBS];
-    env_step(e, action32, next_obs, &outcome);
-    env_observation(e, wrapped);
-    ck_assert_mem_eq(wrapped, found, sizeof(double) * (size_t)g->n_obs);
-    ck_assert_double_eq(outcome.reward, step.reward);
-    for (int i = 0; i < g->n_obs; i++)
-        ck_assert_double_eq((double)next_obs[i], (double)(float)found[i]);
-    ck_assert_int_eq(outcome.kind, flags[1] != 0   ? ROW_TERMINATED
-                                   : flags[2] != 0 ? ROW_TRUNCATED
-                                                   : ROW_STEP);
-    return outcome.kind == ROW_STEP;
-}
-
-static void check_episode(struct golden *g, const struct environment *ops, void *bare,
-                          struct env *e)
-{
-    const int n_steps = (int)*next(g, 1);
-    const double *state = next(g, g->n_state);
-    const double *obs = next(g, g->n_obs);
-
-    double found[ENV_MAX_OBS];
-    ops->set_state(bare, state);
-    ops->observe(bare, found);
-    check_near(found, obs, g->n_obs, OBS_TOLERANCE, "first observation", 0);
-
-    /* elapsed | return | observation | the environment's own */
-    double saved[2 + ENV_MAX_OBS + 1024] = { 0 };
-    ck_assert_int_lt(g->n_state, 1024);
-    memcpy(saved + 2, obs, sizeof(double) * (size_t)g->n_obs);
-    memcpy(saved + 2 + g->n_obs, state, sizeof(double) * (size_t)g->n_state);
-    ck_assert_int_eq(env_set_state(e, saved), 0);
-
-    for (int t = 1; t <= n_steps; t++)
-        ck_assert(check_step(g, ops, bare, e, t) || t == n_steps);
-}
-
-static void check_environment(const struct environment *ops)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "tests/golden/env_%s.bin", ops->name);
-    size_t bytes;
-    char *data = test_read(path, &bytes);
-    double *numbers = malloc(bytes);
-    memcpy(numbers, data, bytes);
-    free(data);
-    struct golden g = { .path = path, .at = numbers, .end = numbers + bytes / sizeof(double) };
-    g.n_obs = (int)*next(&g, 1);
-    g.n_act = (int)*next(&g, 1);
-    g.n_state = (int)*next(&g, 1);
-    const int n_episodes = (int)*next(&g, 1);
-
+    const struct env_setup setup = { .name = g->name, .options = g->options,
+                                     .models_dir = models_dir() };
     struct error err;
-    struct env_spec spec;
-    void *model = NULL;
-    _Alignas(16) unsigned char options[ENV_OPTIONS_BYTES];
-    const struct option_section section = { .name = "env", .options = ops->options,
-                                            .n_options = ops->n_options, .base = options };
-    options_default(&section, 1);
-    const struct env_context context = { .ops = ops, .name = ops->name,
-                                         .models_dir = models_dir(), .options = options };
-    ck_assert_msg(ops->open(&model, &spec, &context, &err) == 0, "%s", err.text);
-    ck_assert_int_eq(spec.shape.n_obs, g.n_obs);
-    ck_assert_int_eq(spec.shape.n_act, g.n_act);
-    ck_assert_int_eq(spec.n_state, g.n_state);
-    void *bare = ops->create(model);
-    struct env_model *m;
-    ck_assert_int_eq(env_open(&m, &(struct env_setup){ .name = ops->name, .models_dir = models_dir() }, &err), 0);
+    struct env_model *m = NULL;
+    if (env_open(&m, &setup, &err) != 0) {
+        wrong(g, "%s", err.text);
+        return;
+    }
+    const struct env_spec *spec = env_spec(m);
+    ck_assert_int_eq(spec->shape.n_obs, g->n_obs);
+    ck_assert_int_eq(spec->shape.n_act, g->n_act);
+    ck_assert_int_eq(spec->n_choices, g->n_choices);
+
     struct env *e = env_create(m);
-
-    for (int i = 0; i < n_episodes; i++)
-        check_episode(&g, ops, bare, e);
-    ck_assert_ptr_eq(g.at, g.end);
-
+    for (g->episode = 0; g->episode < g->n_episodes && g->wrong[0] == '\0'; g->episode++)
+        check_episode(g, e);
+    if (g->wrong[0] == '\0')
+        ck_assert_ptr_eq(g->at, g->end);
     env_destroy(&e);
     env_close(&m);
-    ops->destroy(bare);
-    ops->close(model);
-    free(numbers);
 }
 
 START_TEST(episodes_are_those_of_gymnasium)
 {
+    glob_t files;
+    ck_assert_int_eq(glob("tests/golden/env_*.bin", 0, NULL, &files), 0);
+    int n_wrong = 0;
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        struct golden g;
+        golden_open(&g, files.gl_pathv[i]);
+        check_file(&g);
+        if (g.wrong[0] != '\0') {
+            fprintf(stderr, "%s: %s\n", g.path, g.wrong);
+            n_wrong++;
+        }
+        free(g.numbers);
+    }
+    globfree(&files);
+    ck_assert_msg(n_wrong == 0, "%d recordings are not reproduced", n_wrong);
+}
+END_TEST
+
+START_TEST(every_environment_has_recorded_episodes)
+{
     const char *names[N_ENVIRONMENTS];
     environment_names(names);
-    for (int i = 0; i < N_ENVIRONMENTS; i++)
-        if (strstr(names[i], "-v4") == NULL)
-            check_environment(environment_find(names[i]));
+    for (int i = 0; i < N_ENVIRONMENTS; i++) {
+        char path[256];
+        struct golden g;
+        snprintf(path, sizeof(path), "tests/golden/env_%s.bin", names[i]);
+        golden_open(&g, path);
+        ck_assert_str_eq(g.name, names[i]);
+        ck_assert_ptr_null(g.options);
+        free(g.numbers);
+    }
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = { episodes_are_those_of_gymnasium };
-    return suite_run("env_golden", tests, TEST_COUNT(tests), 60);
+    const TTest *const tests[] = { episodes_are_those_of_gymnasium,
+                                   every_environment_has_recorded_episodes };
+    return suite_run("env_golden", tests, TEST_COUNT(tests), 300);
 }
