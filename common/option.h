@@ -2,9 +2,8 @@
  *
  * A section is a table of options over one plain struct. The engine knows nothing of what the
  * options mean; every error names file, line, column, what was expected and, for an unknown key,
- * the nearest known one. YAML is read as libyaml events with our own limits: 1 MiB, nothing
- * deeper than a list in a section, no anchors, aliases, tags, merges or directives, one document.
- * At the top level "section.key: value" is accepted, too. */
+ * the nearest known one. YAML is plain data as common/document.h reads it, nothing deeper than a
+ * list in a section. At the top level "section.key: value" is accepted, too. */
 #ifndef SHOAL_COMMON_OPTION_H
 #define SHOAL_COMMON_OPTION_H
 

@@ -3,14 +3,13 @@
  *   option.c        the tables: names, defaults, files and overrides put together
  *   option_value.c  one value from the operator's text
  *   option_print.c  values and what is allowed, for people and as YAML
- *   option_yaml.c   libyaml events to values, with a position in every error */
+ *   option_yaml.c   from a document's tree to values, with a position in every error */
 #ifndef SHOAL_COMMON_OPTION_PRIVATE_H
 #define SHOAL_COMMON_OPTION_PRIVATE_H
 
 #include "common/option.h"
 
 enum {
-    OPTION_FILE_BYTES = 1 << 20,
     OPTION_SHOWN_BYTES = 64,                       /* of foreign text in a message */
     OPTION_WORDS_BYTES = 256,                      /* of "a number from 0 to 1" */
     OPTION_NUMBER_BYTES = 64,
@@ -125,8 +124,5 @@ int option_read_yaml(struct option_fill *fill, const char *name, const char *tex
 
 /* The same from a file; ERR_MISSING or ERR_IO when it cannot be read. */
 int option_read_file(struct option_fill *fill, const char *path, struct error *err);
-
-/* The end of a path, short enough to leave room for the message behind it. */
-const char *option_short_path(const char *path);
 
 #endif
