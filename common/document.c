@@ -24,7 +24,7 @@ struct reader {
     struct document *d;
     const char *text;
     size_t bytes;
-    size_t n_before;        /* characters that stand in front of the caller's on the first line */
+    bool is_line;           /* "{", the caller's line, "\n}" */
     int max_depth, n_nodes;
     yaml_parser_t parser;
     yaml_event_t event;     /* the current one; reading the next deletes it */
@@ -39,27 +39,30 @@ const char *document_short_path(const char *path)
     return path + (length > SHORT_PATH_BYTES ? length - SHORT_PATH_BYTES : 0);
 }
 
-/* libyaml counts from zero, people from one. */
-static int line_of(yaml_mark_t mark)
+static yaml_mark_t mark_of(const struct reader *r, size_t offset);
+
+/* Line and column for people: libyaml counts from zero and sees the braces around a line. */
+struct place {
+    int line, column;
+};
+
+static struct place place_of(const struct reader *r, yaml_mark_t mark)
 {
-    return (int)mark.line + 1;
+    if (r->is_line && mark.line > 0)
+        mark = mark_of(r, r->bytes - strlen("\n}"));
+    size_t before = r->is_line && mark.column > 0;
+    return (struct place){ (int)mark.line + 1, (int)(mark.column - before) + 1 };
 }
 
-static int column_of(const struct reader *r, yaml_mark_t mark)
-{
-    size_t before = mark.line == 0 && mark.column >= r->n_before ? r->n_before : 0;
-    return (int)(mark.column - before) + 1;
-}
+static int fail_at(const struct document *d, struct place p, struct error *err,
+                   const char *format, va_list args) __attribute__((format(printf, 4, 0)));
 
-static int fail_at(const struct document *d, int line, int column, struct error *err,
-                   const char *format, va_list args) __attribute__((format(printf, 5, 0)));
-
-static int fail_at(const struct document *d, int line, int column, struct error *err,
+static int fail_at(const struct document *d, struct place p, struct error *err,
                    const char *format, va_list args)
 {
     char text[sizeof(err->text)];
     vsnprintf(text, sizeof(text), format, args);
-    return error_set(err, ERR_CONFIG, "%s:%d:%d: %s", d->name, line, column, text);
+    return error_set(err, ERR_CONFIG, "%s:%d:%d: %s", d->name, p.line, p.column, text);
 }
 
 static int fail(struct reader *r, yaml_mark_t mark, const char *format, ...)
@@ -69,7 +72,7 @@ static int fail(struct reader *r, yaml_mark_t mark, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    int rc = fail_at(r->d, line_of(mark), column_of(r, mark), r->err, format, args);
+    int rc = fail_at(r->d, place_of(r, mark), r->err, format, args);
     va_end(args);
     return rc;
 }
@@ -79,7 +82,7 @@ int document_fail(const struct document *d, const struct node *at, struct error 
 {
     va_list args;
     va_start(args, format);
-    int rc = fail_at(d, at->line, at->column, err, format, args);
+    int rc = fail_at(d, (struct place){ at->line, at->column }, err, format, args);
     va_end(args);
     return rc;
 }
@@ -129,8 +132,9 @@ static int fail_parser(struct reader *r)
         return fail(r, p->problem_mark, "a tab in the indentation; YAML takes spaces only");
     if (!p->context)
         return fail(r, p->problem_mark, "not YAML: %s", p->problem);
+    struct place begin = place_of(r, p->context_mark);
     return fail(r, p->problem_mark, "not YAML: %s (%s that begins at line %d, column %d)",
-                p->problem, p->context, line_of(p->context_mark), column_of(r, p->context_mark));
+                p->problem, p->context, begin.line, begin.column);
 }
 
 /* What libyaml would accept, and in quadratic time (%TAG), or count as a line where editors see
@@ -206,8 +210,9 @@ static struct node *node_create(struct reader *r)
     struct node *node = arena_alloc(r->d->nodes, 1, sizeof(*node) + bytes + 1);
     bool is_list = e->type == YAML_SEQUENCE_START_EVENT;
     node->kind = is_scalar ? NODE_SCALAR : is_list ? NODE_LIST : NODE_MAPPING;
-    node->line = line_of(e->start_mark);
-    node->column = column_of(r, e->start_mark);
+    struct place p = place_of(r, e->start_mark);
+    node->line = p.line;
+    node->column = p.column;
     node->bytes = bytes;
     if (is_scalar) {
         node->is_whole = true;
@@ -357,10 +362,10 @@ void document_free(struct document **d)
     *d = NULL;
 }
 
-static int parse(struct document *d, const char *text, size_t bytes, size_t n_before,
+static int parse(struct document *d, const char *text, size_t bytes, bool is_line,
                  int max_depth, struct error *err)
 {
-    struct reader r = { .d = d, .text = text, .bytes = bytes, .n_before = n_before,
+    struct reader r = { .d = d, .text = text, .bytes = bytes, .is_line = is_line,
                         .max_depth = max_depth, .err = err };
     if (!yaml_parser_initialize(&r.parser))
         return error_set(err, ERR_CONFIG, "libyaml ran out of memory");
@@ -386,7 +391,7 @@ int document_parse(struct document **d, const char *name, const char *text, size
     *d = document_create(name);
     int rc = check_size(*d, bytes, err);
     size_t skipped = bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-    return rc ? rc : parse(*d, text + skipped, bytes - skipped, 0, max_depth, err);
+    return rc ? rc : parse(*d, text + skipped, bytes - skipped, false, max_depth, err);
 }
 
 int document_parse_line(struct document **d, const char *name, const char *line, size_t bytes,
@@ -403,7 +408,7 @@ int document_parse_line(struct document **d, const char *name, const char *line,
     text[0] = '{';
     memcpy(text + 1, line, bytes);
     memcpy(text + 1 + bytes, "\n}", 2);
-    rc = parse(*d, text, bytes + 3, 1, max_depth, err);
+    rc = parse(*d, text, bytes + 3, true, max_depth, err);
     free(text);
     return rc;
 }

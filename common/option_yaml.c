@@ -6,7 +6,7 @@
 
 #include "common/document.h"
 
-enum { FILE_DEPTH = 3 };    /* the top level, a section, a list */
+enum { FILE_DEPTH = 3, LINE_DEPTH = 2 };    /* the top level, a section, a list; the latter two */
 
 struct reader {
     struct option_fill *fill;
@@ -35,17 +35,19 @@ static int read_elements(struct reader *r, const struct option_target *t, const 
 {
     char path[OPTION_WORDS_BYTES], words[OPTION_WORDS_BYTES];
     option_path(t->section, t->option, path);
-    struct option_ints ints = { 0 };
+    struct option_list elements = { 0 };
+    struct error err;
     for (const struct node *e = list->first; e; e = e->next) {
         if (e->kind != NODE_SCALAR)
-            return document_fail(r->d, e, r->err, "%s: expected an integer, found %s", path,
-                                 found(e, words));
-        struct error err;
-        if (option_read_element(t->option, &ints, word_of(e), &err) != 0)
-            return document_fail(r->d, e, r->err, "%s, element %d: %s", path, ints.n + 1,
+            return document_fail(r->d, e, r->err, "%s: expected %s, found %s", path,
+                                 option_element(t->option), found(e, words));
+        if (option_read_element(t->option, &elements, word_of(e), &err) != 0)
+            return document_fail(r->d, e, r->err, "%s, element %d: %s", path, elements.n + 1,
                                  err.text);
     }
-    *(struct option_ints *)option_field(t->section, t->option) = ints;
+    void *field = option_field(t->section, t->option);
+    if (list->is_whole && option_end_list(t->option, &elements, field, &err) != 0)
+        return document_fail(r->d, list, r->err, "%s: %s", path, err.text);
     return 0;
 }
 
@@ -53,7 +55,7 @@ static int read_value(struct reader *r, const struct option_target *t, const str
 {
     char path[OPTION_WORDS_BYTES], expected[OPTION_WORDS_BYTES], words[OPTION_WORDS_BYTES];
     option_path(t->section, t->option, path);
-    if (value->kind == NODE_LIST && t->option->type == OPTION_INTS)
+    if (value->kind == NODE_LIST && option_is_list(t->option))
         return read_elements(r, t, value);
     if (value->kind != NODE_SCALAR)
         return document_fail(r->d, value, r->err, "%s: expected %s, found %s", path,
@@ -83,8 +85,18 @@ static int read_option(struct reader *r, int section, const struct node *key)
     char path[OPTION_WORDS_BYTES];
     if (option_find(r->fill, section, word_of(key), &t, &err) != 0)
         return document_fail(r->d, key, r->err, "%s", err.text);
+    if (!t.option)
+        return 0;
     int rc = note_line(r, key, t.line, "", option_path(t.section, t.option, path));
     return rc == 0 && key->value ? read_value(r, &t, key->value) : rc;
+}
+
+static int read_options(struct reader *r, int section, const struct node *mapping)
+{
+    int rc = 0;
+    for (const struct node *key = mapping->first; key && rc == 0; key = key->next)
+        rc = read_option(r, section, key);
+    return rc;
 }
 
 /* A section whose keys are all commented out is empty. */
@@ -100,9 +112,12 @@ static int read_section(struct reader *r, int section, const struct node *key)
         return document_fail(r->d, value, r->err,
                              "section %s: expected keys indented below it, found %s", name,
                              found(value, words));
-    for (const struct node *k = value->first; k && rc == 0; k = k->next)
-        rc = read_option(r, section, k);
-    return rc;
+    return read_options(r, section, value);
+}
+
+static int read_line(struct reader *r, const struct node *root)
+{
+    return read_options(r, 0, root);
 }
 
 static int read_root(struct reader *r, const struct node *root)
@@ -121,14 +136,17 @@ static int read_root(struct reader *r, const struct node *root)
 
 /* ---- documents ---- */
 
+typedef int reader_fn(struct reader *r, const struct node *root);
+
 /* Take the values of a document that was read with `rc` and `err`, and free it. What is wrong in
  * front of the place where the text ceased to be YAML comes first, as people read. */
-static int take(struct option_fill *fill, struct document *d, int rc, struct error *err)
+static int take(struct option_fill *fill, struct document *d, reader_fn *read, int rc,
+                struct error *err)
 {
     struct error earlier;
     struct reader r = { fill, d, &earlier };
     const struct node *root = d ? document_root(d) : NULL;
-    if (root && read_root(&r, root) != 0) {
+    if (root && read(&r, root) != 0) {
         *err = earlier;
         rc = earlier.code;
     }
@@ -141,12 +159,20 @@ int option_read_yaml(struct option_fill *fill, const char *name, const char *tex
 {
     struct document *d = NULL;
     int rc = document_parse(&d, name, text, bytes, FILE_DEPTH, err);
-    return take(fill, d, rc, err);
+    return take(fill, d, read_root, rc, err);
 }
 
 int option_read_file(struct option_fill *fill, const char *path, struct error *err)
 {
     struct document *d = NULL;
     int rc = document_read_file(&d, path, FILE_DEPTH, err);
-    return take(fill, d, rc, err);
+    return take(fill, d, read_root, rc, err);
+}
+
+int option_read_line(struct option_fill *fill, const char *name, const char *line, size_t bytes,
+                     struct error *err)
+{
+    struct document *d = NULL;
+    int rc = document_parse_line(&d, name, line, bytes, LINE_DEPTH, err);
+    return take(fill, d, read_line, rc, err);
 }

@@ -255,10 +255,10 @@ START_TEST(a_line_is_the_inside_of_a_mapping)
     refuse_line("a: 1\rb: 2", "peer: expected one line, found more");
     refuse_line("a: {b: [1]}", "peer:1:8: nested too deeply; 2 lists and mappings within each"
                                " other are the most");
-    refuse_line("a: 1} #", "peer:2:1: not YAML: did not find expected <document start>");
+    refuse_line("a: 1} #", "peer:1:8: not YAML: did not find expected <document start>");
     refuse_line("a: 1}, {b: 2", "peer:1:6: not YAML: did not find expected <document start>");
-    refuse_line("a: [1", "peer:2:1: not YAML: did not find expected ',' or ']' (while parsing a"
-                         " flow sequence that begins at line 1, column 4)");
+    refuse_line("a: [\xC3\xA9", "peer:1:6: not YAML: did not find expected ',' or ']' (while parsing"
+                                " a flow sequence that begins at line 1, column 4)");
 }
 END_TEST
 
