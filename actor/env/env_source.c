@@ -1,10 +1,12 @@
 #include "actor/env/env_source.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "actor/env/registry.h"
+#include "actor/env/task_file.h"
 
 /* Append the names to "known are ...", as many as fit. */
 static void list_names(const char *const *names, int n, char *out, size_t bytes)
@@ -30,12 +32,43 @@ static int unknown_name(const char *name, struct error *err)
                      "are (%.60s...)", name, known);
 }
 
+/* The first directory of env_path that has `file`. */
+static bool find_on_path(char *out, size_t bytes, const char *env_path, const char *file)
+{
+    for (const char *dir = env_path; dir && *dir;) {
+        const size_t n = strcspn(dir, ":");
+        if (n > 0 && (size_t)snprintf(out, bytes, "%.*s/%s", (int)n, dir, file) < bytes
+            && access(out, R_OK) == 0)
+            return true;
+        dir += n + (dir[n] == ':');
+    }
+    return false;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    const size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
 int env_source_find(struct env_source *s, const char *name, const char *env_path,
                     struct error *err)
 {
-    (void)env_path;
     *s = (struct env_source){ .ops = environment_find(name) };
-    return s->ops ? 0 : unknown_name(name, err);
+    if (s->ops)
+        return 0;
+    if (strchr(name, '/'))
+        return error_set(err, ERR_CONFIG, "the environment's name \"%.80s\" is a path; directories "
+                         "are given with --env-path", name);
+    if (ends_in(name, ".yaml")) {
+        s->ops = &task_file_environment;
+        if (find_on_path(s->file, sizeof(s->file), env_path, name))
+            return 0;
+        return error_set(err, ERR_MISSING, "there is no task %.80s on the environment path (%.80s); "
+                         "give its directory with --env-path", name,
+                         env_path && *env_path ? env_path : "which is empty");
+    }
+    return unknown_name(name, err);
 }
 
 void env_source_release(struct env_source *s)
