@@ -22,6 +22,9 @@ static int unknown_name(const char *name, struct error *err)
     const char *names[N_ENVIRONMENTS];
     environment_names(names);
     const char *near = nearest_word(name, names, N_ENVIRONMENTS);
+    if (strcmp(name, "Pusher-v4") == 0)
+        return error_set(err, ERR_CONFIG, "Pusher-v4 has an almost massless object, with which MuJoCo 3 "
+                         "and later do not simulate what version 2 did; use Pusher-v5");
     if (near)
         return error_set(err, ERR_CONFIG, "unknown environment \"%.80s\"; did you mean \"%s\"?",
                          name, near);

@@ -111,7 +111,7 @@ static bool step_float(struct mountain_car *c, float a)
         v = 0;
     c->position = (double)p;
     c->velocity = (double)v;
-    return p >= (float)GOAL && (double)v >= c->goal_velocity;
+    return p >= (float)GOAL && v >= (float)c->goal_velocity;
 }
 
 static void mountain_car_step(void *self, const float *action, struct env_step *out)

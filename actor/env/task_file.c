@@ -122,13 +122,12 @@ static int read_bool(const struct task_file *f, const struct node *mapping, cons
     return 0;
 }
 
-/* The optional pair `key: [low, high]`; `*is_given` may be NULL. */
+/* The optional pair `key: [low, high]`. */
 static int read_range(const struct task_file *f, const struct node *mapping, const char *key,
                       bool *is_given, double *low, double *high)
 {
     const struct node *node = document_find(mapping, key);
-    if (is_given)
-        *is_given = node != NULL;
+    *is_given = node != NULL;
     if (!node)
         return 0;
     if (node->kind != NODE_LIST || node->n != 2)
@@ -314,7 +313,7 @@ static int read_observation(const struct task_file *f, const mjModel *m, const s
         if (rc == 0)
             o->function = strcmp(function->text, "sin") == 0 ? SIN : COS;
     }
-    return rc == 0 ? read_range(f, term, "clip", NULL, &o->low, &o->high) : rc;
+    return rc == 0 ? read_range(f, term, "clip", &o->is_clipped, &o->low, &o->high) : rc;
 }
 
 static const struct {
@@ -377,7 +376,7 @@ static int read_health(const struct task_file *f, const mjModel *m, const struct
         rc = read_operand(f, m, term, &of);
     if (rc != 0)
         return rc;
-    struct health_term *h = task_require(t, of, 0, 0);
+    struct health_term *h = task_require(t, of, (struct option_range){ 0, 0 });
     rc = read_range(f, term, "range", &is_given, &h->low, &h->high);
     if (rc == 0 && !is_given)
         rc = document_fail(f->document, term, f->err, "healthy needs a range: [low, high]");

@@ -8,7 +8,6 @@
 
 #include "actor/env.h"
 #include "actor/env/mujoco_guard.h"
-#include "actor/env/registry.h"
 #include "tests/support.h"
 
 static const char CART[] = "InvertedPendulum-v5";
@@ -91,20 +90,6 @@ START_TEST(specifications_are_those_of_gymnasium)
     ck_assert_double_eq((double)spec->act_high[0], 2);
     ck_assert_int_eq(env_state_size(f.m), PENDULUM_SIZE);
     end(&f);
-}
-END_TEST
-
-START_TEST(every_registered_name_opens_under_its_name)
-{
-    const char *names[N_ENVIRONMENTS];
-    environment_names(names);
-    for (int i = 0; i < N_ENVIRONMENTS; i++) {
-        ck_assert_str_eq(environment_find(names[i])->name, names[i]);
-        struct fixture f = begin(names[i]);
-        ck_assert_str_eq(env_spec(f.m)->name, names[i]);
-        end(&f);
-    }
-    ck_assert_ptr_null(environment_find("Pendulum"));
 }
 END_TEST
 
@@ -652,7 +637,6 @@ int main(void)
 {
     const TTest *const tests[] = {
         specifications_are_those_of_gymnasium,
-        every_registered_name_opens_under_its_name,
         specification_hash_is_that_of_the_protocol,
         specification_reads_as_one_line,
         unknown_name_is_answered_with_the_nearest_one,

@@ -26,7 +26,7 @@ static struct env_model *open_env(const char *name, const char *env_path)
 /* One task both ways for 3000 steps of random actions: every number that comes out. */
 static void check_equal(const char *file, const char *built_in)
 {
-    struct env_model *models[2] = { open_env(file, "configs/task"), open_env(built_in, NULL) };
+    struct env_model *models[2] = { open_env(file, "actor/task"), open_env(built_in, NULL) };
     const struct env_spec *spec = env_spec(models[0]), *other = env_spec(models[1]);
     ck_assert_int_eq(spec->shape.n_obs, other->shape.n_obs);
     ck_assert_int_eq(spec->shape.n_act, other->shape.n_act);
@@ -279,7 +279,7 @@ START_TEST(arbitrary_bytes_never_crash_the_reader)
 {
     struct rng rng;
     size_t bytes;
-    char *good = test_read("configs/task/hopper.yaml", &bytes);
+    char *good = test_read("actor/task/hopper.yaml", &bytes);
     char *bad = malloc(bytes + 1);
     write_task("");
     rng_init(&rng, 9, RNG_TEST, 0, 0);
