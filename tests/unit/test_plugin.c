@@ -51,7 +51,7 @@ END_TEST
 
 START_TEST(directories_are_searched_in_their_order)
 {
-    char empty[PATH_BYTES], first[PATH_BYTES], path[3 * PATH_BYTES], found[PATH_BYTES], file[2 * PATH_BYTES];
+    char empty[PATH_BYTES], first[PATH_BYTES], path[3 * PATH_BYTES + 64], found[PATH_BYTES], file[2 * PATH_BYTES];
     test_directory("plugin-empty", empty, sizeof(empty));
     test_directory("plugin-first", first, sizeof(first));
     snprintf(file, sizeof(file), "%s/libslider.so", first);
