@@ -107,3 +107,19 @@ bool file_exists(const char *path)
     struct stat st;
     return stat(path, &st) == 0;
 }
+
+bool file_find(char *path, size_t bytes, const char *directories, const char *name)
+{
+    char candidate[4096];
+    for (const char *dir = directories; dir && *dir;) {
+        const size_t n = strcspn(dir, ":");
+        const int length = snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)n, dir, name);
+        if (n > 0 && (size_t)length < sizeof(candidate) && (size_t)length < bytes
+            && access(candidate, R_OK) == 0) {
+            memcpy(path, candidate, (size_t)length + 1);
+            return true;
+        }
+        dir += n + (dir[n] == ':');
+    }
+    return false;
+}

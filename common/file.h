@@ -27,4 +27,8 @@ int file_make_directory(const char *path, struct error *err);
 
 bool file_exists(const char *path);
 
+/* The first readable file of that name in `directories` (':' between them; NULL: none).
+ *   path  [bytes] where it is; untouched otherwise */
+bool file_find(char *path, size_t bytes, const char *directories, const char *name);
+
 #endif

@@ -3,10 +3,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "actor/env/plugin.h"
 #include "actor/env/registry.h"
 #include "actor/env/task_file.h"
+#include "common/file.h"
 
 /* Append the names to "known are ...", as many as fit. */
 static void list_names(const char *const *names, int n, char *out, size_t bytes)
@@ -17,7 +18,17 @@ static void list_names(const char *const *names, int n, char *out, size_t bytes)
         used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? ", " : "", names[i]);
 }
 
-static int unknown_name(const char *name, struct error *err)
+/* On an environment path the name may have been meant for a plug-in. */
+static int unknown_plugin(const char *name, const char *env_path, const char *near, struct error *err)
+{
+    char hint[ENV_NAME_BYTES + 32] = "";
+    if (near)
+        snprintf(hint, sizeof(hint), "; did you mean \"%s\"?", near);
+    return error_set(err, ERR_CONFIG, "unknown environment \"%.63s\": it is not built in, and there is no "
+                     "lib%.63s.so in %.200s%s", name, name, env_path, hint);
+}
+
+static int unknown_name(const char *name, const char *env_path, struct error *err)
 {
     const char *names[N_ENVIRONMENTS];
     environment_names(names);
@@ -25,6 +36,8 @@ static int unknown_name(const char *name, struct error *err)
     if (strcmp(name, "Pusher-v4") == 0)
         return error_set(err, ERR_CONFIG, "Pusher-v4 has an almost massless object, with which MuJoCo 3 "
                          "and later do not simulate what version 2 did; use Pusher-v5");
+    if (env_path && env_path[0] && plugin_is_name(name))
+        return unknown_plugin(name, env_path, near, err);
     if (near)
         return error_set(err, ERR_CONFIG, "unknown environment \"%.80s\"; did you mean \"%s\"?",
                          name, near);
@@ -33,19 +46,6 @@ static int unknown_name(const char *name, struct error *err)
     list_names(names, N_ENVIRONMENTS, known, sizeof(known));
     return error_set(err, ERR_CONFIG, "unknown environment \"%.60s\"; `shoal envs` lists those there "
                      "are (%.60s...)", name, known);
-}
-
-/* The first directory of env_path that has `file`. */
-static bool find_on_path(char *out, size_t bytes, const char *env_path, const char *file)
-{
-    for (const char *dir = env_path; dir && *dir;) {
-        const size_t n = strcspn(dir, ":");
-        if (n > 0 && (size_t)snprintf(out, bytes, "%.*s/%s", (int)n, dir, file) < bytes
-            && access(out, R_OK) == 0)
-            return true;
-        dir += n + (dir[n] == ':');
-    }
-    return false;
 }
 
 static bool ends_in(const char *name, const char *end)
@@ -65,16 +65,28 @@ int env_source_find(struct env_source *s, const char *name, const char *env_path
                          "are given with --env-path", name);
     if (ends_in(name, ".yaml")) {
         s->ops = &task_file_environment;
-        if (find_on_path(s->file, sizeof(s->file), env_path, name))
+        if (file_find(s->file, sizeof(s->file), env_path, name))
             return 0;
         return error_set(err, ERR_MISSING, "there is no task %.80s on the environment path (%.80s); "
                          "give its directory with --env-path", name,
                          env_path && *env_path ? env_path : "which is empty");
     }
-    return unknown_name(name, err);
+    if (!plugin_find(name, env_path, s->file, sizeof(s->file))) {
+        s->file[0] = '\0';
+        return unknown_name(name, env_path, err);
+    }
+    struct plugin *p;
+    int rc = plugin_load(&p, s->file, name, err);
+    if (rc == 0) {
+        s->handle = p;
+        s->ops = plugin_environment(p);
+    }
+    return rc;
 }
 
 void env_source_release(struct env_source *s)
 {
+    struct plugin *p = s->handle;
+    plugin_unload(&p);
     *s = (struct env_source){ 0 };
 }

@@ -33,26 +33,21 @@ struct simulation {
 
 /* ---- finding the model's file ---- */
 
-/* `name` in the directory that is the first `bytes` of `dir`, if it can be read. */
-static bool find_in(char *path, const char *dir, size_t bytes, const char *name)
+/* Beside the task's own file, on the environment path, among the models. When it is nowhere, `path`
+ * says where among the models it was looked for. */
+static bool find_model(char path[PATH_BYTES], const struct env_context *c, const char *xml)
 {
-    int n = snprintf(path, PATH_BYTES, "%.*s/%s", (int)bytes, dir, name);
-    return n < PATH_BYTES && access(path, R_OK) == 0;
-}
-
-static bool find_model(char *path, const struct env_context *c, const char *xml)
-{
-    const char *slash = c->file ? strrchr(c->file, '/') : NULL;
-    if (slash && find_in(path, c->file, (size_t)(slash - c->file), xml))
-        return true;
-    for (const char *dir = c->env_path; dir && *dir;) {
-        size_t n = strcspn(dir, ":");
-        if (n > 0 && find_in(path, dir, n, xml))
-            return true;
-        dir += n + (dir[n] == ':');
-    }
     const char *models = c->models_dir ? c->models_dir : ".";
-    return find_in(path, models, strlen(models), xml);
+    const char *slash = c->file ? strrchr(c->file, '/') : NULL;
+    if (slash) {
+        snprintf(path, PATH_BYTES, "%.*s/%.1000s", (int)(slash - c->file), c->file, xml);
+        if (access(path, R_OK) == 0)
+            return true;
+    }
+    if (file_find(path, PATH_BYTES, c->env_path, xml))
+        return true;
+    snprintf(path, PATH_BYTES, "%.3000s/%.1000s", models, xml);
+    return access(path, R_OK) == 0;
 }
 
 /* ---- the model ---- */
