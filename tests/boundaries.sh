@@ -27,7 +27,7 @@ complain 'deploy/ does not include tests/' "$(includes 'tests/' $none deploy)"
 product=(common proto actor learner deploy)
 complain 'libzmq only in proto/ links' "$(includes 'zmq' '^proto/zmq_' "${product[@]}")"
 complain 'msgpack only in the wire codec' "$(includes 'msgpack' '^proto/wire' "${product[@]}")"
-complain 'libyaml only in common/option_yaml.c' "$(includes 'yaml' '^common/option_yaml' "${product[@]}")"
+complain 'libyaml only in common/document.c' "$(includes 'yaml' '^common/document' "${product[@]}")"
 complain 'cblas only in common/matrix.c' "$(includes 'cblas' '^common/matrix' "${product[@]}")"
 complain 'mujoco.h only below actor/' "$(includes 'mujoco/' '^actor/' "${product[@]}")"
 complain 'libsodium and zlib only in common/digest.c' "$(includes '(sodium|zlib)' '^common/digest' "${product[@]}")"
