@@ -235,12 +235,19 @@ static json_t *choices_json(const struct option *o)
 /* Defaults are texts as they stand behind "key=". */
 static json_t *option_json(const struct option *o)
 {
+    static const char *const types[] = {
+        [OPTION_BOOL] = "boolean", [OPTION_INT] = "integer", [OPTION_REAL] = "real",
+        [OPTION_TEXT] = "text", [OPTION_CHOICE] = "choice", [OPTION_INTS] = "integers",
+        [OPTION_RANGE] = "range",
+    };
     json_t *j = json_object();
     json_object_set_new(j, "name", json_string(o->name));
     json_object_set_new(j, "default", o->value ? json_string(o->value) : json_null());
-    if (o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_INTS) {
-        json_object_set_new(j, "min", bound(o->min));
-        json_object_set_new(j, "max", bound(o->max));
+    json_object_set_new(j, "type", json_string(types[o->type]));
+    if (o->type != OPTION_BOOL && o->type != OPTION_TEXT && o->type != OPTION_CHOICE) {
+        const bool is_free = o->type == OPTION_RANGE && o->min == 0 && o->max == 0;
+        json_object_set_new(j, "min", bound(is_free ? -HUGE_VAL : o->min));
+        json_object_set_new(j, "max", bound(is_free ? HUGE_VAL : o->max));
     } else if (o->type == OPTION_CHOICE) {
         json_object_set_new(j, "choices", choices_json(o));
     }
