@@ -695,6 +695,11 @@ def rollout_takes_actions_and_a_start_from_files():
     start, _ = roll_out("InvertedPendulum-v5", "--steps", 1)
     assert rows(arrays["obs"])[ends[0] + 1] == rows(start["obs"])[0], "then the seed's first start"
     write_npz("state.npz", state=[0.5, -1])
+    write_npz("fast.npz", qpos=[0.05, -0.1], qvel=[0, 1e12])
+    arrays, told = roll_out("InvertedPendulum-v5", "--state", "fast.npz", "--steps", 2)
+    assert told["diverged"] == 1 and arrays["truncated"][2] == [True, False]
+    for column in "obs", "qpos", "qvel":
+        assert rows(arrays[column])[0] == rows(arrays["next_" + column])[0], f"{column} of what broke down"
     arrays, _ = roll_out("Pendulum-v1", "--state", "state.npz", "--steps", 2)
     assert rows(arrays["state"])[0] == [0.5, -1] and rows(arrays["obs"])[0] == [math.cos(0.5), math.sin(0.5), -1]
 
@@ -709,9 +714,13 @@ def rollout_plays_runs_and_options():
     assert mean == roll_out("run", "--steps", 120)[0]
     sampled, _ = roll_out("run", "--steps", 120, "--stochastic")
     assert rows(sampled["obs"])[0] == rows(mean["obs"])[0] and sampled["action"] != mean["action"]
+    write_npz("state.npz", state=rows(mean["state"])[5])
+    from_there, _ = roll_out("run", "--steps", 40, "--state", "state.npz")
+    assert rows(from_there["action"]) == rows(mean["action"])[5:45]
     shutil.copytree("run", "copy")
-    shutil.copy("run/best/policy.safetensors", "copy/checkpoint/policy.safetensors")
-    assert roll_out("run", "--steps", 120, "--best")[0] == roll_out("copy", "--steps", 120)[0]
+    call_well("train", PENDULUM, *FAST, "seed=2", "total_steps=300", "env.max_episode_steps=50", "--run", "other")
+    shutil.copy("other/checkpoint/policy.safetensors", "copy/best/policy.safetensors")
+    assert roll_out("copy", "--steps", 120, "--best")[0] == roll_out("other", "--steps", 120)[0] != mean
     assert roll_out("run", "--steps", 9, "--policy", "random", "env.max_episode_steps=3")[1]["episodes"] == 3
     Path("a.npy").write_bytes(npy(mean["action"][2], (120, 1)))
     assert roll_out("run", "--policy", "a.npy")[0] == mean, "the actions given back do not repeat it"
@@ -726,6 +735,7 @@ def rollout_keeps_what_there_is_or_leaves_nothing():
         process.send_signal(signal.SIGINT)
         process.ends_with(INTERRUPTED)
         n, = map(int, re.findall(r"interrupted; \S+ holds the (\d+) steps", process.output()))
+        assert re.search(rf"(?m)^InvertedPendulum-v5: {n} steps, ", process.output())
         found = len(table(file)) if file == "out.csv" else read_npz(file)["obs"][1][0]
         assert found == n > 0
 
@@ -747,6 +757,7 @@ def rollout_errors_are_clear():
     write_npz("long.npz", state=[1, 2, 3])
     write_npz("short.npz", qpos=[1], qvel=[1, 2])
     write_npz("other.npz", x=[1])
+    call_well("rollout", "Pendulum-v1", "--steps", 2, "--out", "rows.npz")
     to = ["--steps", "5", "--out", "x.npz"]
     cases = [
         (["Pendulm-v1", *to], CONFIG, ['"Pendulm-v1"', 'did you mean "Pendulum-v1"']),
@@ -759,6 +770,8 @@ def rollout_errors_are_clear():
         (["Pendulum-v1", *to, "--policy", "nowhere.npy"], BAD_IO, ["nowhere.npy", "No such file"]),
         (["Pendulum-v1", *to, "--policy", "randm"], USAGE, ['"randm"', "random, zero", ".npy"]),
         (["Pendulum-v1", *to, "--state", "long.npz"], CONFIG, ["long.npz: Pendulum-v1 has 2 numbers", "state, not 3"]),
+        (["Pendulum-v1", *to, "--state", "rows.npz"], CONFIG, ["rows.npz: state is [2,2]", "one state"]),
+        (["Pendulum-v1", *to, "--state", "nowhere.npz"], BAD_IO, ["nowhere.npz", "No such file"]),
         (["Pendulum-v1", *to, "--state", "short.npz"], CONFIG, ["short.npz: Pendulum-v1 has no qpos"]),
         (["InvertedPendulum-v5", *to, "--state", "short.npz"], CONFIG, ["short.npz", "2 numbers in its qpos, not 1"]),
         (["InvertedPendulum-v5", *to, "--state", "other.npz"], CONFIG, ["other.npz holds no start", "qpos and qvel"]),
