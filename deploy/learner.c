@@ -520,6 +520,7 @@ static int create_evaluator(struct learner *l, size_t *n_params, struct error *e
                                s->network.hidden.n, err);
     if (rc != 0)
         return rc;
+    shape.normalises = s->learner.normalise_observations;
     *n_params = policy_n_params(&shape);
     l->evaluator = evaluator_create(l->model, &shape, (int)s->eval.episodes);
     l->snapshots = frame_pool_create(snapshot_frame_bytes(*n_params));
