@@ -870,6 +870,11 @@ def errors_are_clear():
         (["eval"], USAGE, ["one run directory"]),
         (["eval", "run", "--episodes", "0"], USAGE, ["--episodes", "from 1", '"0"']),
         (["config", "key.yaml"], CONFIG, ["key.yaml:5:3"]),
+        (["envs", "Pendulm-v1"], CONFIG, ['"Pendulm-v1"', 'did you mean "Pendulum-v1"']),
+        (["envs", "Pendulum-v1", "CartPole-v1"], USAGE, ["one name", '"CartPole-v1"']),
+        *((command + ["--env-path", "/tmp:nowhere"], CONFIG, ['--env-path: there is no directory "nowhere"'])
+          for command in (["train", PENDULUM], ["learner", PENDULUM], ["actor", "--learner", "tcp://127.0.0.1:9"],
+                          ["eval", "run"], ["envs"], ["config", PENDULUM])),
     ]
     wrong = []
     for args, expected, fragments in cases:
