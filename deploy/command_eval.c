@@ -1,7 +1,6 @@
 /* shoal eval and shoal config: looking at a run and at a configuration. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/arena.h"
 #include "common/file.h"
@@ -22,7 +21,7 @@ static void print_json(const struct evaluation *e, const double *returns)
     printf("]}\n");
 }
 
-static int evaluate(const char *run, const char *policy, int episodes, uint64_t seed, bool json,
+static int evaluate(const char *run, bool best, int episodes, uint64_t seed, bool json,
                     struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
@@ -36,19 +35,10 @@ static int evaluate(const char *run, const char *policy, int episodes, uint64_t 
     run_config_path(run, path, sizeof(path));
     int rc = file_exists(path) ? experiment_load(&e, path, NULL, 0, err)
            : error_set(err, ERR_MISSING, "%s holds no run: there is no %s", run, path);
-    if (rc == 0) {
-        snprintf(path, sizeof(path), "%s/%s/policy.safetensors", run, policy);
-        rc = file_exists(path) ? policy_load(path, &shape, &params, err)
-           : error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
-                       strcmp(policy, "best") == 0 ? "been evaluated" : "written a checkpoint");
-    }
     if (rc == 0)
         rc = env_open(&model, &e.env, err);
-    if (rc == 0 && (env_spec(model)->shape.n_obs != shape.row.n_obs
-                    || env_spec(model)->shape.n_act != shape.row.n_act))
-        rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",
-                       path, shape.row.n_obs, shape.row.n_act, e.settings.env.name,
-                       env_spec(model)->shape.n_obs, env_spec(model)->shape.n_act);
+    if (rc == 0)
+        rc = run_load_policy(run, best, env_spec(model), &shape, &params, err);
     if (rc == 0) {
         evaluator = evaluator_create(model, &shape, episodes);
         rc = evaluator_play(evaluator, params, seed, 0, &result, returns, program_stop_requests);
@@ -60,7 +50,7 @@ static int evaluate(const char *run, const char *policy, int episodes, uint64_t 
     else if (rc == 0)
         printf("%s, %s policy: mean %.2f, std %.2f, min %.2f, max %.2f over %d episodes "
                "(mean length %.1f)\n", e.settings.env.name,
-               strcmp(policy, "best") == 0 ? "best" : "last", result.mean, result.std, result.min,
+               best ? "best" : "last", result.mean, result.std, result.min,
                result.max, result.episodes, result.length_mean);
     evaluator_destroy(&evaluator);
     env_close(&model);
@@ -72,13 +62,14 @@ static int evaluate(const char *run, const char *policy, int episodes, uint64_t 
 
 int command_eval(int argc, char **argv, struct error *err)
 {
-    const char *episodes_text = "20", *seed_text = "0";
+    const char *episodes_text = "20", *seed_text = "0", *env_path = NULL;
     bool wants_help, best = false, json = false;
     const struct flag flags[] = {
         { "--episodes", "N", &episodes_text, NULL, "episodes to play (default 20)" },
         { "--seed", "S", &seed_text, NULL, "which starts (default 0)" },
         { "--best", NULL, NULL, &best, "the best evaluated policy instead of the last" },
         { "--json", NULL, NULL, &json, "print one JSON object" },
+        ENV_PATH_FLAG(env_path),
     };
     const struct command command = {
         "eval", "RUN [flags]", NULL,
@@ -94,18 +85,21 @@ int command_eval(int argc, char **argv, struct error *err)
         return error_set(err, ERR_USAGE, "shoal eval needs one run directory; see shoal eval "
                          "--help");
     program_catch_signals();
-    int rc = args_int("--episodes", episodes_text, 1, 100000, &episodes, err);
+    int rc = use_env_path(env_path, err);
+    if (rc == 0)
+        rc = args_int("--episodes", episodes_text, 1, 100000, &episodes, err);
     if (rc == 0)
         rc = args_int("--seed", seed_text, 0, INT64_MAX, &seed, err);
-    return rc == 0 ? evaluate(argv[0], best ? "best" : "checkpoint", (int)episodes,
-                              (uint64_t)seed, json, err) : rc;
+    return rc == 0 ? evaluate(argv[0], best, (int)episodes, (uint64_t)seed, json, err) : rc;
 }
 
 int command_config(int argc, char **argv, struct error *err)
 {
+    const char *env_path = NULL;
     bool wants_help, plain = false;
     const struct flag flags[] = {
         { "--plain", NULL, NULL, &plain, "without comments" },
+        ENV_PATH_FLAG(env_path),
     };
     const struct command command = {
         "config", "CONFIG [key=value ...]", NULL,
@@ -119,7 +113,9 @@ int command_config(int argc, char **argv, struct error *err)
     if (n == 0)
         return error_set(err, ERR_USAGE, "shoal config needs a configuration file; see shoal "
                          "config --help");
-    int rc = experiment_load(&e, argv[0], argv + 1, n - 1, err);
+    int rc = use_env_path(env_path, err);
+    if (rc == 0)
+        rc = experiment_load(&e, argv[0], argv + 1, n - 1, err);
     if (rc == 0)
         experiment_print(&e, !plain, stdout);
     experiment_fini(&e);

@@ -48,11 +48,12 @@ static int check_environment(const struct experiment *e, struct error *err)
 
 int command_train(int argc, char **argv, struct error *err)
 {
-    const char *run = NULL, *resume = NULL;
+    const char *run = NULL, *resume = NULL, *env_path = NULL;
     bool wants_help;
     const struct flag flags[] = {
         { "--run", "DIR", &run, NULL, "run directory (default runs/<config>-<seed>-<date>)" },
         { "--resume", "DIR", &resume, NULL, "go on with an interrupted run" },
+        ENV_PATH_FLAG(env_path),
     };
     const struct command command = {
         "train", "CONFIG [key=value ...] [flags]", NULL,
@@ -65,7 +66,9 @@ int command_train(int argc, char **argv, struct error *err)
     int n = args_parse(&command, argc, argv, &wants_help, err);
     if (n < 0 || wants_help)
         return n < 0 ? n : 0;
-    int rc = load(&e, "train", n, argv, resume, err);
+    int rc = use_env_path(env_path, err);
+    if (rc == 0)
+        rc = load(&e, "train", n, argv, resume, err);
     if (rc == 0)
         rc = check_environment(&e, err);
     if (rc == 0) {
@@ -87,7 +90,7 @@ int command_train(int argc, char **argv, struct error *err)
 int command_learner(int argc, char **argv, struct error *err)
 {
     const char *run = NULL, *resume = NULL, *bind = "tcp://127.0.0.1:5555", *report = NULL;
-    const char *port_text = "0";
+    const char *port_text = "0", *env_path = NULL;
     bool wants_help, insecure = false;
     const struct flag flags[] = {
         { "--bind", "ENDPOINT", &bind, NULL, "where to listen (default tcp://127.0.0.1:5555; port "
@@ -97,6 +100,7 @@ int command_learner(int argc, char **argv, struct error *err)
                                                "authentication or encryption" },
         { "--run", "DIR", &run, NULL, "run directory (default runs/<config>-<seed>-<date>)" },
         { "--resume", "DIR", &resume, NULL, "go on with an interrupted run" },
+        ENV_PATH_FLAG(env_path),
         { "--report-fd", "FD", &report, NULL, NULL },
     };
     const struct command command = {
@@ -112,7 +116,9 @@ int command_learner(int argc, char **argv, struct error *err)
     if (n < 0 || wants_help)
         return n < 0 ? n : 0;
     program_catch_signals();
-    int rc = args_int("--snapshot-port", port_text, 0, 65535, &port, err);
+    int rc = use_env_path(env_path, err);
+    if (rc == 0)
+        rc = args_int("--snapshot-port", port_text, 0, 65535, &port, err);
     if (rc == 0 && report)
         rc = args_int("--report-fd", report, 0, 1 << 20, &report_fd, err);
     if (rc == 0)
@@ -140,7 +146,7 @@ static bool is_actor_name(const char *name)
 
 int command_actor(int argc, char **argv, struct error *err)
 {
-    const char *learner = NULL, *name = NULL, *delay = NULL;
+    const char *learner = NULL, *name = NULL, *delay = NULL, *env_path = NULL;
     bool wants_help, supervised = false;
     const struct flag flags[] = {
         { "--learner", "ENDPOINT", &learner, NULL, "where the learner listens" },
@@ -148,6 +154,7 @@ int command_actor(int argc, char **argv, struct error *err)
                                          "actor of a name replaces the old one" },
         { "--delay-ms", "MS", &delay, NULL, "sleep up to so long before steps, at random (to try "
                                             "out slow actors)" },
+        ENV_PATH_FLAG(env_path),
         { "--supervised", NULL, NULL, &supervised, NULL },
     };
     const struct command command = {
@@ -168,11 +175,11 @@ int command_actor(int argc, char **argv, struct error *err)
         return error_set(err, ERR_USAGE, "--name: expected 1 to 63 letters, digits, '.', '_' or '-', not "
                          "beginning with '.', found \"%.80s\"", name);
     struct actor_options options = { .learner = learner, .name = name, .is_quiet = supervised };
-    if (delay) {
-        int rc = args_real("--delay-ms", delay, 0, 10000, &options.delay_ms, err);
-        if (rc != 0)
-            return rc;
-    }
+    int rc = use_env_path(env_path, err);
+    if (rc == 0 && delay)
+        rc = args_real("--delay-ms", delay, 0, 10000, &options.delay_ms, err);
+    if (rc != 0)
+        return rc;
     program_catch_signals();
     matrix_setup();
     return actor_run(&options, err);

@@ -8,6 +8,16 @@ int command_train(int argc, char **argv, struct error *err);
 int command_learner(int argc, char **argv, struct error *err);
 int command_actor(int argc, char **argv, struct error *err);
 int command_eval(int argc, char **argv, struct error *err);
+int command_rollout(int argc, char **argv, struct error *err);
+int command_envs(int argc, char **argv, struct error *err);
 int command_config(int argc, char **argv, struct error *err);
+
+/* A row of a command's flags; its value goes to use_env_path before an environment is named. */
+#define ENV_PATH_FLAG(variable) \
+    { "--env-path", "DIRS", &(variable), NULL, \
+      "directories with tasks (.yaml) and plug-ins (lib*.so), ':' between them" }
+
+/* Put the directories on the environment path; NULL: none. ERR_MISSING when one is not there. */
+int use_env_path(const char *directories, struct error *err);
 
 #endif

@@ -147,6 +147,29 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     return rc;
 }
 
+int experiment_load_environment(struct experiment *e, const char *name, char *const *overrides,
+                                int n_overrides, struct error *err)
+{
+    *e = (struct experiment){ 0 };
+    settings_sections(&e->settings, e->sections);
+    char *known = e->settings.env.name;
+    if (snprintf(known, sizeof(e->settings.env.name), "%s", name)
+        >= (int)sizeof(e->settings.env.name))
+        return error_set(err, ERR_CONFIG, "the environment's name is longer than %zu bytes: %.100s...",
+                         sizeof(e->settings.env.name) - 1, name);
+    int rc = experiment_locate_task(known, sizeof(e->settings.env.name), err);
+    if (rc == 0)
+        rc = env_source_find(&e->source, last_part(known), program_env_path(), err);
+    if (rc != 0)
+        return rc;
+    fill_env_section(e);
+    struct option_section section = e->sections[SETTINGS_ENV];
+    section.options++;    /* but for the name */
+    section.n_options--;
+    rc = options_load(&section, 1, NULL, overrides, n_overrides, err);
+    return rc == 0 ? describe_environment(e, known, err) : rc;
+}
+
 void experiment_fini(struct experiment *e)
 {
     for (int i = 0; i < EXPERIMENT_MAX_ALGORITHMS; i++)

@@ -35,6 +35,11 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
 int experiment_locate_task(char *name, size_t bytes, struct error *err);
 void experiment_fini(struct experiment *e);
 
+/* Only an environment, by name or by the path of its task's YAML file, with overrides of its options
+ * ("env.key=value"): fills `env`, `source` and the section SETTINGS_ENV, and nothing else. */
+int experiment_load_environment(struct experiment *e, const char *name, char *const *overrides,
+                                int n_overrides, struct error *err);
+
 /* The resolved configuration; other algorithms' sections are left out. */
 void experiment_print(struct experiment *e, bool with_comments, FILE *out);
 

@@ -15,6 +15,8 @@ static const struct {
     { "learner", "the learner alone", command_learner },
     { "actor", "one actor process", command_actor },
     { "eval", "play a run's policy and print its returns", command_eval },
+    { "rollout", "play an environment or a run and write the transitions to a file", command_rollout },
+    { "envs", "the environments there are, and their options", command_envs },
     { "config", "print a resolved configuration", command_config },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };

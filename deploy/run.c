@@ -256,6 +256,26 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
     return policy_save(path, &shape, e->algorithm->head, params, about, 3, err);
 }
 
+int run_load_policy(const char *run, bool best, const struct env_spec *env,
+                    struct policy_shape *shape, float **params, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    *params = NULL;
+    snprintf(path, sizeof(path), "%s/%s/policy.safetensors", run, best ? "best" : "checkpoint");
+    if (!file_exists(path))
+        return error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
+                         best ? "been evaluated" : "written a checkpoint");
+    int rc = policy_load(path, shape, params, err);
+    if (rc == 0 && (env->shape.n_obs != shape->row.n_obs || env->shape.n_act != shape->row.n_act)) {
+        free(*params);
+        *params = NULL;
+        rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",
+                       path, shape->row.n_obs, shape->row.n_act, env->name, env->shape.n_obs,
+                       env->shape.n_act);
+    }
+    return rc;
+}
+
 int run_save(struct run *r, const struct experiment *e, struct training *t, struct error *err)
 {
     struct tensor tensors[TRAINING_MAX_TENSORS];

@@ -68,6 +68,11 @@ int run_begin_again(struct run *r, struct error *err);
 int run_save_policy(const struct run *r, const struct experiment *e, const char *folder,
                     const float *params, struct error *err);
 
+/* Read the last policy, or the best, of the run in `run` for an environment. `params` is allocated with
+ * malloc. ERR_MISSING when there is none yet, ERR_FORMAT when it does not fit. */
+int run_load_policy(const char *run, bool best, const struct env_spec *env,
+                    struct policy_shape *shape, float **params, struct error *err);
+
 void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
                        const struct training_report *t, const struct session_counts *s,
                        double steps_per_s, double updates_per_s);
