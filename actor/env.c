@@ -23,7 +23,8 @@ struct env {
     double episode_return;
     bool is_running;          /* inside an episode */
     bool is_broken;           /* the episode began with numbers that were not finite */
-    double *obs, *next;       /* [n_obs] each, halves of `store`; exchanged by a good step */
+    double *obs, *next;       /* [n_obs] each, parts of `store`; exchanged by a good step */
+    double *physics;          /* [n_state] for env_physics, the rest of `store` */
     double store[];
 };
 
@@ -110,11 +111,12 @@ const struct env_spec *env_spec(const struct env_model *m)
 
 struct env *env_create(const struct env_model *m)
 {
-    const size_t n_obs = (size_t)m->spec.shape.n_obs;
-    struct env *e = memory_alloc(1, sizeof(*e) + 2 * n_obs * sizeof(e->store[0]));
+    const size_t n_obs = (size_t)m->spec.shape.n_obs, n_state = (size_t)m->spec.n_state;
+    struct env *e = memory_alloc(1, sizeof(*e) + (2 * n_obs + n_state) * sizeof(e->store[0]));
     e->m = m;
     e->obs = e->store;
     e->next = e->store + n_obs;
+    e->physics = e->store + 2 * n_obs;
     e->self = m->ops->create(m->model);
     return e;
 }
@@ -234,6 +236,20 @@ void env_step(struct env *e, const float *action, float *next_obs, struct env_ou
 void env_observation(const struct env *e, double *obs)
 {
     memcpy(obs, e->obs, (size_t)e->m->spec.shape.n_obs * sizeof(*obs));
+}
+
+bool env_physics(const struct env *e, struct env_physics *out)
+{
+    const struct environment *ops = e->m->ops;
+    *out = (struct env_physics){ 0 };
+    if (ops->mujoco) {
+        ops->mujoco(e->self, &out->mj_model, &out->mj_data);
+    } else if (ops->get_state) {
+        ops->get_state(e->self, e->physics);
+        out->state = e->physics;
+        out->n_state = e->m->spec.n_state;
+    }
+    return ops->mujoco || ops->get_state;
 }
 
 /* ---- saved states ---- */

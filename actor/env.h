@@ -50,6 +50,16 @@ void env_step(struct env *e, const float *action, float *next_obs, struct env_ou
 /* The last observation [n_obs] before it was rounded to float32. */
 void env_observation(const struct env *e, double *obs);
 
+/* What a picture needs to know of an instance. Borrowed until the instance changes. */
+struct env_physics {
+    const void *mj_model, *mj_data;    /* const mjModel and const mjData of MuJoCo tasks, else NULL */
+    const double *state;               /* [n_state] the environment's own, else NULL */
+    int n_state;
+};
+
+/* Look inside an instance that was reset. Returns false when there is nothing to see. */
+bool env_physics(const struct env *e, struct env_physics *out);
+
 /* A saved state, as doubles: elapsed steps | episode return | last observation [n_obs] | the
  * environment's own [n_state]. Its size; 0 when this environment cannot be saved. */
 int env_state_size(const struct env_model *m);

@@ -60,6 +60,9 @@ struct environment {
      * bit. Both NULL: the environment cannot be saved and n_state is 0. */
     void (*get_state)(const void *self, double *state);
     void (*set_state)(void *self, const double *state);
+
+    /* MuJoCo tasks only: the instance's const mjModel and const mjData, for pictures. Else NULL. */
+    void (*mujoco)(const void *self, const void **model, const void **data);
 };
 
 /* 16 hexadecimal digits that change whenever name, dimensions, bounds or limit do. */

@@ -8,6 +8,7 @@ int command_train(int argc, char **argv, struct error *err);
 int command_learner(int argc, char **argv, struct error *err);
 int command_actor(int argc, char **argv, struct error *err);
 int command_eval(int argc, char **argv, struct error *err);
+int command_render(int argc, char **argv, struct error *err);
 int command_config(int argc, char **argv, struct error *err);
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
     { "learner", "the learner alone", command_learner },
     { "actor", "one actor process", command_actor },
     { "eval", "play a run's policy and print its returns", command_eval },
+    { "render", "a video of an environment or of a run's policy", command_render },
     { "config", "print a resolved configuration", command_config },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };

@@ -341,6 +341,13 @@ void mujoco_task_set_state(void *self, const double *state)
     s->is_broken = !guarded(restore, &(struct state_call){ s, state });
 }
 
+void mujoco_task_mujoco(const void *self, const void **model, const void **data)
+{
+    const struct simulation *s = self;
+    *model = s->m;
+    *data = s->d;
+}
+
 void mujoco_add_uniform(struct rng *rng, double *x, int n, double scale)
 {
     for (int i = 0; i < n; i++)

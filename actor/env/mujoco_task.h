@@ -49,11 +49,13 @@ void mujoco_task_step(void *self, const float *action, struct env_step *out);
 void mujoco_task_observe(const void *self, double *obs);
 void mujoco_task_get_state(const void *self, double *state);
 void mujoco_task_set_state(void *self, const double *state);
+void mujoco_task_mujoco(const void *self, const void **model, const void **data);
 
 #define MUJOCO_TASK_SLOTS \
     .close = mujoco_task_close, .create = mujoco_task_create, .destroy = mujoco_task_destroy, \
     .reset = mujoco_task_reset, .step = mujoco_task_step, .observe = mujoco_task_observe, \
-    .get_state = mujoco_task_get_state, .set_state = mujoco_task_set_state
+    .get_state = mujoco_task_get_state, .set_state = mujoco_task_set_state, \
+    .mujoco = mujoco_task_mujoco
 
 /* x[i] += U(-scale, scale), drawn in order. */
 void mujoco_add_uniform(struct rng *rng, double *x, int n, double scale);
