@@ -4,6 +4,7 @@
 #                         (CONFIG=... ARGS='seed=2 actors=4' for another)
 #   make render           shoal-render, which draws videos; installs what it needs
 #   make test             install what is missing, build, run every test that is not long
+#   make check-render     tests of shoal-render
 #   make test-long        the learning and system tests that take longer
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained
@@ -96,7 +97,8 @@ $(PROGRAM): $(BUILD)/deploy/main.o $(BUILD)/libshoal.a
 # The drawing program is separate, so that nothing else loads video libraries.
 AV_PKGS    := libavformat libavcodec libswscale libavutil
 AV_LIBS     = $(shell pkg-config --libs $(AV_PKGS))
-$(BUILD)/actor/render/video.o: INCLUDES += $(shell pkg-config --cflags $(AV_PKGS) | sed 's/-I/-isystem /g')
+AV_INCLUDES = $(shell pkg-config --cflags $(AV_PKGS) | sed 's/-I/-isystem /g')
+$(BUILD)/actor/render/video.o: INCLUDES += $(AV_INCLUDES)
 
 $(RENDERER): $(BUILD)/deploy/render_main.o $(RENDER_OBJ) $(BUILD)/libshoal.a
 	@echo '  link $@'; $(CC) $(CFLAGS) $(SANITIZE) $^ $(LDFLAGS) $(LDLIBS) $(AV_LIBS) -ldl -o $@

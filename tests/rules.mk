@@ -27,6 +27,22 @@ $(TEST_SRC:%.c=$(BUILD)/%): $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)
 	@mkdir -p $(@D)
 	@echo '  test $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(CHECK_LIBS)
 
+# What draws is not in the library; of it only the rasteriser needs no more than the library does.
+$(BUILD)/tests/unit/test_canvas: $(BUILD)/actor/render/canvas.o
+
+# Need the packages of `make render`.
+RENDER_TEST  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/render/test_*.c))
+RENDER_HELP  := $(BUILD)/tests/render/decode.o
+$(RENDER_TEST) $(RENDER_HELP): INCLUDES += $(AV_INCLUDES)
+$(RENDER_TEST): $(BUILD)/tests/%: tests/%.c $(RENDER_HELP) $(RENDER_OBJ) $(TEST_SUPPORT) $(BUILD)/libshoal.a
+	@mkdir -p $(@D)
+	@echo '  test $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(AV_LIBS) -ldl $(CHECK_LIBS)
+
+.PHONY: check-render
+check-render: render
+	@$(MAKE) --no-print-directory $(JOBS) $(RENDER_TEST)
+	@$(if $(SANITIZE),tests/sanitized.sh) tests/run.sh $(VARIANT) $(RENDER_TEST)
+
 .PHONY: tests
 tests: $(PROGRAM) $(TEST_BIN)
 
@@ -83,4 +99,4 @@ unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 no-test-named:
 	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
--include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d)
+-include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
