@@ -192,7 +192,8 @@ int gl_context_open(struct gl_context **g, struct error *err)
                      "libosmesa6)", tried.text);
 }
 
-/* The library stays loaded: MuJoCo keeps pointers into it. */
+/* The library stays loaded, as MuJoCo keeps pointers into it, and so does its driver: the display is
+ * not terminated, which a later context on it does not mind. */
 void gl_context_close(struct gl_context **g)
 {
     struct gl_context *old = *g;
@@ -201,7 +202,6 @@ void gl_context_close(struct gl_context **g)
     if (old->display) {
         old->make_current(old->display, NULL, NULL, NULL);
         old->destroy(old->display, old->context);
-        old->terminate(old->display);
     } else {
         old->osmesa_destroy(old->context);
     }
