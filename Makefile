@@ -122,7 +122,7 @@ render:
 
 # A tree that finds its own library and models: $(PREFIX)/bin, lib/shoal, share/shoal.
 install: deps
-	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(MAKE) --no-print-directory $(JOBS) all $(wildcard $(RENDERER))
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/shoal \
 	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/shoal

@@ -125,6 +125,26 @@ START_TEST(areas_are_those_of_geometry)
 }
 END_TEST
 
+START_TEST(a_mirrored_shape_is_the_mirrored_picture)
+{
+    const struct point shape[] = { { 5.3, 6.1 }, { 50.2, 20.4 }, { 17.7, 58.9 } };
+    struct point mirrored[3];
+    static uint8_t upright[SIDE][SIDE];
+    blank();
+    canvas_polygon(&canvas, shape, 3, WHITE);
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            upright[y][x] = (uint8_t)red(x, y);
+    for (int i = 0; i < 3; i++)
+        mirrored[i] = (struct point){ SIDE - shape[i].x, SIDE - shape[i].y };
+    blank();
+    canvas_polygon(&canvas, mirrored, 3, WHITE);
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            ck_assert_int_le(abs(red(SIDE - 1 - x, SIDE - 1 - y) - upright[y][x]), 1);
+}
+END_TEST
+
 START_TEST(a_polygon_that_crosses_itself_follows_the_even_odd_rule)
 {
     struct point star[5];
@@ -188,6 +208,7 @@ int main(void)
         a_pixel_is_mixed_by_the_share_that_is_covered,
         x_goes_right_and_y_goes_down,
         areas_are_those_of_geometry,
+        a_mirrored_shape_is_the_mirrored_picture,
         a_polygon_that_crosses_itself_follows_the_even_odd_rule,
         shapes_may_leave_the_picture,
         what_is_not_finite_is_not_drawn,
