@@ -169,6 +169,8 @@ static int show(struct film *f, const struct player *p, const float *action, str
     while (rc == 0 && (double)f->n_frames / f->fps < end_s - 1e-6 * p->step_s) {
         if (!is_drawn)
             rc = scene_draw(f->scene, p->env, action, f->rgb, err);
+        if (rc == ERR_NUMERIC && f->n_frames > 0)
+            rc = 0;    /* the simulation broke down: the last picture stands */
         is_drawn = true;
         if (rc == 0)
             rc = video_write(f->video, f->rgb, err);
