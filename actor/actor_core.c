@@ -164,7 +164,9 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     int hidden[MLP_MAX_LAYERS], n_hidden = (int)(w->hidden.size / sizeof(uint32_t));
     char hash[ENV_SPEC_HASH_BYTES];
     struct policy_shape shape;
-    int rc = env_open(&work->model, w->environment, a->setup.models_dir, err);
+    const struct env_setup setup = { w->environment, w->options, a->setup.models_dir,
+                                     a->setup.env_path };
+    int rc = env_open(&work->model, &setup, err);
     if (rc != 0)
         return rc;
     const struct env_spec *spec = env_spec(work->model);
@@ -173,7 +175,8 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
         char ours[256];
         env_spec_describe(spec, ours, sizeof(ours));
         return error_set(err, ERR_CONFIG, "the learner's %s has specification %s, this actor's is "
-                         "%s: %s; use the same version of shoal and of the models on both sides",
+                         "%s: %s; use the same version of shoal, of the models and of the task's own "
+                         "files on both sides",
                          w->environment, w->spec, hash, ours);
     }
     for (int l = 0; l < n_hidden; l++)
@@ -181,6 +184,8 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     rc = policy_shape_make(&shape, w->head, w->activation, spec->shape, hidden, n_hidden, err);
     if (rc != 0)
         return rc;
+
+    shape.normalises = w->normalises;
 
     size_t n = (size_t)w->n_streams;
     work->arena = arena_create(1 << 16);

@@ -24,7 +24,7 @@ struct actor_out {
 struct actor_setup {
     uint64_t incarnation;
     const char *name, *program, *cpu;
-    const char *models_dir;
+    const char *models_dir, *env_path;
 };
 
 enum actor_phase {

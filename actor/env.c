@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actor/env/registry.h"
+#include "actor/env/env_source.h"
 #include "common/arena.h"
 #include "common/option.h"
 
 struct env_model {
+    struct env_source source;
     const struct environment *ops;
     void *model;    /* the environment's own */
     struct env_spec spec;
@@ -23,29 +24,45 @@ struct env {
     double episode_return;
     bool is_running;          /* inside an episode */
     bool is_broken;           /* the episode began with numbers that were not finite */
-    double *obs, *next;       /* [n_obs] each, parts of `store`; exchanged by a good step */
-    double *physics;          /* [n_state] for env_physics, the rest of `store` */
+    double *obs, *next;       /* [n_obs] each, halves of `store`; exchanged by a good step */
     double store[];
 };
 
+/* ---- options ---- */
+
+/* The values of one environment's options: the common ones and its own. */
+struct filled {
+    struct env_common_options common;
+    _Alignas(16) unsigned char own[ENV_OPTIONS_BYTES];
+};
+
+/* Read `line`, and write down canonically what differs from the defaults. */
+static int read_options(const struct environment *ops, const char *name, const char *line,
+                        struct filled *values, char out[ENV_OPTIONS_LINE_BYTES],
+                        struct error *err)
+{
+    struct option rows[N_ENV_COMMON_OPTIONS + ENV_MAX_OPTIONS];
+    assert(ops->n_options <= ENV_MAX_OPTIONS && ops->options_bytes <= ENV_OPTIONS_BYTES);
+    memcpy(rows, env_common_options, sizeof(env_common_options));
+    for (int i = 0; i < ops->n_options; i++) {
+        rows[N_ENV_COMMON_OPTIONS + i] = ops->options[i];
+        rows[N_ENV_COMMON_OPTIONS + i].offset += offsetof(struct filled, own);
+    }
+    const struct option_section section = {
+        .name = "env", .help = "", .options = rows,
+        .n_options = N_ENV_COMMON_OPTIONS + ops->n_options, .base = values,
+    };
+    const char *text = line ? line : "";
+    int rc = options_parse_line(&section, name, text, strlen(text), err);
+    if (rc == 0 && options_print_line(&section, true, out, ENV_OPTIONS_LINE_BYTES) < 0)
+        rc = error_set(err, ERR_CONFIG, "%s: the options are longer than %d bytes together", name,
+                       ENV_OPTIONS_LINE_BYTES - 1);
+    return rc;
+}
+
 /* ---- the model ---- */
 
-static int unknown_name(const char *name, struct error *err)
-{
-    const char *names[N_ENVIRONMENTS];
-    environment_names(names);
-    const char *near = nearest_word(name, names, N_ENVIRONMENTS);
-    if (near)
-        return error_set(err, ERR_CONFIG, "unknown environment \"%s\"; did you mean \"%s\"?", name,
-                         near);
 
-    char known[256] = "";
-    for (int i = 0; i < N_ENVIRONMENTS; i++) {
-        strncat(known, i ? ", " : "", sizeof(known) - strlen(known) - 1);
-        strncat(known, names[i], sizeof(known) - strlen(known) - 1);
-    }
-    return error_set(err, ERR_CONFIG, "unknown environment \"%s\"; known are %s", name, known);
-}
 
 /* Hold an environment to its contract, and give discrete actions their bounds. */
 static int check_spec(struct env_spec *spec, struct error *err)
@@ -72,25 +89,47 @@ static int check_spec(struct env_spec *spec, struct error *err)
     return 0;
 }
 
-int env_open(struct env_model **m, const char *name, const char *models_dir, struct error *err)
+static int open_source(struct env_model *m, const struct env_setup *setup, struct error *err)
 {
-    *m = NULL;
-    const struct environment *ops = environment_find(name);
-    if (!ops)
-        return unknown_name(name, err);
+    struct filled values = { 0 };
+    char line[ENV_OPTIONS_LINE_BYTES];
+    int rc = read_options(m->ops, setup->name, setup->options, &values, line, err);
+    if (rc != 0)
+        return rc;
+    const struct env_context context = {
+        .ops = m->ops, .name = setup->name, .models_dir = setup->models_dir,
+        .env_path = setup->env_path, .file = m->source.file[0] ? m->source.file : NULL,
+        .handle = m->source.handle, .options = values.own,
+    };
+    rc = m->ops->open(&m->model, &m->spec, &context, err);
+    if (rc != 0)
+        return rc;
+    memcpy(m->spec.options, line, sizeof(line));
+    if (values.common.max_episode_steps > 0)
+        m->spec.time_limit = (int)values.common.max_episode_steps;
+    rc = check_spec(&m->spec, err);
+    if (rc != 0)
+        m->ops->close(m->model);
+    return rc;
+}
 
+int env_open(struct env_model **m, const struct env_setup *setup, struct error *err)
+{
     struct env_model *opened = memory_alloc(1, sizeof(*opened));
-    opened->ops = ops;
-    int rc = ops->open(&opened->model, &opened->spec, models_dir, err);
+    *m = NULL;
+    int rc = env_source_find(&opened->source, setup->name, setup->env_path, err);
+    opened->ops = opened->source.ops;
+    if (rc == 0) {
+        rc = open_source(opened, setup, err);
+        if (rc != 0)
+            env_source_release(&opened->source);
+    }
     if (rc != 0) {
         free(opened);
         return rc;
     }
     *m = opened;
-    rc = check_spec(&opened->spec, err);
-    if (rc != 0)
-        env_close(m);
-    return rc;
+    return 0;
 }
 
 void env_close(struct env_model **m)
@@ -98,6 +137,7 @@ void env_close(struct env_model **m)
     if (!*m)
         return;
     (*m)->ops->close((*m)->model);
+    env_source_release(&(*m)->source);
     free(*m);
     *m = NULL;
 }
@@ -111,12 +151,11 @@ const struct env_spec *env_spec(const struct env_model *m)
 
 struct env *env_create(const struct env_model *m)
 {
-    const size_t n_obs = (size_t)m->spec.shape.n_obs, n_state = (size_t)m->spec.n_state;
-    struct env *e = memory_alloc(1, sizeof(*e) + (2 * n_obs + n_state) * sizeof(e->store[0]));
+    const size_t n_obs = (size_t)m->spec.shape.n_obs;
+    struct env *e = memory_alloc(1, sizeof(*e) + 2 * n_obs * sizeof(e->store[0]));
     e->m = m;
     e->obs = e->store;
     e->next = e->store + n_obs;
-    e->physics = e->store + 2 * n_obs;
     e->self = m->ops->create(m->model);
     return e;
 }
@@ -150,10 +189,10 @@ static void round_to_float(const double *x, int n, float *out)
         out[i] = (float)x[i];
 }
 
-void env_reset(struct env *e, struct rng *rng, float *obs)
+/* An episode begins with the state that the environment is in. */
+static void begin_episode(struct env *e)
 {
     const int n_obs = e->m->spec.shape.n_obs;
-    e->m->ops->reset(e->self, rng);
     e->m->ops->observe(e->self, e->obs);
     e->is_broken = !all_fit(e->obs, n_obs);
     if (e->is_broken)
@@ -161,7 +200,13 @@ void env_reset(struct env *e, struct rng *rng, float *obs)
     e->elapsed = 0;
     e->episode_return = 0;
     e->is_running = true;
-    round_to_float(e->obs, n_obs, obs);
+}
+
+void env_reset(struct env *e, struct rng *rng, float *obs)
+{
+    e->m->ops->reset(e->self, rng);
+    begin_episode(e);
+    round_to_float(e->obs, e->m->spec.shape.n_obs, obs);
 }
 
 static float clip(float x, float low, float high)
@@ -169,9 +214,7 @@ static float clip(float x, float low, float high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Policy units to the environment's. Returns false when an action is not finite.
- *   action, out  [n_act] */
-static bool rescale(const struct env_spec *spec, const float *action, float *out)
+bool env_rescale(const struct env_spec *spec, const float *action, float *units)
 {
     for (int i = 0; i < spec->shape.n_act; i++) {
         const float low = spec->act_low[i], high = spec->act_high[i];
@@ -179,18 +222,26 @@ static bool rescale(const struct env_spec *spec, const float *action, float *out
             return false;
         const float middle = low / 2 + high / 2, half = (high - low) / 2;
         if (spec->n_choices > 0)
-            out[i] = truncf(clip(action[i], low, high));
+            units[i] = truncf(clip(action[i], low, high));
         else
-            out[i] = clip(middle + half * clip(action[i], -1, 1), low, high);
+            units[i] = clip(middle + half * clip(action[i], -1, 1), low, high);
     }
     return true;
 }
 
-/* Advance into e->next. Returns false when anything on the way was not finite. */
-static bool advance(struct env *e, const float *action, struct env_step *step)
+/* Whether an action in the environment's units can be given to it. */
+static bool is_usable(const struct env_spec *spec, const float *units)
 {
-    float units[ENV_MAX_ACT];
-    if (e->is_broken || !rescale(&e->m->spec, action, units))
+    for (int i = 0; i < spec->shape.n_act; i++)
+        if (!isfinite(units[i]))
+            return false;
+    return spec->n_choices == 0 || (units[0] >= spec->act_low[0] && units[0] <= spec->act_high[0]);
+}
+
+/* Advance into e->next. Returns false when anything on the way was not finite. */
+static bool advance(struct env *e, const float *units, struct env_step *step)
+{
+    if (e->is_broken)
         return false;
     e->m->ops->step(e->self, units, step);
     if (step->diverged || !fits(step->reward))
@@ -199,13 +250,15 @@ static bool advance(struct env *e, const float *action, struct env_step *step)
     return all_fit(e->next, e->m->spec.shape.n_obs);
 }
 
-void env_step(struct env *e, const float *action, float *next_obs, struct env_outcome *out)
+/* A step under an action that may not be usable. */
+static void take_step(struct env *e, const float *units, bool is_good, float *next_obs,
+                      struct env_outcome *out)
 {
     const struct env_spec *spec = &e->m->spec;
     struct env_step step = { 0 };
     assert(e->is_running);
 
-    const bool diverged = !advance(e, action, &step);
+    const bool diverged = !is_good || !advance(e, units, &step);
     if (diverged) {
         step = (struct env_step){ 0 };
     } else {
@@ -216,21 +269,34 @@ void env_step(struct env *e, const float *action, float *next_obs, struct env_ou
     e->elapsed++;
     e->episode_return += step.reward;
 
-    enum row_kind kind = ROW_STEP;
-    if (step.terminated)
-        kind = ROW_TERMINATED;
-    else if (diverged || (spec->time_limit > 0 && e->elapsed >= spec->time_limit))
-        kind = ROW_TRUNCATED;
+    const bool truncated = diverged || (spec->time_limit > 0 && e->elapsed >= spec->time_limit);
+    const enum row_kind kind = step.terminated ? ROW_TERMINATED
+                             : truncated       ? ROW_TRUNCATED
+                                               : ROW_STEP;
     e->is_running = kind == ROW_STEP;
 
     round_to_float(e->obs, spec->shape.n_obs, next_obs);
     *out = (struct env_outcome){
-        .reward = (float)step.reward,
+        .reward = step.reward,
         .kind = kind,
+        .terminated = step.terminated,
+        .truncated = truncated,
         .diverged = diverged,
         .episode_return = e->is_running ? 0 : e->episode_return,
         .episode_length = e->is_running ? 0 : e->elapsed,
     };
+}
+
+void env_step(struct env *e, const float *action, float *next_obs, struct env_outcome *out)
+{
+    float units[ENV_MAX_ACT];
+    const bool is_good = env_rescale(&e->m->spec, action, units);
+    take_step(e, units, is_good, next_obs, out);
+}
+
+void env_step_units(struct env *e, const float *units, float *next_obs, struct env_outcome *out)
+{
+    take_step(e, units, is_usable(&e->m->spec, units), next_obs, out);
 }
 
 void env_observation(const struct env *e, double *obs)
@@ -238,18 +304,66 @@ void env_observation(const struct env *e, double *obs)
     memcpy(obs, e->obs, (size_t)e->m->spec.shape.n_obs * sizeof(*obs));
 }
 
+int env_elapsed(const struct env *e)
+{
+    return e->elapsed;
+}
+
+/* ---- looking inside ---- */
+
 bool env_physics(const struct env *e, struct env_physics *out)
 {
-    const struct environment *ops = e->m->ops;
     *out = (struct env_physics){ 0 };
-    if (ops->mujoco) {
-        ops->mujoco(e->self, &out->mj_model, &out->mj_data);
-    } else if (ops->get_state) {
-        ops->get_state(e->self, e->physics);
-        out->state = e->physics;
-        out->n_state = e->m->spec.n_state;
-    }
-    return ops->mujoco || ops->get_state;
+    if (e->m->ops->physics)
+        e->m->ops->physics(e->self, out);
+    return e->m->ops->physics != NULL;
+}
+
+bool env_raw_state(const struct env *e, double *state)
+{
+    if (e->m->ops->get_state)
+        e->m->ops->get_state(e->self, state);
+    return e->m->ops->get_state != NULL;
+}
+
+static int check_numbers(const struct env *e, const char *what, const double *x, int n, int wanted,
+                         struct error *err)
+{
+    if (n != wanted)
+        return error_set(err, ERR_CONFIG, "%s has %d numbers in its %s, not %d", e->m->spec.name,
+                         wanted, what, n);
+    for (int i = 0; i < n; i++)
+        if (!isfinite(x[i]))
+            return error_set(err, ERR_CONFIG, "number %d of the %s is not finite", i, what);
+    return 0;
+}
+
+int env_set_physics(struct env *e, const double *qpos, int nq, const double *qvel, int nv,
+                    struct error *err)
+{
+    struct env_physics p;
+    if (!env_physics(e, &p) || !e->m->ops->set_physics)
+        return error_set(err, ERR_CONFIG, "%s has no qpos and qvel", e->m->spec.name);
+    int rc = check_numbers(e, "qpos", qpos, nq, p.nq, err);
+    if (rc == 0)
+        rc = check_numbers(e, "qvel", qvel, nv, p.nv, err);
+    if (rc != 0)
+        return rc;
+    e->m->ops->set_physics(e->self, qpos, qvel);
+    begin_episode(e);
+    return 0;
+}
+
+int env_set_raw_state(struct env *e, const double *state, int n, struct error *err)
+{
+    if (!e->m->ops->set_state)
+        return error_set(err, ERR_CONFIG, "%s has no state that could be set", e->m->spec.name);
+    int rc = check_numbers(e, "state", state, n, e->m->spec.n_state, err);
+    if (rc != 0)
+        return rc;
+    e->m->ops->set_state(e->self, state);
+    begin_episode(e);
+    return 0;
 }
 
 /* ---- saved states ---- */

@@ -1,5 +1,5 @@
-/* One instance of an environment, with everything that is the same for all of them: policy units,
- * time limits, episode books, finiteness, saved states.
+/* One instance of an environment, with everything that is the same for all of them: options, policy
+ * units, time limits, episode books, finiteness, saved states.
  *
  * Invariant: every number that leaves this module is finite. What breaks down ends its episode as
  * truncated and diverged, with the observation before it.
@@ -12,18 +12,26 @@
 struct env_model;    /* what the instances of one environment share */
 struct env;          /* one instance */
 
+/* What to open. Borrowed during env_open. */
+struct env_setup {
+    const char *name;           /* "Hopper-v5", "mytask.yaml" or a plug-in's name; never a path */
+    const char *options;        /* one line, "key: value, key: [a, b]"; NULL: all defaults */
+    const char *models_dir;     /* of MJCF files; NULL: none */
+    const char *env_path;       /* directories of tasks and plug-ins, ':' between them; NULL: none */
+};
+
 struct env_outcome {
-    float reward;
+    double reward;
     enum row_kind kind;       /* STEP, TERMINATED or TRUNCATED */
+    bool terminated, truncated;    /* both when the step that terminates reaches the limit, too */
     bool diverged;            /* the episode ended because numbers did; kind is TRUNCATED */
     double episode_return;    /* undiscounted, of the episode that ended; 0 while kind is STEP */
     int episode_length;       /* likewise */
 };
 
-/* Open an environment by name; models_dir may be NULL for those without a model file. From one
- * thread at a time. ERR_CONFIG for an unknown name (with the nearest known one) or an unusable
- * model, ERR_MISSING without the model's file. */
-int env_open(struct env_model **m, const char *name, const char *models_dir, struct error *err);
+/* Open an environment. From one thread at a time. ERR_CONFIG for an unknown name or option (with the
+ * nearest known one) or an unusable model, ERR_MISSING without its file. */
+int env_open(struct env_model **m, const struct env_setup *setup, struct error *err);
 
 /* Close it after all its instances. */
 void env_close(struct env_model **m);
@@ -47,18 +55,32 @@ void env_reset(struct env *e, struct rng *rng, float *obs);
  * the step. */
 void env_step(struct env *e, const float *action, float *next_obs, struct env_outcome *out);
 
+/* The same with an action in the environment's own units, which reaches it exactly as it is (a
+ * discrete one must be a choice, or the step diverges). */
+void env_step_units(struct env *e, const float *units, float *next_obs, struct env_outcome *out);
+
+/* Policy units to the environment's, clipped to its bounds: what env_step does. Returns false when
+ * an action is not finite.
+ *   action, units  [n_act] */
+bool env_rescale(const struct env_spec *spec, const float *action, float *units);
+
 /* The last observation [n_obs] before it was rounded to float32. */
 void env_observation(const struct env *e, double *obs);
 
-/* What a picture needs to know of an instance. Borrowed until the instance changes. */
-struct env_physics {
-    const void *mj_model, *mj_data;    /* const mjModel and const mjData of MuJoCo tasks, else NULL */
-    const double *state;               /* [n_state] the environment's own, else NULL */
-    int n_state;
-};
+/* Steps of the running episode. */
+int env_elapsed(const struct env *e);
 
-/* Look inside an instance that was reset. Returns false when there is nothing to see. */
+/* The inside of a simulation; false for other environments. Borrowed until the next step. */
 bool env_physics(const struct env *e, struct env_physics *out);
+
+/* The environment's own saved state, [spec.n_state]; false where it has none. */
+bool env_raw_state(const struct env *e, double *state);
+
+/* Begin an episode at given positions and velocities (a simulation), or at a raw state. ERR_CONFIG
+ * when the environment has none, the numbers are too few or many, or not finite. */
+int env_set_physics(struct env *e, const double *qpos, int nq, const double *qvel, int nv,
+                    struct error *err);
+int env_set_raw_state(struct env *e, const double *state, int n, struct error *err);
 
 /* A saved state, as doubles: elapsed steps | episode return | last observation [n_obs] | the
  * environment's own [n_state]. Its size; 0 when this environment cannot be saved. */

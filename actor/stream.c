@@ -116,7 +116,7 @@ bool stream_step(struct stream *s)
     struct env_outcome outcome;
     float *row = row_at(s, s->n_rows++), *next = row_at(s, s->n_rows);
     env_step(s->env, row + row_act(s->shape), next, &outcome);
-    row[row_reward(s->shape)] = outcome.reward;
+    row[row_reward(s->shape)] = (float)outcome.reward;
     row[row_kind(s->shape)] = (float)outcome.kind;
     s->n_transitions++;
     bool is_last = s->n_transitions == s->horizon;

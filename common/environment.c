@@ -6,6 +6,12 @@
 
 #include "common/digest.h"
 
+const struct option env_common_options[N_ENV_COMMON_OPTIONS] = {
+    { .name = "max_episode_steps", .type = OPTION_INT,
+      .offset = offsetof(struct env_common_options, max_episode_steps), .value = "0", .min = 0,
+      .max = 1e9, .help = "transitions until an episode is truncated; 0: the environment's own" },
+};
+
 /* Append to the text in `out`, cutting it at `bytes`. */
 static void append(char *out, size_t bytes, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -22,14 +28,16 @@ static void append(char *out, size_t bytes, const char *format, ...)
 void env_spec_hash(const struct env_spec *spec, char out[ENV_SPEC_HASH_BYTES])
 {
     /* The form is part of the protocol: proto/PROTOCOL.md, "The specification hash". */
-    char text[256 + ENV_NAME_BYTES + 2 * ENV_MAX_ACT * 18] = "";
-    append(text, sizeof(text), "shoal-env-1 %s n_obs %d n_act %d n_choices %d limit %d low",
+    char text[256 + ENV_NAME_BYTES + 2 * ENV_MAX_ACT * 18 + ENV_OPTIONS_LINE_BYTES] = "";
+    append(text, sizeof(text), "shoal-env-2 %s n_obs %d n_act %d n_choices %d limit %d low",
            spec->name, spec->shape.n_obs, spec->shape.n_act, spec->n_choices, spec->time_limit);
     for (int i = 0; i < spec->shape.n_act; i++)
         append(text, sizeof(text), " %.9g", (double)spec->act_low[i]);
     append(text, sizeof(text), " high");
     for (int i = 0; i < spec->shape.n_act; i++)
         append(text, sizeof(text), " %.9g", (double)spec->act_high[i]);
+    append(text, sizeof(text), " content %s options %s", spec->content[0] ? spec->content : "-",
+           spec->options[0] ? spec->options : "-");
 
     char digits[DIGEST_HEX_BYTES];
     digest_sha256_hex(text, strlen(text), digits);

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/environment.h"
 #include "common/error.h"
 #include "common/option.h"
 
@@ -23,6 +24,8 @@ struct settings {
     } top;
     struct {
         char name[OPTION_TEXT_BYTES];
+        struct env_common_options common;
+        _Alignas(16) unsigned char own[ENV_OPTIONS_BYTES];    /* the environment's */
     } env;
     struct {
         struct option_ints hidden;
@@ -33,6 +36,7 @@ struct settings {
     } actor;
     struct {
         int64_t batch_size, publish_every;
+        bool normalise_observations, scale_rewards;
     } learner;
     struct {
         int64_t capacity, min_size;
@@ -54,7 +58,7 @@ struct settings {
     } eval;
 };
 
-enum { SETTINGS_SECTIONS = 10 };
+enum { SETTINGS_SECTIONS = 10, SETTINGS_ENV = 1 };
 
 /* The sections over `s`, in the order they are printed. Returns SETTINGS_SECTIONS. */
 int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS]);

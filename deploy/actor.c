@@ -121,7 +121,7 @@ int actor_run(const struct actor_options *o, struct error *err)
         return err->code;
     struct actor_setup setup = {
         .incarnation = digest_random_id(), .name = s.name, .program = "shoal " SHOAL_VERSION,
-        .cpu = cpu, .models_dir = program_models_dir(),
+        .cpu = cpu, .models_dir = program_models_dir(), .env_path = program_env_path(),
     };
     s.core = actor_create(&setup, (struct actor_out){
         .context = &s, .send = on_send, .subscribe = on_subscribe, .log = on_log });

@@ -43,7 +43,7 @@ static int evaluate(const char *run, const char *policy, int episodes, uint64_t 
                        strcmp(policy, "best") == 0 ? "been evaluated" : "written a checkpoint");
     }
     if (rc == 0)
-        rc = env_open(&model, e.settings.env.name, program_models_dir(), err);
+        rc = env_open(&model, &e.env, err);
     if (rc == 0 && (env_spec(model)->shape.n_obs != shape.row.n_obs
                     || env_spec(model)->shape.n_act != shape.row.n_act))
         rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",

@@ -41,7 +41,7 @@ static int load(struct experiment *e, const char *command, int n, char **rest, c
 static int check_environment(const struct experiment *e, struct error *err)
 {
     struct env_model *model = NULL;
-    int rc = env_open(&model, e->settings.env.name, program_models_dir(), err);
+    int rc = env_open(&model, &e->env, err);
     env_close(&model);
     return rc;
 }

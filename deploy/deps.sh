@@ -73,14 +73,14 @@ fi
 # older ones; either will do.
 msgpack=(libmsgpack-c-dev libmsgpack-dev)
 packages=(gcc libc6-dev make pkg-config libzmq3-dev libopenblas-dev libyaml-dev check
-    libsubunit-dev libsodium-dev libjansson-dev zlib1g-dev python3 python3-pip python3-zmq
-    python3-msgpack valgrind ca-certificates)
+    libsubunit-dev libsodium-dev libjansson-dev zlib1g-dev libzip-dev python3 python3-pip
+    python3-zmq python3-msgpack valgrind ca-certificates)
 
 # Encoding videos, and OpenGL without a display; the latter is found at run time.
 render_packages=(libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libegl1 libegl-mesa0
     libgl1-mesa-dri)
 render_modules=(libavformat libavcodec libswscale libavutil)
-modules=(libzmq openblas yaml-0.1 check libsodium jansson zlib)
+modules=(libzmq openblas yaml-0.1 check libsodium jansson zlib libzip)
 
 case "${DEPS_EXTRA:-}" in
 '') ;;

@@ -1,9 +1,12 @@
 #include "deploy/experiment.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/file.h"
+#include "deploy/program.h"
 #include "learner/algorithms.h"
 
 static int choose_algorithm(struct experiment *e, const char *path, struct error *err)
@@ -26,10 +29,8 @@ static int choose_algorithm(struct experiment *e, const char *path, struct error
                             "\"%s\"", path, name, names[0]);
 }
 
-int experiment_load(struct experiment *e, const char *path, char *const *overrides,
-                    int n_overrides, struct error *err)
+static void list_sections(struct experiment *e)
 {
-    *e = (struct experiment){ 0 };
     e->n_sections = settings_sections(&e->settings, e->sections);
     for (int i = 0; all_algorithms[i]; i++) {
         const struct algorithm *a = all_algorithms[i];
@@ -39,7 +40,103 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
             .n_options = a->n_options, .base = e->hypers[i],
         };
     }
+}
+
+int experiment_locate_task(char *name, size_t bytes, struct error *err)
+{
+    size_t n = strlen(name);
+    const bool is_task = n > 5 && strcmp(name + n - 5, ".yaml") == 0;
+    char absolute[PATH_MAX];
+    if (strchr(name, '/') && !is_task)
+        return error_set(err, ERR_CONFIG, "env.name: \"%.100s\" is a path; name a task's .yaml file, "
+                         "or an environment or plug-in by its name (--env-path says where plug-ins "
+                         "are)", name);
+    if (!is_task || (!strchr(name, '/') && !file_exists(name)))
+        return 0;
+    if (!realpath(name, absolute))
+        return error_errno(err, "env.name: cannot open the task %.150s", name);
+    if (strlen(absolute) >= bytes)
+        return error_set(err, ERR_CONFIG, "env.name: the path of the task is longer than %zu bytes: "
+                         "%.100s", bytes - 1, absolute);
+    snprintf(name, bytes, "%s", absolute);
+    *strrchr(absolute, '/') = '\0';
+    program_add_env_path(absolute[0] ? absolute : "/");
+    return 0;
+}
+
+/* The last part of a path. */
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Section "env": the name, what all environments have, what this one has. */
+static void fill_env_section(struct experiment *e)
+{
+    struct option_section *section = &e->sections[SETTINGS_ENV];
+    const struct environment *ops = e->source.ops;
+    const size_t common = offsetof(struct settings, env.common) - offsetof(struct settings, env);
+    const size_t own = offsetof(struct settings, env.own) - offsetof(struct settings, env);
+    struct option *row = e->env_rows;
+    *row++ = section->options[0];
+    for (int i = 0; i < N_ENV_COMMON_OPTIONS; i++, row++) {
+        *row = env_common_options[i];
+        row->offset += common;
+    }
+    for (int i = 0; i < ops->n_options; i++, row++) {
+        *row = ops->options[i];
+        row->offset += own;
+    }
+    section->options = e->env_rows;
+    section->n_options = (int)(row - e->env_rows);
+}
+
+/* Read the name first: it decides which options section "env" has. */
+static int find_environment(struct experiment *e, const char *path, char *const *overrides,
+                            int n_overrides, struct error *err)
+{
+    e->sections[SETTINGS_ENV].is_open = true;
     int rc = options_load(e->sections, e->n_sections, path, overrides, n_overrides, err);
+    e->sections[SETTINGS_ENV].is_open = false;
+    if (rc != 0)
+        return rc;
+    rc = experiment_locate_task(e->settings.env.name, sizeof(e->settings.env.name), err);
+    if (rc == 0)
+        rc = env_source_find(&e->source, last_part(e->settings.env.name), program_env_path(), err);
+    if (rc != 0)
+        return error_prefix(err, "%s", path);
+    fill_env_section(e);
+    return 0;
+}
+
+static int describe_environment(struct experiment *e, const char *path, struct error *err)
+{
+    struct option_section section = e->sections[SETTINGS_ENV];
+    section.options++;
+    section.n_options--;
+    if (options_print_line(&section, true, e->env_options, sizeof(e->env_options)) < 0)
+        return error_set(err, ERR_CONFIG, "%s: env: the options are longer than %zu bytes together",
+                         path, sizeof(e->env_options) - 1);
+    snprintf(e->env_name, sizeof(e->env_name), "%.63s", last_part(e->settings.env.name));
+    e->env = (struct env_setup){ e->env_name, e->env_options, program_models_dir(),
+                                 program_env_path() };
+    return 0;
+}
+
+int experiment_load(struct experiment *e, const char *path, char *const *overrides,
+                    int n_overrides, struct error *err)
+{
+    *e = (struct experiment){ 0 };
+    list_sections(e);
+    int rc = find_environment(e, path, overrides, n_overrides, err);
+    if (rc == 0)
+        rc = options_load(e->sections, e->n_sections, path, overrides, n_overrides, err);
+    /* The path of a task as it was found, also where overrides named it otherwise. */
+    if (rc == 0)
+        rc = experiment_locate_task(e->settings.env.name, sizeof(e->settings.env.name), err);
+    if (rc == 0)
+        rc = describe_environment(e, path, err);
     if (rc == 0)
         rc = choose_algorithm(e, path, err);
     if (rc == 0) {
@@ -54,6 +151,7 @@ void experiment_fini(struct experiment *e)
 {
     for (int i = 0; i < EXPERIMENT_MAX_ALGORITHMS; i++)
         free(e->hypers[i]);
+    env_source_release(&e->source);
     *e = (struct experiment){ 0 };
 }
 

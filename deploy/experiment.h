@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "actor/env.h"
+#include "actor/env/env_source.h"
 #include "common/algorithm.h"
 #include "common/settings.h"
 
@@ -17,11 +19,20 @@ struct experiment {
     void *hypers[EXPERIMENT_MAX_ALGORITHMS];            /* of every algorithm */
     struct option_section sections[SETTINGS_SECTIONS + EXPERIMENT_MAX_ALGORITHMS];
     int n_sections;
+    struct env_source source;                           /* of the environment */
+    struct option env_rows[1 + N_ENV_COMMON_OPTIONS + ENV_MAX_OPTIONS];    /* of section "env" */
+    char env_name[ENV_NAME_BYTES], env_options[ENV_OPTIONS_LINE_BYTES];
+    struct env_setup env;                               /* what env_open needs */
 };
 
-/* Read CONFIG and apply overrides. */
+/* Read CONFIG and apply overrides. The environment's options are those of the environment that it
+ * names. A task given as a path to its YAML file is put on the environment path. */
 int experiment_load(struct experiment *e, const char *path, char *const *overrides,
                     int n_overrides, struct error *err);
+
+/* When `name` [bytes] is the path of a task's YAML file, or such a file in the working directory: make
+ * it absolute and put its directory on the environment path. ERR_CONFIG for other paths. */
+int experiment_locate_task(char *name, size_t bytes, struct error *err);
 void experiment_fini(struct experiment *e);
 
 /* The resolved configuration; other algorithms' sections are left out. */

@@ -520,6 +520,7 @@ static int create_evaluator(struct learner *l, size_t *n_params, struct error *e
                                s->network.hidden.n, err);
     if (rc != 0)
         return rc;
+    shape.normalises = s->learner.normalise_observations;
     *n_params = policy_n_params(&shape);
     l->evaluator = evaluator_create(l->model, &shape, (int)s->eval.episodes);
     l->snapshots = frame_pool_create(snapshot_frame_bytes(*n_params));
@@ -597,7 +598,7 @@ int learner_run(const struct learner_options *o, struct error *err)
     size_t n_params = 0;
     pthread_mutex_init(&l.log_mutex, NULL);
     matrix_setup();
-    int rc = env_open(&l.model, s->env.name, program_models_dir(), err);
+    int rc = env_open(&l.model, &o->experiment->env, err);
     if (rc == 0)
         rc = check_memory(&l, err);
     if (rc == 0)

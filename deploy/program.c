@@ -9,6 +9,8 @@
 
 #include "common/file.h"
 
+enum { ENV_PATH_BYTES = 16384 };
+
 static volatile sig_atomic_t stop_requests;
 
 int64_t program_now_us(void)
@@ -86,6 +88,23 @@ const char *program_models_dir(void)
         }
     }
     return SHOAL_MODELS_DIR;
+}
+
+const char *program_env_path(void)
+{
+    const char *path = getenv("SHOAL_ENV_PATH");
+    return path ? path : "";
+}
+
+void program_add_env_path(const char *directories)
+{
+    char path[ENV_PATH_BYTES];
+    const char *old = program_env_path();
+    size_t n = strlen(directories);
+    if (strncmp(old, directories, n) == 0 && (old[n] == '\0' || old[n] == ':'))
+        return;
+    snprintf(path, sizeof(path), "%s%s%s", directories, *old ? ":" : "", old);
+    setenv("SHOAL_ENV_PATH", path, 1);
 }
 
 void program_die_with_parent(void)

@@ -27,6 +27,13 @@ int64_t program_available_bytes(void);
  * or where the build was told they are. Borrowed. */
 const char *program_models_dir(void);
 
+/* Where tasks and plug-ins are: the directories of --env-path, then of $SHOAL_ENV_PATH, ':' between
+ * them; "" without any. Borrowed until the next program_add_env_path. */
+const char *program_env_path(void);
+
+/* Put directories in front, for this process and those it starts. */
+void program_add_env_path(const char *directories);
+
 /* The running program's own path. */
 int program_self(char *path, size_t bytes, struct error *err);
 

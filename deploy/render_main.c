@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "actor/env.h"
 #include "actor/render/scene.h"
@@ -21,12 +22,13 @@
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-enum { NAME_BYTES = 256 };
+enum { NAME_BYTES = 4096 };    /* of an environment, perhaps with its path */
 
 /* What to play and what to write. */
 struct order {
     const char *subject;      /* an environment or a run directory */
     const char *out, *camera;
+    const char *env_options;  /* one line, of an environment without a run; NULL: defaults */
     bool best, is_random;
     long long width, height, seed;
     long long episodes, steps;    /* whichever is reached first; 0: no limit */
@@ -53,61 +55,77 @@ struct film {
 
 /* ---- whom to play ---- */
 
-/* The policy of a run.
- *   env_name  [NAME_BYTES] receives the run's environment */
-static int load_run(const struct order *o, char *env_name, struct policy_shape *shape,
-                    float **params, struct error *err)
+static bool is_run(const char *subject)
+{
+    char path[RUN_PATH_BYTES + 64];
+    run_config_path(subject, path, sizeof(path));
+    return file_exists(path);
+}
+
+/* The environment and the policy of a run. */
+static int open_run(struct player *p, const struct order *o, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
     struct experiment e = { 0 };
+    struct policy_shape shape;
+    float *params = NULL;
     run_config_path(o->subject, path, sizeof(path));
     int rc = experiment_load(&e, path, NULL, 0, err);
     if (rc == 0) {
-        snprintf(env_name, NAME_BYTES, "%s", e.settings.env.name);
         snprintf(path, sizeof(path), "%s/%s/policy.safetensors", o->subject,
                  o->best ? "best" : "checkpoint");
-        rc = file_exists(path) ? policy_load(path, shape, params, err)
+        rc = file_exists(path) ? policy_load(path, &shape, &params, err)
            : error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
                        o->best ? "been evaluated" : "written a checkpoint");
     }
+    if (rc == 0)
+        rc = env_open(&p->model, &e.env, err);
+    if (rc == 0 && (env_spec(p->model)->shape.n_obs != shape.row.n_obs
+                    || env_spec(p->model)->shape.n_act != shape.row.n_act))
+        rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",
+                       path, shape.row.n_obs, shape.row.n_act, env_spec(p->model)->name,
+                       env_spec(p->model)->shape.n_obs, env_spec(p->model)->shape.n_act);
+    if (rc == 0) {
+        p->policy = policy_create(&shape, 1, p->arena);
+        policy_set(p->policy, params);
+    }
     experiment_fini(&e);
+    free(params);
     return rc;
+}
+
+/* An environment by its name, or by the path of its task file. */
+static int open_environment(struct player *p, const struct order *o, struct error *err)
+{
+    char name[NAME_BYTES];
+    struct stat st;
+    if (stat(o->subject, &st) == 0 && S_ISDIR(st.st_mode))
+        return error_set(err, ERR_MISSING, "%s holds no run: there is no %s/config.yaml", o->subject,
+                         o->subject);
+    snprintf(name, sizeof(name), "%s", o->subject);
+    int rc = experiment_locate_task(name, sizeof(name), err);
+    if (rc != 0)
+        return rc;
+    const char *slash = strrchr(name, '/');
+    const struct env_setup setup = {
+        .name = slash ? slash + 1 : name, .options = o->env_options,
+        .models_dir = program_models_dir(), .env_path = program_env_path(),
+    };
+    return env_open(&p->model, &setup, err);
 }
 
 static int player_open(struct player *p, const struct order *o, struct error *err)
 {
-    char name[NAME_BYTES], path[RUN_PATH_BYTES + 64];
-    struct policy_shape shape;
-    float *params = NULL;
-    int rc = 0;
-    run_config_path(o->subject, path, sizeof(path));
-    const bool is_run = file_exists(path);
-    snprintf(name, sizeof(name), "%s", o->subject);
-    if (is_run)
-        rc = load_run(o, name, &shape, &params, err);
-    else if (file_exists(o->subject))
-        rc = error_set(err, ERR_MISSING, "%s holds no run: there is no %s", o->subject, path);
-    if (rc == 0)
-        rc = env_open(&p->model, name, program_models_dir(), err);
-    if (rc == 0 && is_run && (env_spec(p->model)->shape.n_obs != shape.row.n_obs
-                              || env_spec(p->model)->shape.n_act != shape.row.n_act))
-        rc = error_set(err, ERR_FORMAT, "the policy of %s has %d observations and %d actions, %s has "
-                       "%d and %d", o->subject, shape.row.n_obs, shape.row.n_act, name,
-                       env_spec(p->model)->shape.n_obs, env_spec(p->model)->shape.n_act);
-    if (rc == 0)
-        rc = scene_step_s(p->model, &p->step_s, err);
-    if (rc == 0) {
-        p->arena = arena_create(1 << 16);
-        p->env = env_create(p->model);
-        p->row = arena_alloc(p->arena, (size_t)row_stride(env_spec(p->model)->shape), sizeof(float));
-        rng_init(&p->actions, (uint64_t)o->seed, RNG_ACTION, 0, 0);
-        if (is_run) {
-            p->policy = policy_create(&shape, 1, p->arena);
-            policy_set(p->policy, params);
-        }
-    }
-    free(params);
-    return rc;
+    p->arena = arena_create(1 << 16);
+    const int rc = is_run(o->subject) ? open_run(p, o, err) : open_environment(p, o, err);
+    if (rc != 0)
+        return rc;
+    const struct env_spec *spec = env_spec(p->model);
+    p->env = env_create(p->model);
+    p->row = arena_alloc(p->arena, (size_t)row_stride(spec->shape), sizeof(float));
+    p->step_s = scene_step_s(spec);
+    rng_init(&p->actions, (uint64_t)o->seed, RNG_ACTION, 0, 0);
+    return 0;
 }
 
 static void player_close(struct player *p)
@@ -143,14 +161,13 @@ static int film_open(struct film *f, const struct player *p, const struct order 
 {
     double most;
     int rc = video_max_fps(o->out, &most, err);
+    if (rc == 0)
+        rc = scene_open(&f->scene, p->model, p->env, o->camera, (int)o->width, (int)o->height, err);
     if (rc != 0)
         return rc;
     f->fps = o->fps > 0 ? o->fps : 1 / (p->step_s * ceil(1 / (p->step_s * most) - 1e-6));
     f->rgb = memory_alloc((size_t)o->width * (size_t)o->height, 3);
-    rc = video_open(&f->video, o->out, (int)o->width, (int)o->height, f->fps, err);
-    if (rc == 0)
-        rc = scene_open(&f->scene, p->model, p->env, o->camera, (int)o->width, (int)o->height, err);
-    return rc;
+    return video_open(&f->video, o->out, (int)o->width, (int)o->height, f->fps, err);
 }
 
 static void film_close(struct film *f)
@@ -271,16 +288,14 @@ static int read_numbers(const struct texts *t, struct order *o, struct error *er
 
 static int read_policy(const struct texts *t, struct order *o, struct error *err)
 {
-    char path[RUN_PATH_BYTES + 64];
-    run_config_path(o->subject, path, sizeof(path));
-    const bool is_run = file_exists(path);
+    const bool has_policy = is_run(o->subject);
     o->is_random = !t->policy || strcmp(t->policy, "random") == 0;
     if (t->policy && !o->is_random && strcmp(t->policy, "zero") != 0)
         return error_set(err, ERR_USAGE, "--policy: expected random or zero, found \"%s\"", t->policy);
-    if (is_run && t->policy)
-        return error_set(err, ERR_USAGE, "shoal render: %s is a run and has a policy of its own; leave "
-                         "--policy out", o->subject);
-    if (!is_run && o->best)
+    if (has_policy && (t->policy || o->env_options))
+        return error_set(err, ERR_USAGE, "shoal render: %s is a run and has a policy and options of its own; "
+                         "leave --policy and --env-options out", o->subject);
+    if (!has_policy && o->best)
         return error_set(err, ERR_USAGE, "shoal render: --best is for a run, and %s is none", o->subject);
     return 0;
 }
@@ -289,6 +304,7 @@ static int run_command(int argc, char **argv, struct error *err)
 {
     struct texts t = { .width = "480", .height = "480", .seed = "0" };
     struct order o = { 0 };
+    const char *env_path = NULL;
     bool wants_help;
     const struct flag flags[] = {
         { "--out", "FILE", &o.out, NULL, "what to write: .mp4, .gif, or numbered .png (frame%04d.png)" },
@@ -301,6 +317,8 @@ static int run_command(int argc, char **argv, struct error *err)
         { "--seed", "S", &t.seed, NULL, "which starts and random actions (default 0)" },
         { "--policy", "NAME", &t.policy, NULL, "random or zero actions, without a run (default random)" },
         { "--best", NULL, NULL, &o.best, "the best evaluated policy instead of the last" },
+        { "--env-options", "LINE", &o.env_options, NULL, "of ENV: \"key: value, key: value\"" },
+        { "--env-path", "DIRS", &env_path, NULL, "where tasks and plug-ins are, ':' between them" },
         { "--camera", "NAME", &o.camera, NULL, "a camera of the model, by name or number, or free" },
     };
     const struct command command = {
@@ -317,6 +335,8 @@ static int run_command(int argc, char **argv, struct error *err)
         return error_set(err, ERR_USAGE, "shoal render needs one environment or run directory, and --out "
                          "FILE; see shoal render --help");
     o.subject = argv[0];
+    if (env_path)
+        program_add_env_path(env_path);
     program_catch_signals();
     int rc = read_numbers(&t, &o, err);
     if (rc == 0)

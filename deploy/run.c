@@ -249,8 +249,9 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
                                s->network.hidden.v, s->network.hidden.n, err);
     if (rc != 0)
         return rc;
+    shape.normalises = s->learner.normalise_observations;
     const struct tensor_metadata about[] = {
-        { "algorithm", e->algorithm->name }, { "environment", s->env.name }, { "format", "shoal-1" },
+        { "algorithm", e->algorithm->name }, { "environment", e->env_name }, { "format", "shoal-1" },
     };
     return policy_save(path, &shape, e->algorithm->head, params, about, 3, err);
 }
@@ -267,7 +268,7 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     snprintf(best, sizeof(best), "%.17g", r->best_mean);
     const struct tensor_metadata about[] = {
         { "algorithm", e->algorithm->name }, { "best_mean", best },
-        { "environment", e->settings.env.name }, { "format", "shoal-learner-1" },
+        { "environment", e->env_name }, { "format", "shoal-learner-1" },
         { "schedule_bytes", schedule },
     };
     checkpoint_path(r, path, sizeof(path));
@@ -428,7 +429,7 @@ int run_write_summary(const struct run *r, const struct experiment *e, const cha
         return rc;
     json_t *summary = json_pack(
         "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "status", status, "environment",
-        e->settings.env.name, "algorithm", e->algorithm->name, "mode",
+        e->env_name, "algorithm", e->algorithm->name, "mode",
         settings_mode(&e->settings), "seed", (json_int_t)e->settings.top.seed, "env_steps",
         (json_int_t)t->env_steps, "updates", (json_int_t)t->updates, "episodes",
         (json_int_t)t->episodes, "time_s", time_s);

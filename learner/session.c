@@ -247,6 +247,7 @@ static void welcome(struct session *s, struct slot *slot)
     snprintf(w->mode, sizeof(w->mode), "%s", settings_mode(settings));
     snprintf(w->environment, sizeof(w->environment), "%s", spec->name);
     memcpy(w->spec, s->spec_hash, sizeof(w->spec));
+    snprintf(w->options, sizeof(w->options), "%s", spec->options);
     w->n_obs = spec->shape.n_obs;
     w->n_act = spec->shape.n_act;
     w->n_choices = spec->n_choices;
@@ -259,6 +260,7 @@ static void welcome(struct session *s, struct slot *slot)
     w->snapshot_port = s->setup.snapshot_port;
     snprintf(w->head, sizeof(w->head), "%s", s->setup.head);
     snprintf(w->activation, sizeof(w->activation), "%s", settings_activation(settings));
+    w->normalises = settings->learner.normalise_observations;
     w->wants_state = s->wants_state;
     w->hidden = (struct bytes){ (const unsigned char *)hidden,
                                 (size_t)settings->network.hidden.n * sizeof(*hidden) };

@@ -14,7 +14,7 @@
 
 enum {
     PROTOCOL_VERSION = 1,
-    MESSAGE_HEADER_BYTES = 2048,    /* a message without its `bin` fields never needs more */
+    MESSAGE_HEADER_BYTES = 3072,    /* a message without its `bin` fields never needs more */
     MESSAGE_MAX_STREAMS = 1024,     /* streams of one actor */
     MESSAGE_MAX_HORIZON = 16384,    /* transitions in a fragment */
     MESSAGE_MAX_HIDDEN = 8
@@ -45,6 +45,7 @@ struct welcome {
     int64_t epoch, protocol;
     char algorithm[16], mode[16];
     char environment[64], spec[17];
+    char options[1024];                     /* the environment's, what is not the default */
     int64_t n_obs, n_act, n_choices;
     int64_t horizon;                        /* T */
     int64_t first_stream, n_streams;
@@ -56,6 +57,7 @@ struct welcome {
     int64_t snapshot_port;
     char head[24], activation[8];
     struct bytes hidden;                    /* uint32 [n layers] */
+    bool normalises;                        /* snapshots end in observation statistics */
     bool wants_state;                       /* fragments must carry `state` */
 };
 

@@ -1,58 +1,64 @@
-/* InvertedPendulum-v5: push a cart so that the pole on it stays upright.
+/* InvertedPendulum: push a cart so that the pole on it stays upright.
  *
  *   observation   cart position, pole angle, their velocities
  *   action        force on the cart in [-3, 3], gear 100
- *   reward        1 while the pole stands, 0 on the step that ends it
+ *   reward        1 while the pole stands, 0 on the step that ends it (v4: 1 there, too)
  *   episode       1000 steps; terminates at |angle| > 0.2; start U(-0.01, 0.01) in all four
  *
- * Source: Gymnasium 1.2.3, envs/mujoco/inverted_pendulum_v5.py. */
+ * Source: Gymnasium 1.2.3, envs/mujoco/inverted_pendulum_v5.py and _v4.py. */
 #include <math.h>
-#include <string.h>
 
 #include "actor/env/mujoco_task.h"
 #include "actor/env/registry.h"
 
-static void draw_start(const mjModel *m, mjData *d, struct rng *rng)
-{
-    mujoco_add_uniform(rng, d->qpos, (int)m->nq, 0.01);
-    mujoco_add_uniform(rng, d->qvel, (int)m->nv, 0.01);
-}
-
-static void observe(const mjModel *m, const mjData *d, double *obs)
-{
-    (void)m;
-    memcpy(obs, d->qpos, 2 * sizeof(*obs));
-    memcpy(obs + 2, d->qvel, 2 * sizeof(*obs));
-}
-
-static void judge(const mjModel *m, const mjData *d, const float *action, struct env_step *out)
-{
-    (void)m, (void)action;
-    const bool is_upright = fabs(d->qpos[1]) <= 0.2;    /* false for NaN */
-    out->terminated = !is_upright;
-    out->reward = is_upright ? 1 : 0;
-}
-
-static const struct mujoco_task task = {
-    .name = "InvertedPendulum-v5",
-    .xml = "inverted_pendulum.xml",
-    .nq = 2, .nv = 2, .nu = 1,
-    .frame_skip = 2,
-    .n_obs = 4,
-    .time_limit = 1000,
-    .draw_start = draw_start,
-    .observe = observe,
-    .judge = judge,
+struct inverted_pendulum_options {
+    struct mujoco_options mujoco;
+    double reset_noise_scale;
 };
 
-static int open_task(void **model, struct env_spec *spec, const char *models_dir,
-                     struct error *err)
+static const struct option options[] = {
+    TASK_MUJOCO(inverted_pendulum_options, "inverted_pendulum.xml", "2"),
+    TASK_REAL(inverted_pendulum_options, reset_noise_scale, "0.01",
+              "half width of the start's noise"),
+};
+
+static void build_common(struct task_terms *t, const mjModel *m, const void *values)
 {
-    return mujoco_task_open(&task, model, spec, models_dir, err);
+    const struct inverted_pendulum_options *o = values;
+    task_observe(t, operand_all(m, SOURCE_QPOS));
+    task_observe(t, operand_all(m, SOURCE_QVEL));
+
+    task_require(t, operand_all(m, SOURCE_QPOS), -INFINITY, INFINITY);
+    task_require(t, operand_all(m, SOURCE_QVEL), -INFINITY, INFINITY);
+    task_require(t, operand_part(m, SOURCE_QPOS, 1, 1), -0.2, 0.2)->includes_bounds = true;
+    t->ends_when_unhealthy = true;
+
+    task_reset_uniform(t, m, false, o->reset_noise_scale);
+    task_reset_uniform(t, m, true, o->reset_noise_scale);
 }
 
-const struct environment inverted_pendulum_environment = {
-    .name = "InvertedPendulum-v5",
-    .open = open_task,
-    MUJOCO_TASK_SLOTS,
-};
+static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
+{
+    (void)err;
+    build_common(t, m, values);
+    task_reward(t, REWARD_ALIVE, 1, (struct operand){ 0 });
+    return 0;
+}
+
+static int build_v4(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
+{
+    (void)err;
+    build_common(t, m, values);
+    task_reward(t, REWARD_CONSTANT, 1, (struct operand){ 0 });
+    return 0;
+}
+
+static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 2, .nv = 2, .nu = 1,
+                                             .build = build_v5 };
+static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 2, .nv = 2, .nu = 1,
+                                             .build = build_v4 };
+
+MUJOCO_ENVIRONMENT(inverted_pendulum_v5, "InvertedPendulum-v5", v5, options,
+                   inverted_pendulum_options);
+MUJOCO_ENVIRONMENT(inverted_pendulum_v4, "InvertedPendulum-v4", v4, options,
+                   inverted_pendulum_options);

@@ -1,63 +1,58 @@
 #include "actor/env/mujoco_task.h"
 
-#include <setjmp.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "actor/env/mujoco_guard.h"
 #include "common/arena.h"
+#include "common/digest.h"
+#include "common/file.h"
+
+enum { PATH_BYTES = 4096, MODEL_BYTES = 64 << 20 };
 
 /* What the instances share. */
 struct mujoco_model {
-    const struct mujoco_task *task;
     mjModel *m;
+    struct task_terms terms;
+    int frame_skip, n_carried;
+    double step_s;
+    bool reads_body_forces;
+    void (*draw_start)(const mjModel *m, mjData *d, const void *options, struct rng *rng);
+    _Alignas(16) unsigned char options[ENV_OPTIONS_BYTES];
 };
 
 struct simulation {
-    const struct mujoco_task *task;
+    const struct mujoco_model *shared;
     const mjModel *m;
     mjData *d;
     bool is_broken;    /* an error left MuJoCo half-way; only a reset makes `d` usable again */
+    double carried[];  /* [n_carried] what the next reward compares with */
 };
 
-/* ---- MuJoCo's two hooks, which are global to the process ---- */
+/* ---- finding the model's file ---- */
 
-static _Thread_local jmp_buf *guard_exit;    /* where the running guarded call ends on an error */
-static _Thread_local char guard_text[256];   /* what the last error said */
-static atomic_ulong n_warnings;
-
-/* Called by MuJoCo, which continues undefined when this returns. */
-static void on_error(const char *text)
+/* `name` in the directory that is the first `bytes` of `dir`, if it can be read. */
+static bool find_in(char *path, const char *dir, size_t bytes, const char *name)
 {
-    if (!guard_exit)
-        abort();    /* our bug: a call into MuJoCo that may fail stood outside `guarded` */
-    snprintf(guard_text, sizeof(guard_text), "%s", text);
-    longjmp(*guard_exit, 1);
+    int n = snprintf(path, PATH_BYTES, "%.*s/%s", (int)bytes, dir, name);
+    return n < PATH_BYTES && access(path, R_OK) == 0;
 }
 
-static void on_warning(const char *text)
+static bool find_model(char *path, const struct env_context *c, const char *xml)
 {
-    (void)text;
-    atomic_fetch_add_explicit(&n_warnings, 1, memory_order_relaxed);
-}
-
-/* Run call(argument). Returns false when MuJoCo raised an error in it; guard_text says which. */
-static bool guarded(void (*call)(void *), void *argument)
-{
-    jmp_buf here;
-    guard_exit = &here;
-    const bool is_done = setjmp(here) == 0;
-    if (is_done)
-        call(argument);
-    guard_exit = NULL;
-    return is_done;
-}
-
-unsigned long mujoco_warnings(void)
-{
-    return atomic_load_explicit(&n_warnings, memory_order_relaxed);
+    const char *slash = c->file ? strrchr(c->file, '/') : NULL;
+    if (slash && find_in(path, c->file, (size_t)(slash - c->file), xml))
+        return true;
+    for (const char *dir = c->env_path; dir && *dir;) {
+        size_t n = strcspn(dir, ":");
+        if (n > 0 && find_in(path, dir, n, xml))
+            return true;
+        dir += n + (dir[n] == ':');
+    }
+    const char *models = c->models_dir ? c->models_dir : ".";
+    return find_in(path, models, strlen(models), xml);
 }
 
 /* ---- the model ---- */
@@ -99,28 +94,22 @@ static void join_lines(char *text)
             text[i] = ' ';
 }
 
-static int check_version(struct error *err)
+static int load_model(const struct mujoco_source *source, const struct env_context *context,
+                      char *path, mjModel **m, struct error *err)
 {
-    if (mj_version() == mjVERSION_HEADER)
-        return 0;
-    return error_set(err, ERR_CONFIG,
-                     "MuJoCo's library is version %d, but this program was built with the headers "
-                     "of version %d; rebuild it, or check LD_LIBRARY_PATH",
-                     mj_version(), mjVERSION_HEADER);
-}
-
-static int load_model(const struct mujoco_task *task, const char *path, mjModel **m,
-                      struct error *err)
-{
-    if (access(path, R_OK) != 0)
+    if (source->xml[0] == '\0' || strchr(source->xml, '/') != NULL)
+        return error_set(err, ERR_CONFIG, "%s: xml_file is \"%.100s\"; it must be the name of a file, "
+                         "which is looked for on the environment path and among the models",
+                         source->name, source->xml);
+    if (!find_model(path, context, source->xml))
         return error_set(err, ERR_MISSING,
-                         "%s needs the model %s, which cannot be read; run `make deps`, or let "
-                         "SHOAL_MODELS name the directory with Gymnasium's models",
-                         task->name, path);
+                         "%s needs the model %.150s, which cannot be read; run `make deps`, let "
+                         "SHOAL_MODELS name the directory with Gymnasium's models, or give a "
+                         "directory that has it with --env-path", source->name, path);
 
     struct load_call c = { .path = path };
-    if (!guarded(load, &c))
-        snprintf(c.text, sizeof(c.text), "%s", guard_text);
+    if (!mujoco_guarded(load, &c))
+        snprintf(c.text, sizeof(c.text), "%s", mujoco_guard_text());
     if (!c.m) {
         join_lines(c.text);
         return error_set(err, ERR_CONFIG, "%s: %s", path, c.text);
@@ -129,63 +118,150 @@ static int load_model(const struct mujoco_task *task, const char *path, mjModel 
     return 0;
 }
 
-static int check_model(const struct mujoco_task *task, const char *path, const mjModel *m,
+static int check_model(const struct mujoco_source *source, const char *path, const mjModel *m,
                        struct error *err)
 {
-    if (m->nq != task->nq || m->nv != task->nv || m->nu != task->nu)
+    if ((source->nq && m->nq != source->nq) || (source->nv && m->nv != source->nv)
+        || (source->nu && m->nu != source->nu))
         return error_set(err, ERR_CONFIG,
                          "%s: %s expects nq %d, nv %d and nu %d, this model has %d, %d and %d",
-                         path, task->name, task->nq, task->nv, task->nu, (int)m->nq, (int)m->nv,
-                         (int)m->nu);
+                         path, source->name, source->nq, source->nv, source->nu, (int)m->nq,
+                         (int)m->nv, (int)m->nu);
+    if (m->nu < 1 || m->nu > ENV_MAX_ACT)
+        return error_set(err, ERR_CONFIG, "%s: the model has %d actuators; 1 to %d are possible",
+                         path, (int)m->nu, ENV_MAX_ACT);
+    for (int i = 0; i < m->nu; i++)
+        if (!m->actuator_ctrllimited[i])
+            return error_set(err, ERR_CONFIG, "%s: actuator %d has no ctrlrange, so an action has "
+                             "no bounds; give it one", path, i);
+    if (m->npluginstate > 0)
+        return error_set(err, ERR_CONFIG, "%s: the model uses a MuJoCo plug-in with a state, which "
+                         "cannot be saved", path);
 
     struct simulation trial = { .m = m };
-    const bool works = guarded(try_out, &trial);
+    const bool works = mujoco_guarded(try_out, &trial);
     mj_deleteData(trial.d);
-    if (!works) {
-        join_lines(guard_text);
-        return error_set(err, ERR_CONFIG, "%s: %s", path, guard_text);
-    }
+    if (!works)
+        return error_set(err, ERR_CONFIG, "%s: %s", path, mujoco_guard_text());
     return 0;
 }
 
-static void describe(const struct mujoco_task *task, const mjModel *m, struct env_spec *spec)
+static void describe(const struct mujoco_source *source, const struct mujoco_model *shared,
+                     struct env_spec *spec)
 {
+    const mjModel *m = shared->m;
     *spec = (struct env_spec){
-        .shape = { .n_obs = task->n_obs, .n_act = task->nu },
-        .time_limit = task->time_limit,
-        .n_state = 1 + (int)(m->nq + m->nv + m->na + m->nv + m->nu),
+        .shape = { .n_obs = terms_n_obs(&shared->terms), .n_act = (int)m->nu },
+        .time_limit = source->time_limit,
+        .n_state = 1 + (int)(m->nq + m->nv + m->na + m->nv + m->nu) + shared->n_carried,
+        .step_s = shared->step_s,
     };
-    snprintf(spec->name, sizeof(spec->name), "%s", task->name);
-    for (int i = 0; i < task->nu; i++) {
+    snprintf(spec->name, sizeof(spec->name), "%s", source->name);
+    for (int i = 0; i < m->nu; i++) {
         spec->act_low[i] = (float)m->actuator_ctrlrange[2 * i];
         spec->act_high[i] = (float)m->actuator_ctrlrange[2 * i + 1];
     }
 }
 
-int mujoco_task_open(const struct mujoco_task *task, void **model, struct env_spec *spec,
-                     const char *models_dir, struct error *err)
+/* A digest of the model's file and of the task's. */
+static int digest_files(const struct mujoco_source *source, const char *path, struct env_spec *spec,
+                        struct error *err)
 {
-    mjModel *m = NULL;
-    char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", models_dir ? models_dir : ".", task->xml);
+    char *text, hex[DIGEST_HEX_BYTES];
+    size_t bytes;
+    int rc = file_read(path, MODEL_BYTES, &text, &bytes, err);
+    if (rc != 0)
+        return rc;
+    digest_sha256_hex(text, bytes, hex);
+    free(text);
+    if (source->digest && source->digest[0]) {
+        char both[2 * DIGEST_HEX_BYTES + 1];
+        snprintf(both, sizeof(both), "%s %s", hex, source->digest);
+        digest_sha256_hex(both, strlen(both), hex);
+    }
+    snprintf(spec->content, sizeof(spec->content), "%.*s", ENV_SPEC_HASH_BYTES - 1, hex);
+    return 0;
+}
 
-    mju_user_error = on_error;
-    mju_user_warning = on_warning;
-    int rc = check_version(err);
+struct build_call {
+    const struct mujoco_source *source;
+    struct mujoco_model *shared;
+    struct error *err;
+    int rc;
+};
+
+static void build(void *argument)
+{
+    struct build_call *c = argument;
+    c->rc = c->source->build(c->source->context, &c->shared->terms, c->shared->m, c->err);
+}
+
+static int finish_model(const struct mujoco_source *source, struct mujoco_model *shared,
+                        struct error *err)
+{
+    struct build_call call = { source, shared, err, 0 };
+    if (!mujoco_guarded(build, &call))
+        return error_set(err, ERR_CONFIG, "%s: %s", source->name, mujoco_guard_text());
+    if (call.rc != 0)
+        return call.rc;
+    shared->n_carried = terms_n_carried(&shared->terms);
+    shared->reads_body_forces = terms_read_body_forces(&shared->terms);
+    shared->frame_skip = source->frame_skip;
+    shared->step_s = shared->m->opt.timestep * source->frame_skip;
+    shared->draw_start = source->draw_start;
+    if (source->options_bytes)
+        memcpy(shared->options, source->options, source->options_bytes);
+    return 0;
+}
+
+int mujoco_task_load(void **model, struct env_spec *spec, const struct mujoco_source *source,
+                     const struct env_context *context, struct error *err)
+{
+    char path[PATH_BYTES] = "";
+    struct mujoco_model *shared = memory_alloc(1, sizeof(*shared));
+    int rc = mujoco_guard_install(err);
     if (rc == 0)
-        rc = load_model(task, path, &m, err);
+        rc = load_model(source, context, path, &shared->m, err);
     if (rc == 0)
-        rc = check_model(task, path, m, err);
+        rc = check_model(source, path, shared->m, err);
+    if (rc == 0)
+        rc = finish_model(source, shared, err);
+    if (rc == 0) {
+        describe(source, shared, spec);
+        rc = digest_files(source, path, spec, err);
+    }
     if (rc != 0) {
-        mj_deleteModel(m);
+        mujoco_task_close(shared);
         return rc;
     }
-
-    describe(task, m, spec);
-    struct mujoco_model *shared = memory_alloc(1, sizeof(*shared));
-    *shared = (struct mujoco_model){ .task = task, .m = m };
     *model = shared;
     return 0;
+}
+
+/* ---- tasks in C ---- */
+
+static int build_definition(void *context, struct task_terms *t, const mjModel *m,
+                            struct error *err)
+{
+    const struct env_context *c = context;
+    const struct mujoco_definition *definition = c->ops->definition;
+    return definition->build(t, m, c->options, err);
+}
+
+int mujoco_task_open(void **model, struct env_spec *spec, const struct env_context *context,
+                     struct error *err)
+{
+    const struct mujoco_definition *definition = context->ops->definition;
+    const struct mujoco_options *options = context->options;
+    struct env_context own = *context;
+    const struct mujoco_source source = {
+        .name = context->ops->name, .xml = options->xml_file,
+        .frame_skip = (int)options->frame_skip, .time_limit = definition->time_limit,
+        .nq = definition->nq, .nv = definition->nv, .nu = definition->nu,
+        .build = build_definition, .context = &own, .draw_start = definition->draw_start,
+        .options = options, .options_bytes = context->ops->options_bytes,
+    };
+    return mujoco_task_load(model, spec, &source, context, err);
 }
 
 void mujoco_task_close(void *model)
@@ -200,10 +276,12 @@ void mujoco_task_close(void *model)
 void *mujoco_task_create(const void *model)
 {
     const struct mujoco_model *shared = model;
-    struct simulation *s = memory_alloc(1, sizeof(*s));
-    *s = (struct simulation){ .task = shared->task, .m = shared->m };
-    if (!guarded(make_data, s) || !s->d) {
-        fprintf(stderr, "shoal: out of memory: MuJoCo's data of %s\n", s->task->name);
+    struct simulation *s = memory_alloc(1, sizeof(*s)
+                                        + (size_t)shared->n_carried * sizeof(s->carried[0]));
+    s->shared = shared;
+    s->m = shared->m;
+    if (!mujoco_guarded(make_data, s) || !s->d) {
+        fprintf(stderr, "shoal: out of memory: MuJoCo's data of an environment\n");
         abort();
     }
     return s;
@@ -216,24 +294,47 @@ void mujoco_task_destroy(void *self)
     free(s);
 }
 
+/* Begin where d->qpos and d->qvel are. */
+static void begin(struct simulation *s)
+{
+    mj_forward(s->m, s->d);
+    terms_carry(&s->shared->terms, s->m, s->d, s->carried);
+}
+
 struct reset_call {
     struct simulation *s;
     struct rng *rng;
+    const double *qpos, *qvel;
 };
 
 static void reset(void *argument)
 {
     struct reset_call *c = argument;
     struct simulation *s = c->s;
+    const struct mujoco_model *shared = s->shared;
     mj_resetData(s->m, s->d);
-    s->task->draw_start(s->m, s->d, c->rng);
-    mj_forward(s->m, s->d);
+    if (c->rng) {
+        terms_draw_start(&shared->terms, s->d, c->rng);
+        if (shared->draw_start)
+            shared->draw_start(s->m, s->d, shared->options, c->rng);
+    } else {
+        memcpy(s->d->qpos, c->qpos, (size_t)s->m->nq * sizeof(*c->qpos));
+        memcpy(s->d->qvel, c->qvel, (size_t)s->m->nv * sizeof(*c->qvel));
+    }
+    begin(s);
 }
 
 void mujoco_task_reset(void *self, struct rng *rng)
 {
     struct simulation *s = self;
-    s->is_broken = !guarded(reset, &(struct reset_call){ s, rng });
+    s->is_broken = !mujoco_guarded(reset, &(struct reset_call){ .s = s, .rng = rng });
+}
+
+void mujoco_task_set_physics(void *self, const double *qpos, const double *qvel)
+{
+    struct simulation *s = self;
+    s->is_broken = !mujoco_guarded(reset, &(struct reset_call){ .s = s, .qpos = qpos,
+                                                                .qvel = qvel });
 }
 
 struct step_call {
@@ -245,17 +346,23 @@ struct step_call {
 static void step(void *argument)
 {
     struct step_call *c = argument;
-    const struct mujoco_task *task = c->s->task;
-    const mjModel *m = c->s->m;
-    mjData *d = c->s->d;
+    struct simulation *s = c->s;
+    const struct mujoco_model *shared = s->shared;
+    const struct task_terms *terms = &shared->terms;
+    const mjModel *m = s->m;
+    mjData *d = s->d;
 
-    for (int i = 0; i < task->nu; i++)
+    for (int i = 0; i < m->nu; i++)
         d->ctrl[i] = (double)c->action[i];
-    for (int i = 0; i < task->frame_skip; i++)
+    for (int i = 0; i < shared->frame_skip; i++)
         mj_step(m, d);
-    if (task->reads_body_forces)
+    if (shared->reads_body_forces)
         mj_rnePostConstraint(m, d);
-    task->judge(m, d, c->action, c->out);
+
+    const bool is_healthy = terms_are_healthy(terms, m, d);
+    c->out->terminated = terms->ends_when_unhealthy && !is_healthy;
+    c->out->reward = terms_reward(terms, m, d, c->action, shared->step_s, is_healthy, s->carried);
+    terms_carry(terms, m, d, s->carried);
 }
 
 static const int divergences[] = { mjWARN_BADQPOS, mjWARN_BADQVEL, mjWARN_BADQACC };
@@ -268,7 +375,7 @@ void mujoco_task_step(void *self, const float *action, struct env_step *out)
         s->d->warning[divergences[i]].number = 0;
 
     if (!s->is_broken)
-        s->is_broken = !guarded(step, &(struct step_call){ s, action, out });
+        s->is_broken = !mujoco_guarded(step, &(struct step_call){ s, action, out });
 
     /* On a bad number MuJoCo warns, goes back to the initial pose and continues from there. */
     bool diverged = s->is_broken;
@@ -281,7 +388,13 @@ void mujoco_task_step(void *self, const float *action, struct env_step *out)
 void mujoco_task_observe(const void *self, double *obs)
 {
     const struct simulation *s = self;
-    s->task->observe(s->m, s->d, obs);
+    terms_observe(&s->shared->terms, s->m, s->d, obs);
+}
+
+void mujoco_task_physics(const void *self, struct env_physics *out)
+{
+    const struct simulation *s = self;
+    *out = (struct env_physics){ (int)s->m->nq, (int)s->m->nv, s->d->qpos, s->d->qvel, s->m, s->d };
 }
 
 /* ---- saved states ---- */
@@ -308,7 +421,8 @@ void mujoco_task_get_state(const void *self, double *state)
     state = put(state, d->qvel, (size_t)m->nv);
     state = put(state, d->act, (size_t)m->na);
     state = put(state, d->qacc_warmstart, (size_t)m->nv);
-    put(state, d->ctrl, (size_t)m->nu);
+    state = put(state, d->ctrl, (size_t)m->nu);
+    put(state, s->carried, (size_t)s->shared->n_carried);
 }
 
 struct state_call {
@@ -329,7 +443,8 @@ static void restore(void *argument)
     state = take(d->qpos, state, (size_t)m->nq);
     state = take(d->qvel, state, (size_t)m->nv);
     const double *warm_start = take(d->act, state, (size_t)m->na);
-    take(d->ctrl, warm_start + m->nv, (size_t)m->nu);
+    state = take(d->ctrl, warm_start + m->nv, (size_t)m->nu);
+    take(c->s->carried, state, (size_t)c->s->shared->n_carried);
     take(d->qacc_warmstart, warm_start, (size_t)m->nv);
     mj_forward(m, d);
     take(d->qacc_warmstart, warm_start, (size_t)m->nv);
@@ -338,14 +453,7 @@ static void restore(void *argument)
 void mujoco_task_set_state(void *self, const double *state)
 {
     struct simulation *s = self;
-    s->is_broken = !guarded(restore, &(struct state_call){ s, state });
-}
-
-void mujoco_task_mujoco(const void *self, const void **model, const void **data)
-{
-    const struct simulation *s = self;
-    *model = s->m;
-    *data = s->d;
+    s->is_broken = !mujoco_guarded(restore, &(struct state_call){ s, state });
 }
 
 void mujoco_add_uniform(struct rng *rng, double *x, int n, double scale)

@@ -25,15 +25,16 @@ struct pendulum {
     double theta, theta_dot;
 };
 
-static int pendulum_open(void **model, struct env_spec *spec, const char *models_dir,
+static int pendulum_open(void **model, struct env_spec *spec, const struct env_context *context,
                          struct error *err)
 {
-    (void)model, (void)models_dir, (void)err;
+    (void)model, (void)context, (void)err;
     *spec = (struct env_spec){
         .name = "Pendulum-v1",
         .shape = { .n_obs = 3, .n_act = 1 },
         .time_limit = 200,
         .n_state = 2,
+        .step_s = DT,
         .act_low = { -2 },
         .act_high = { 2 },
     };

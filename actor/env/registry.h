@@ -5,7 +5,9 @@
 
 #include "common/environment.h"
 
-#define ENVIRONMENTS(X) X(inverted_pendulum) X(pendulum)
+#define ENVIRONMENTS(X) \
+    X(inverted_pendulum_v5) X(inverted_pendulum_v4) \
+    X(pendulum)
 
 enum {
 #define X(symbol) +1

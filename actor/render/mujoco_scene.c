@@ -1,12 +1,12 @@
 #include "actor/render/mujoco_scene.h"
 
 #include <ctype.h>
-#include <setjmp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor/env/mujoco_guard.h"
 #include "common/arena.h"
 
 enum {
@@ -27,29 +27,6 @@ struct mujoco_scene {
     mjrContext context;
     uint8_t *rows;    /* [height][width][3] from the bottom, as OpenGL has them */
 };
-
-/* ---- MuJoCo's error hook, which must not return ---- */
-
-static jmp_buf guard_exit;
-static char guard_text[200];
-
-static void on_error(const char *text)
-{
-    snprintf(guard_text, sizeof(guard_text), "%s", text);
-    longjmp(guard_exit, 1);
-}
-
-/* Run call(argument). Returns false when MuJoCo raised an error in it; guard_text says which. */
-static bool guarded(void (*call)(void *), void *argument)
-{
-    void (*const before)(const char *) = mju_user_error;
-    mju_user_error = on_error;
-    const bool is_done = setjmp(guard_exit) == 0;
-    if (is_done)
-        call(argument);
-    mju_user_error = before;
-    return is_done;
-}
 
 /* ---- the camera ---- */
 
@@ -211,13 +188,14 @@ static int prepare(struct mujoco_scene *s, struct error *err)
     mjr_defaultContext(&s->context);
     mjv_makeScene(s->m, &s->scene, MAX_GEOMS);
     s->has_scene = true;
-    bool works = guarded(make_context, s);
+    bool works = mujoco_guarded(make_context, s);
     if (!works) {    /* some drivers cannot smooth edges */
         s->m->vis.quality.offsamples = 0;
-        works = guarded(make_context, s);
+        works = mujoco_guarded(make_context, s);
     }
     if (!works)
-        return error_set(err, ERR_MISSING, "MuJoCo cannot draw with this OpenGL: %s", guard_text);
+        return error_set(err, ERR_MISSING, "MuJoCo cannot draw with this OpenGL: %s",
+                         mujoco_guard_text());
 
     const mjrRect most = mjr_maxViewport(&s->context);
     if (s->context.currentBuffer != mjFB_OFFSCREEN || most.width < s->width
@@ -236,9 +214,10 @@ int mujoco_scene_open(struct mujoco_scene **s, const mjModel *m, const mjData *d
     made->width = width;
     made->height = height;
     made->rows = memory_alloc((size_t)width * (size_t)height, 3);
-    int rc = 0;
-    if (!guarded(copy, &(struct copy_call){ made, m, d }))
-        rc = error_set(err, ERR_CONFIG, "MuJoCo cannot copy the model of %s: %s", name, guard_text);
+    int rc = mujoco_guard_install(err);
+    if (rc == 0 && !mujoco_guarded(copy, &(struct copy_call){ made, m, d }))
+        rc = error_set(err, ERR_CONFIG, "MuJoCo cannot copy the model of %s: %s", name,
+                       mujoco_guard_text());
     if (rc == 0)
         rc = choose_camera(made, name, camera, err);
     if (rc == 0)
@@ -285,8 +264,8 @@ static void draw(void *argument)
 
 int mujoco_scene_draw(struct mujoco_scene *s, const mjData *d, uint8_t *rgb, struct error *err)
 {
-    if (!guarded(draw, &(struct draw_call){ s, d }))
-        return error_set(err, ERR_NUMERIC, "MuJoCo cannot draw this state: %s", guard_text);
+    if (!mujoco_guarded(draw, &(struct draw_call){ s, d }))
+        return error_set(err, ERR_NUMERIC, "MuJoCo cannot draw this state: %s", mujoco_guard_text());
 
     const size_t row = (size_t)s->width * 3, height = (size_t)s->height;
     for (size_t y = 0; y < height; y++)

@@ -1,8 +1,8 @@
 /* Pictures of a MuJoCo simulation, drawn by MuJoCo's own renderer.
  *
  * The scene has a model and data of its own, so the simulation is only read. A GL context
- * (actor/render/gl_context.h) must be current in the calling thread from open to close, and nothing else
- * may call into MuJoCo in the meantime: its error hook is the scene's during each call. */
+ * (actor/render/gl_context.h) must be current in the calling thread from open to close. Calls into
+ * MuJoCo are guarded (actor/env/mujoco_guard.h). */
 #ifndef SHOAL_ACTOR_RENDER_MUJOCO_SCENE_H
 #define SHOAL_ACTOR_RENDER_MUJOCO_SCENE_H
 

@@ -11,12 +11,14 @@
 
 struct scene;
 
-/* Seconds of video that one step of this environment fills: simulated time for MuJoCo (its clock over
- * one step), classic_scene_step_s for the classic tasks. ERR_CONFIG when it has no picture. */
-int scene_step_s(const struct env_model *m, double *step_s, struct error *err);
+/* Seconds of video that one step of this environment fills: simulated time, but classic_scene_step_s
+ * for the classic tasks. 0 when it has neither. */
+double scene_step_s(const struct env_spec *spec);
 
 /* Prepare pictures of an environment that was reset.
- *   camera  as in mujoco_scene_open; NULL for the usual one. ERR_USAGE when there is no camera. */
+ *   camera  as in mujoco_scene_open; NULL for the usual one
+ * ERR_CONFIG for an environment without a picture, ERR_USAGE for a camera where there is none, and the
+ * errors of gl_context_open and mujoco_scene_open. */
 int scene_open(struct scene **s, const struct env_model *m, const struct env *e,
                const char *camera, int width, int height, struct error *err);
 void scene_close(struct scene **s);

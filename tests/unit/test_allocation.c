@@ -223,7 +223,7 @@ static void create_learner(struct loop *loop)
     const struct settings *settings = &loop->setup.settings;
     struct policy_shape shape;
     struct error err;
-    ck_assert_int_eq(env_open(&loop->model, settings->env.name, NULL, &err), 0);
+    ck_assert_int_eq(env_open(&loop->model, &(struct env_setup){ .name = settings->env.name, .models_dir = NULL }, &err), 0);
     const struct env_spec *spec = env_spec(loop->model);
     size_t state_bytes = stream_state_bytes(loop->model);
     policy_shape_make(&shape, "squashed_gaussian", settings_activation(settings), spec->shape,

@@ -27,7 +27,7 @@ static void side_create(struct side *s, int horizon, int64_t number, int64_t lif
 {
     struct error err;
     memset(s, 0, sizeof(*s));
-    ck_assert_int_eq(env_open(&s->model, "Pendulum-v1", NULL, &err), 0);
+    ck_assert_int_eq(env_open(&s->model, &(struct env_setup){ .name = "Pendulum-v1", .models_dir = NULL }, &err), 0);
     s->arena = arena_create(1 << 16);
     s->frames = frame_pool_create(stream_frame_bytes(s->model, horizon));
     stream_init(&s->stream, s->model, horizon, s->arena);
@@ -97,7 +97,7 @@ static int check_against_reference(struct side *s, const struct fragment_header 
         const float *row = row_of(h, i++);
         ck_assert_mem_eq(row, s->obs, sizeof(s->obs));
         env_step(s->env, row + row_act(shape), s->obs, &outcome);
-        ck_assert(row[row_reward(shape)] == outcome.reward);
+        ck_assert(row[row_reward(shape)] == (float)outcome.reward);
         ck_assert(row[row_log_prob(shape)] == -0.25f);
         ck_assert_int_eq(row_kind_of(shape, row), outcome.kind);
         if (outcome.kind == ROW_STEP)
