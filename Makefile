@@ -2,7 +2,9 @@
 #
 #   make train            install what is missing, build, train the main job
 #                         (CONFIG=... ARGS='seed=2 actors=4' for another)
+#   make render           shoal-render, which draws videos; installs what it needs
 #   make test             install what is missing, build, run every test that is not long
+#   make check-render     tests of shoal-render
 #   make test-long        the learning and system tests that take longer
 #   make test-peers       every environment against the real Gymnasium
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
@@ -58,14 +60,17 @@ endif
 COMPILE    = $(CC) -std=c17 $(WARNINGS) $(DEFINES) $(CFLAGS) $(ARCH) $(HARDENING) $(SANITIZE) $(INCLUDES) -MMD -MP
 
 LIB_SRC    := $(wildcard common/*.c proto/*.c actor/*.c actor/env/*.c learner/*.c)
-DEPLOY_SRC := $(filter-out deploy/main.c,$(wildcard deploy/*.c))
+DEPLOY_SRC := $(filter-out deploy/main.c deploy/render_main.c,$(wildcard deploy/*.c))
+RENDER_SRC := $(wildcard actor/render/*.c)
 LIB_OBJ    := $(LIB_SRC:%.c=$(BUILD)/%.o) $(DEPLOY_SRC:%.c=$(BUILD)/%.o)
+RENDER_OBJ := $(RENDER_SRC:%.c=$(BUILD)/%.o)
 PROGRAM    := $(BUILD)/shoal
+RENDERER   := $(BUILD)/shoal-render
 
 # As many jobs as cores, unless make was told how many.
 JOBS       = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-.PHONY: all train test test-long deps install clean unit
+.PHONY: all train render test test-long deps install clean unit
 all: $(PROGRAM)
 
 include tests/rules.mk
@@ -90,9 +95,18 @@ $(BUILD)/libshoal.a: $(LIB_OBJ)
 $(PROGRAM): $(BUILD)/deploy/main.o $(BUILD)/libshoal.a
 	@echo '  link $@'; $(CC) $(CFLAGS) $(SANITIZE) $^ $(LDFLAGS) $(LDLIBS) -o $@
 
+# The drawing program is separate, so that nothing else loads video libraries.
+AV_PKGS    := libavformat libavcodec libswscale libavutil
+AV_LIBS     = $(shell pkg-config --libs $(AV_PKGS))
+AV_INCLUDES = $(shell pkg-config --cflags $(AV_PKGS) | sed 's/-I/-isystem /g')
+$(BUILD)/actor/render/video.o: INCLUDES += $(AV_INCLUDES)
+
+$(RENDERER): $(BUILD)/deploy/render_main.o $(RENDER_OBJ) $(BUILD)/libshoal.a
+	@echo '  link $@'; $(CC) $(CFLAGS) $(SANITIZE) $^ $(LDFLAGS) $(LDLIBS) $(AV_LIBS) -ldl -o $@
+
 deps:
 	@MUJOCO_VERSION='$(MUJOCO_VERSION)' MUJOCO_DIR='$(MUJOCO_DIR)' SHOAL_MODELS='$(SHOAL_MODELS)' \
-	    BUILD_DEPS='$(DEPS)' deploy/deps.sh
+	    BUILD_DEPS='$(DEPS)' DEPS_EXTRA='$(DEPS_EXTRA)' deploy/deps.sh
 
 $(DEPS)/.stamp:
 	@$(MAKE) --no-print-directory deps
@@ -103,23 +117,30 @@ train: deps
 	@$(MAKE) --no-print-directory $(JOBS) all
 	$(PROGRAM) train $(CONFIG) $(ARGS)
 
+render:
+	@$(MAKE) --no-print-directory DEPS_EXTRA=render deps
+	@$(MAKE) --no-print-directory $(JOBS) $(PROGRAM) $(RENDERER)
+
 # A tree that finds its own library and models: $(PREFIX)/bin, lib/shoal, include/shoal, share/shoal.
 install: deps
-	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(MAKE) --no-print-directory $(JOBS) all $(wildcard $(RENDERER))
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/shoal \
 	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs \
-	    $(DESTDIR)$(PREFIX)/share/shoal/plugin $(DESTDIR)$(PREFIX)/include/shoal
+	    $(DESTDIR)$(PREFIX)/share/shoal/plugin $(DESTDIR)$(PREFIX)/share/shoal/tasks \
+	    $(DESTDIR)$(PREFIX)/include/shoal
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/shoal
+	if [ -f $(RENDERER) ]; then install -m 755 $(RENDERER) $(DESTDIR)$(PREFIX)/bin/shoal-render; fi
 	cp -P $(MUJOCO)/lib/libmujoco.so.* $(DESTDIR)$(PREFIX)/lib/shoal/
 	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/shoal/LICENSE
 	if [ -f $(MUJOCO)/LICENSE ]; then install -m 644 $(MUJOCO)/LICENSE $(DESTDIR)$(PREFIX)/lib/shoal/; fi
 	if [ -f $(MODELS)/LICENSE ]; then install -m 644 $(MODELS)/LICENSE $(DESTDIR)$(PREFIX)/share/shoal/models/; fi
 	install -m 644 $(MODELS)/*.xml $(DESTDIR)$(PREFIX)/share/shoal/models/
 	cp -R configs/. $(DESTDIR)$(PREFIX)/share/shoal/configs/
+	install -m 644 actor/task/*.yaml $(DESTDIR)$(PREFIX)/share/shoal/tasks/
 	install -m 644 actor/plugin/shoal_environment.h $(DESTDIR)$(PREFIX)/include/shoal/environment.h
 	install -m 644 actor/plugin/README.md actor/plugin/example/* $(DESTDIR)$(PREFIX)/share/shoal/plugin/
 
 clean:
 	rm -rf build/release build/asan build/tsan build/double
 
--include $(LIB_OBJ:.o=.d) $(BUILD)/deploy/main.d
+-include $(LIB_OBJ:.o=.d) $(RENDER_OBJ:.o=.d) $(BUILD)/deploy/main.d $(BUILD)/deploy/render_main.d

@@ -42,6 +42,8 @@ static int check_environment(const struct experiment *e, struct error *err)
 {
     struct env_model *model = NULL;
     int rc = env_open(&model, &e->env, err);
+    if (rc == 0)
+        rc = experiment_check_actions(e, env_spec(model), err);
     env_close(&model);
     return rc;
 }

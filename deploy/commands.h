@@ -10,6 +10,7 @@ int command_actor(int argc, char **argv, struct error *err);
 int command_eval(int argc, char **argv, struct error *err);
 int command_rollout(int argc, char **argv, struct error *err);
 int command_envs(int argc, char **argv, struct error *err);
+int command_render(int argc, char **argv, struct error *err);
 int command_config(int argc, char **argv, struct error *err);
 
 /* A row of a command's flags; its value goes to use_env_path before an environment is named. */

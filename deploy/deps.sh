@@ -6,6 +6,7 @@
 #   MUJOCO_VERSION  a version listed in deploy/wheels.txt (default: the first listed)
 #   MUJOCO_DIR      an installed MuJoCo to use instead; nothing is downloaded then
 #   SHOAL_MODELS    a directory of models to use instead; nothing is downloaded then
+#   DEPS_EXTRA      "render": also the Debian packages that `make render` needs
 #   BUILD_DEPS      where to unpack (default: build/deps)
 #
 # Result:
@@ -75,6 +76,21 @@ packages=(gcc libc6-dev make pkg-config libzmq3-dev libopenblas-dev libyaml-dev 
     libsubunit-dev libsodium-dev libjansson-dev zlib1g-dev libzip-dev python3 python3-pip
     python3-zmq python3-msgpack valgrind ca-certificates)
 
+# Encoding videos, and OpenGL without a display; the latter is found at run time.
+render_packages=(libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libegl1 libegl-mesa0
+    libgl1-mesa-dri)
+render_modules=(libavformat libavcodec libswscale libavutil)
+modules=(libzmq openblas yaml-0.1 check libsodium jansson zlib libzip)
+
+case "${DEPS_EXTRA:-}" in
+'') ;;
+render)
+    packages+=("${render_packages[@]}")
+    modules+=("${render_modules[@]}")
+    ;;
+*) die "DEPS_EXTRA is empty or \"render\", not \"$DEPS_EXTRA\"." ;;
+esac
+
 has_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
 
 # Of the packages named, those that are installed.
@@ -96,7 +112,7 @@ foreign_missing() {
     for tool in gcc make pkg-config python3 valgrind; do
         command -v "$tool" >/dev/null || echo "$tool"
     done
-    for module in libzmq openblas yaml-0.1 check libsodium jansson zlib libzip; do
+    for module in "${modules[@]}"; do
         pkg-config --exists "$module" 2>/dev/null || echo "$module"
     done
     pkg-config --exists msgpack-c 2>/dev/null || pkg-config --exists msgpack 2>/dev/null ||

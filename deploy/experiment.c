@@ -178,6 +178,16 @@ void experiment_fini(struct experiment *e)
     *e = (struct experiment){ 0 };
 }
 
+int experiment_check_actions(const struct experiment *e, const struct env_spec *spec,
+                             struct error *err)
+{
+    if (spec->n_choices == 0)
+        return 0;
+    return error_set(err, ERR_CONFIG, "%s has %d discrete actions and the policy of %s is continuous; "
+                     "choose an environment with continuous actions (`shoal envs` lists them)",
+                     spec->name, spec->n_choices, e->algorithm->name);
+}
+
 void experiment_print(struct experiment *e, bool with_comments, FILE *out)
 {
     for (int i = 0; i < e->n_sections; i++)

@@ -40,6 +40,10 @@ void experiment_fini(struct experiment *e);
 int experiment_load_environment(struct experiment *e, const char *name, char *const *overrides,
                                 int n_overrides, struct error *err);
 
+/* Whether the algorithm can act in that environment; ERR_CONFIG says why not. */
+int experiment_check_actions(const struct experiment *e, const struct env_spec *spec,
+                             struct error *err);
+
 /* The resolved configuration; other algorithms' sections are left out. */
 void experiment_print(struct experiment *e, bool with_comments, FILE *out);
 

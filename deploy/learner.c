@@ -600,6 +600,8 @@ int learner_run(const struct learner_options *o, struct error *err)
     matrix_setup();
     int rc = env_open(&l.model, &o->experiment->env, err);
     if (rc == 0)
+        rc = experiment_check_actions(o->experiment, env_spec(l.model), err);
+    if (rc == 0)
         rc = check_memory(&l, err);
     if (rc == 0)
         rc = check_message_size(&l, err);

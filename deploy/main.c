@@ -17,6 +17,7 @@ static const struct {
     { "eval", "play a run's policy and print its returns", command_eval },
     { "rollout", "play an environment or a run and write the transitions to a file", command_rollout },
     { "envs", "the environments there are, and their options", command_envs },
+    { "render", "a video of an environment or of a run's policy", command_render },
     { "config", "print a resolved configuration", command_config },
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };

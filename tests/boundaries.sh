@@ -24,6 +24,8 @@ complain 'actor/ includes neither learner/ nor deploy/' "$(includes '(learner|de
 complain 'learner/ includes neither actor/ nor deploy/' "$(includes '(actor|deploy|tests)/' $none learner)"
 complain 'deploy/ does not include tests/' "$(includes 'tests/' $none deploy)"
 
+complain 'only shoal-render draws' "$(includes 'actor/render/' '^(actor/render/|deploy/render_main)' common proto actor learner deploy)"
+
 product=(common proto actor learner deploy)
 complain 'libzmq only in proto/ links' "$(includes 'zmq' '^proto/zmq_' "${product[@]}")"
 complain 'msgpack only in the wire codec' "$(includes 'msgpack' '^proto/wire' "${product[@]}")"
@@ -31,9 +33,10 @@ complain 'libyaml only in common/document.c' "$(includes 'yaml' '^common/documen
 complain 'cblas only in common/matrix.c' "$(includes 'cblas' '^common/matrix' "${product[@]}")"
 complain 'mujoco.h only below actor/' "$(includes 'mujoco/' '^actor/' "${product[@]}")"
 complain 'libsodium and zlib only in common/digest.c' "$(includes '(sodium|zlib)' '^common/digest' "${product[@]}")"
-complain 'dlopen only in actor/env/plugin.c' "$(sources "${product[@]}" | grep -v '^actor/env/plugin.c$' | xargs -r grep -nE '\bdlopen *\(' /dev/null)"
+complain 'dlopen only in actor/env/plugin.c and the GL loader' "$(sources "${product[@]}" | grep -vE '^actor/(env/plugin|render/gl_context).c$' | xargs -r grep -nE '\bdlopen *\(' /dev/null)"
 complain 'the plug-in header and the examples include nothing of Shoal' "$(sources actor/plugin | xargs -r grep -nE '^ *# *include *"' /dev/null)"
 complain 'libzip only in common/npz.c' "$(includes 'zip\.h' '^common/npz\.c' "${product[@]}")"
+complain 'libav only in actor/render/video.c' "$(includes 'lib(av|sw)' '^actor/render/video' "${product[@]}")"
 complain 'banned calls' "$(sources "${product[@]}" tests | xargs -r grep -nE '\b(sprintf|strcpy|strcat|gets|atoi|atof|rand|alloca) *\(' /dev/null)"
 if [ "$bad" -eq 0 ]; then echo 'boundaries: kept'; fi
 exit "$bad"

@@ -52,6 +52,22 @@ $(BUILD)/tests/unit/test_plugin $(BUILD)/tests/unit/test_plugin_refusal: | $(PLU
 plugins: $(PLUGINS)
 tests: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 
+# What draws is not in the library; of it only the rasteriser needs no more than the library does.
+$(BUILD)/tests/unit/test_canvas: $(BUILD)/actor/render/canvas.o
+
+# Need the packages of `make render`.
+RENDER_TEST  := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/render/test_*.c))
+RENDER_HELP  := $(BUILD)/tests/render/decode.o
+$(RENDER_TEST) $(RENDER_HELP): INCLUDES += $(AV_INCLUDES)
+$(RENDER_TEST): $(BUILD)/tests/%: tests/%.c $(RENDER_HELP) $(RENDER_OBJ) $(TEST_SUPPORT) $(BUILD)/libshoal.a
+	@mkdir -p $(@D)
+	@echo '  test $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(AV_LIBS) -ldl $(CHECK_LIBS)
+
+.PHONY: check-render
+check-render: render
+	@$(MAKE) --no-print-directory $(JOBS) $(RENDER_TEST)
+	@$(if $(SANITIZE),tests/sanitized.sh) tests/run.sh $(VARIANT) $(RENDER_TEST)
+
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
                   test_zmq_hostile)
@@ -131,4 +147,4 @@ unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 no-test-named:
 	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
--include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d)
+-include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
