@@ -13,6 +13,8 @@
  * Source: Gymnasium 1.2.3, envs/mujoco/ant_v5.py and _v4.py. */
 #include <math.h>
 
+#include <stdlib.h>
+
 #include "actor/env/mujoco_task.h"
 #include "actor/env/registry.h"
 
@@ -21,7 +23,7 @@ struct ant_options {
     double forward_reward_weight, ctrl_cost_weight, contact_cost_weight, healthy_reward;
     double reset_noise_scale;
     struct option_range healthy_z_range, contact_force_range;
-    int64_t main_body;
+    char main_body[OPTION_TEXT_BYTES];
     bool terminate_when_unhealthy, exclude_current_positions_from_observation;
     bool include_cfrc_ext_in_observation;
     bool use_contact_forces;
@@ -42,7 +44,8 @@ struct ant_options {
 static const struct option options_v5[] = {
     COMMON_OPTIONS,
     TASK_REAL(ant_options, forward_reward_weight, "1", "of the forward speed"),
-    TASK_INT(ant_options, main_body, "1", 0, 1000, "number of the body whose speed is rewarded"),
+    { .name = "main_body", .type = OPTION_TEXT, .offset = offsetof(struct ant_options, main_body),
+      .value = "1", .help = "name or number of the body whose speed is rewarded" },
     TASK_BOOL(ant_options, include_cfrc_ext_in_observation, "true",
               "observe the contact forces of the bodies"),
 };
@@ -52,12 +55,18 @@ static const struct option options_v4[] = {
     TASK_BOOL(ant_options, use_contact_forces, "false", "observe contact forces and pay for them"),
 };
 
-static int check_body(const mjModel *m, int64_t body, struct error *err)
+/* The number of the body called so, or of that number. */
+static int find_body(const mjModel *m, const char *name, int *body, struct error *err)
 {
-    if (body < m->nbody)
+    char *end;
+    const long number = strtol(name, &end, 10);
+    *body = mj_name2id(m, mjOBJ_BODY, name);
+    if (*body < 0 && *name && *end == '\0' && number >= 0 && number < m->nbody)
+        *body = (int)number;
+    if (*body >= 0)
         return 0;
-    return error_set(err, ERR_CONFIG, "Ant: main_body is %lld and the model's last body is %d",
-                     (long long)body, (int)m->nbody - 1);
+    return error_set(err, ERR_CONFIG, "Ant: main_body is \"%.60s\", which is neither the name of a body "
+                     "of the model nor a number up to %d", name, (int)m->nbody - 1);
 }
 
 static void build_common(struct task_terms *t, const mjModel *m, const struct ant_options *o,
@@ -99,9 +108,10 @@ static void observe_contact(struct task_terms *t, const mjModel *m, const struct
 static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
 {
     const struct ant_options *o = values;
-    if (check_body(m, o->main_body, err) != 0)
+    int body;
+    if (find_body(m, o->main_body, &body, err) != 0)
         return ERR_CONFIG;
-    build_common(t, m, o, (int)o->main_body, o->forward_reward_weight, REWARD_ALIVE);
+    build_common(t, m, o, body, o->forward_reward_weight, REWARD_ALIVE);
     pay_for_contact(t, m, o);
     if (o->include_cfrc_ext_in_observation)
         observe_contact(t, m, o, 6);    /* not the world's */
@@ -121,10 +131,10 @@ static int build_v4(struct task_terms *t, const mjModel *m, const void *values, 
     return 0;
 }
 
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 15, .nv = 14, .nu = 8,
-                                             .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 15, .nv = 14, .nu = 8,
-                                             .build = build_v4 };
+static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build_v5 };
+static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build_v4 };
 
 MUJOCO_ENVIRONMENT(ant_v5, "Ant-v5", v5, options_v5, ant_options);
 MUJOCO_ENVIRONMENT(ant_v4, "Ant-v4", v4, options_v4, ant_options);

@@ -40,8 +40,9 @@ static int build(struct task_terms *t, const mjModel *m, const void *values, str
     return 0;
 }
 
-static const struct mujoco_definition definition = { .time_limit = 1000, .nq = 9, .nv = 9, .nu = 6,
-                                                     .build = build };
+static const struct mujoco_definition definition = {
+    .time_limit = 1000, .nq = 1, .nv = 1, .nu = 1, .is_least = true, .build = build
+};
 
 MUJOCO_ENVIRONMENT(half_cheetah_v5, "HalfCheetah-v5", definition, options, half_cheetah_options);
 MUJOCO_ENVIRONMENT(half_cheetah_v4, "HalfCheetah-v4", definition, options, half_cheetah_options);

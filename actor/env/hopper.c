@@ -68,10 +68,10 @@ static int build_v4(struct task_terms *t, const mjModel *m, const void *values, 
     return build(t, m, values, true);
 }
 
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 6, .nv = 6, .nu = 3,
-                                             .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 6, .nv = 6, .nu = 3,
-                                             .build = build_v4 };
+static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build_v5 };
+static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build_v4 };
 
 MUJOCO_ENVIRONMENT(hopper_v5, "Hopper-v5", v5, options, hopper_options);
 MUJOCO_ENVIRONMENT(hopper_v4, "Hopper-v4", v4, options, hopper_options);

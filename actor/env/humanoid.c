@@ -184,7 +184,7 @@ static int build_standup_v4(struct task_terms *t, const mjModel *m, const void *
 }
 
 #define DEFINITION(build_) \
-    { .time_limit = 1000, .nq = 24, .nv = 23, .nu = 17, .build = build_ }
+    { .time_limit = 1000, .nq = 7, .nv = 6, .nu = 1, .is_least = true, .build = build_ }
 static const struct mujoco_definition walk_v5 = DEFINITION(build_walk_v5);
 static const struct mujoco_definition walk_v4 = DEFINITION(build_walk_v4);
 static const struct mujoco_definition standup_v5 = DEFINITION(build_standup_v5);

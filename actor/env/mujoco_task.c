@@ -113,14 +113,20 @@ static int load_model(const struct mujoco_source *source, const struct env_conte
     return 0;
 }
 
+static bool is_enough(const struct mujoco_source *source, int wanted, int n)
+{
+    return wanted == 0 || n == wanted || (source->is_least && n > wanted);
+}
+
 static int check_model(const struct mujoco_source *source, const char *path, const mjModel *m,
                        struct error *err)
 {
-    if ((source->nq && m->nq != source->nq) || (source->nv && m->nv != source->nv)
-        || (source->nu && m->nu != source->nu))
+    if (!is_enough(source, source->nq, (int)m->nq) || !is_enough(source, source->nv, (int)m->nv)
+        || !is_enough(source, source->nu, (int)m->nu))
         return error_set(err, ERR_CONFIG,
-                         "%s: %s expects nq %d, nv %d and nu %d, this model has %d, %d and %d",
-                         path, source->name, source->nq, source->nv, source->nu, (int)m->nq,
+                         "%s: %s expects%s nq %d, nv %d and nu %d, this model has %d, %d and %d",
+                         path, source->name, source->is_least ? " at least" : "",
+                         source->nq, source->nv, source->nu, (int)m->nq,
                          (int)m->nv, (int)m->nu);
     if (m->nu < 1 || m->nu > ENV_MAX_ACT)
         return error_set(err, ERR_CONFIG, "%s: the model has %d actuators; 1 to %d are possible",
@@ -253,7 +259,8 @@ int mujoco_task_open(void **model, struct env_spec *spec, const struct env_conte
         .name = context->ops->name, .xml = options->xml_file,
         .frame_skip = (int)options->frame_skip, .time_limit = definition->time_limit,
         .nq = definition->nq, .nv = definition->nv, .nu = definition->nu,
-        .build = build_definition, .context = &own, .draw_start = definition->draw_start,
+        .is_least = definition->is_least, .build = build_definition, .context = &own,
+        .draw_start = definition->draw_start,
         .options = options, .options_bytes = context->ops->options_bytes,
     };
     return mujoco_task_load(model, spec, &source, context, err);

@@ -29,9 +29,6 @@ struct mujoco_options {
 #define TASK_BOOL(struct_, field, value_, help_) \
     { .name = #field, .type = OPTION_BOOL, .offset = offsetof(struct struct_, field), \
       .value = value_, .help = help_ }
-#define TASK_INT(struct_, field, value_, min_, max_, help_) \
-    { .name = #field, .type = OPTION_INT, .offset = offsetof(struct struct_, field), \
-      .value = value_, .min = min_, .max = max_, .help = help_ }
 #define TASK_MUJOCO(struct_, xml_, frame_skip_) \
     { .name = "xml_file", .type = OPTION_TEXT, \
       .offset = offsetof(struct struct_, mujoco.xml_file), .value = xml_, \
@@ -43,7 +40,8 @@ struct mujoco_options {
 /* A task as its file defines it. */
 struct mujoco_definition {
     int time_limit;
-    int nq, nv, nu;           /* what the model must have, in MuJoCo's words; 0: anything */
+    int nq, nv, nu;           /* what the model must have, in MuJoCo's words */
+    bool is_least;            /* more of them will do, too: the task fits many robots */
 
     /* Write the task down for this model. Under the guard; ERR_CONFIG when the model lacks
      * something. */
@@ -88,7 +86,9 @@ struct mujoco_source {
     const char *name;                              /* of the task, for messages */
     const char *xml;                               /* file name, looked for beside the task's file, on
                                                     * env_path and in models_dir */
-    int frame_skip, time_limit, nq, nv, nu;
+    int frame_skip, time_limit;
+    int nq, nv, nu;                                /* 0: anything */
+    bool is_least;
     int (*build)(void *context, struct task_terms *t, const mjModel *m, struct error *err);
     void *context;
     void (*draw_start)(const mjModel *m, mjData *d, const void *options, struct rng *rng);

@@ -8,16 +8,12 @@
 #define ENVIRONMENTS(X) \
     X(inverted_pendulum_v5) X(inverted_pendulum_v4) \
     X(inverted_double_pendulum_v5) X(inverted_double_pendulum_v4) \
-    X(reacher_v5) X(reacher_v4) \
-    X(swimmer_v5) X(swimmer_v4) \
-    X(hopper_v5) X(hopper_v4) \
-    X(half_cheetah_v5) X(half_cheetah_v4) \
-    X(walker2d_v5) X(walker2d_v4) \
-    X(ant_v5) X(ant_v4) \
-    X(humanoid_v5) X(humanoid_v4) \
+    X(reacher_v5) X(reacher_v4) X(pusher_v5) \
+    X(swimmer_v5) X(swimmer_v4) X(hopper_v5) X(hopper_v4) \
+    X(half_cheetah_v5) X(half_cheetah_v4) X(walker2d_v5) X(walker2d_v4) \
+    X(ant_v5) X(ant_v4) X(humanoid_v5) X(humanoid_v4) \
     X(humanoid_standup_v5) X(humanoid_standup_v4) \
-    X(pusher_v5) \
-    X(cartpole) X(pendulum) X(mountain_car) X(acrobot)
+    X(pendulum) X(cartpole) X(mountain_car) X(acrobot)
 
 enum {
 #define X(symbol) +1

@@ -40,8 +40,9 @@ static int build(struct task_terms *t, const mjModel *m, const void *values, str
     return 0;
 }
 
-static const struct mujoco_definition definition = { .time_limit = 1000, .nq = 5, .nv = 5, .nu = 2,
-                                                     .build = build };
+static const struct mujoco_definition definition = {
+    .time_limit = 1000, .nq = 2, .nv = 1, .nu = 1, .is_least = true, .build = build
+};
 
 MUJOCO_ENVIRONMENT(swimmer_v5, "Swimmer-v5", definition, options, swimmer_options);
 MUJOCO_ENVIRONMENT(swimmer_v4, "Swimmer-v4", definition, options, swimmer_options);

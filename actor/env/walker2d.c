@@ -68,10 +68,10 @@ static int build_v4(struct task_terms *t, const mjModel *m, const void *values, 
     return build(t, m, values, true);
 }
 
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 9, .nv = 9, .nu = 6,
-                                             .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 9, .nv = 9, .nu = 6,
-                                             .build = build_v4 };
+static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build_v5 };
+static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build_v4 };
 
 MUJOCO_ENVIRONMENT(walker2d_v5, "Walker2d-v5", v5, options_v5, walker2d_options);
 MUJOCO_ENVIRONMENT(walker2d_v4, "Walker2d-v4", v4, options_v4, walker2d_options);

@@ -1,5 +1,6 @@
-/* Every built-in environment: what it says of itself, its options, its saved states. What it computes
- * is compared with Gymnasium in tests/golden. */
+/* All registered environments: what they say they are, how they start, that they can be saved. What
+ * they do is compared with Gymnasium in tests/golden. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,186 +11,392 @@
 #include "actor/env/registry.h"
 #include "tests/support.h"
 
-/* Gymnasium's: observations, actions, choices, limit, bound of the first action. */
-static const struct expected {
-    const char *name;
-    int n_obs, n_act, n_choices, limit;
-    float bound;
-} expected[] = {
-    { "InvertedPendulum-v5", 4, 1, 0, 1000, 3 },
-    { "InvertedPendulum-v4", 4, 1, 0, 1000, 3 },
-    { "InvertedDoublePendulum-v5", 9, 1, 0, 1000, 1 },
-    { "InvertedDoublePendulum-v4", 11, 1, 0, 1000, 1 },
-    { "Reacher-v5", 10, 2, 0, 50, 1 },
-    { "Reacher-v4", 11, 2, 0, 50, 1 },
-    { "Swimmer-v5", 8, 2, 0, 1000, 1 },
-    { "Swimmer-v4", 8, 2, 0, 1000, 1 },
-    { "Hopper-v5", 11, 3, 0, 1000, 1 },
-    { "Hopper-v4", 11, 3, 0, 1000, 1 },
-    { "HalfCheetah-v5", 17, 6, 0, 1000, 1 },
-    { "HalfCheetah-v4", 17, 6, 0, 1000, 1 },
-    { "Walker2d-v5", 17, 6, 0, 1000, 1 },
-    { "Walker2d-v4", 17, 6, 0, 1000, 1 },
-    { "Ant-v5", 105, 8, 0, 1000, 1 },
-    { "Ant-v4", 27, 8, 0, 1000, 1 },
-    { "Humanoid-v5", 348, 17, 0, 1000, 0.4f },
-    { "Humanoid-v4", 376, 17, 0, 1000, 0.4f },
-    { "HumanoidStandup-v5", 348, 17, 0, 1000, 0.4f },
-    { "HumanoidStandup-v4", 376, 17, 0, 1000, 0.4f },
-    { "Pusher-v5", 23, 7, 0, 100, 2 },
-    { "CartPole-v1", 4, 1, 2, 500, 1 },
-    { "Pendulum-v1", 3, 1, 0, 200, 2 },
-    { "MountainCarContinuous-v0", 2, 1, 0, 999, 1 },
-    { "Acrobot-v1", 6, 1, 3, 500, 2 },
-};
+enum { MOST_OBS = 400, MOST_ACT = 17, MOST_STATE = 600 };
 
-static const char *models_dir(void)
+static struct env_setup setup_of(const char *name, const char *options)
 {
     const char *dir = getenv("SHOAL_MODELS");
-    return dir && *dir ? dir : SHOAL_MODELS_DIR;
+    return (struct env_setup){ .name = name, .options = options,
+                               .models_dir = dir && *dir ? dir : SHOAL_MODELS_DIR };
 }
 
 static struct env_model *open_with(const char *name, const char *options)
 {
     struct env_model *m;
     struct error err;
-    const struct env_setup setup = { name, options, models_dir(), NULL };
+    const struct env_setup setup = setup_of(name, options);
     ck_assert_msg(env_open(&m, &setup, &err) == 0, "%s", err.text);
+    ck_assert_int_le(env_spec(m)->shape.n_obs, MOST_OBS);
+    ck_assert_int_le(env_spec(m)->shape.n_act, MOST_ACT);
+    ck_assert_int_le(env_state_size(m), MOST_STATE);
     return m;
+}
+
+static void check_refused(const char *name, const char *options, const char *because)
+{
+    struct env_model *m;
+    struct error err;
+    const struct env_setup setup = setup_of(name, options);
+    ck_assert_int_eq(env_open(&m, &setup, &err), ERR_CONFIG);
+    ck_assert_ptr_null(m);
+    ck_assert_msg(strstr(err.text, because) != NULL, "\"%s\" lacks \"%s\"", err.text, because);
+}
+
+/* ---- specifications ---- */
+
+/* Read in Gymnasium 1.2.3 with MuJoCo 3.3.7: spaces, limits and dt; n_carried is what a saved state
+ * has beyond time, positions, velocities, warm start and controls. */
+static const struct known {
+    const char *name;
+    int n_obs, n_act, n_choices, time_limit, nq, nv, n_carried;
+    double bound, step_s;
+} known[] = {
+    { "InvertedPendulum-v5", 4, 1, 0, 1000, 2, 2, 0, 3, 0.04 },
+    { "InvertedPendulum-v4", 4, 1, 0, 1000, 2, 2, 0, 3, 0.04 },
+    { "InvertedDoublePendulum-v5", 9, 1, 0, 1000, 3, 3, 0, 1, 0.05 },
+    { "InvertedDoublePendulum-v4", 11, 1, 0, 1000, 3, 3, 0, 1, 0.05 },
+    { "Reacher-v5", 10, 2, 0, 50, 4, 4, 0, 1, 0.02 },
+    { "Reacher-v4", 11, 2, 0, 50, 4, 4, 1, 1, 0.02 },
+    { "Pusher-v5", 23, 7, 0, 100, 11, 11, 0, 2, 0.05 },
+    { "Swimmer-v5", 8, 2, 0, 1000, 5, 5, 1, 1, 0.04 },
+    { "Swimmer-v4", 8, 2, 0, 1000, 5, 5, 1, 1, 0.04 },
+    { "Hopper-v5", 11, 3, 0, 1000, 6, 6, 1, 1, 0.008 },
+    { "Hopper-v4", 11, 3, 0, 1000, 6, 6, 1, 1, 0.008 },
+    { "HalfCheetah-v5", 17, 6, 0, 1000, 9, 9, 1, 1, 0.05 },
+    { "HalfCheetah-v4", 17, 6, 0, 1000, 9, 9, 1, 1, 0.05 },
+    { "Walker2d-v5", 17, 6, 0, 1000, 9, 9, 1, 1, 0.008 },
+    { "Walker2d-v4", 17, 6, 0, 1000, 9, 9, 1, 1, 0.008 },
+    { "Ant-v5", 105, 8, 0, 1000, 15, 14, 1, 1, 0.05 },
+    { "Ant-v4", 27, 8, 0, 1000, 15, 14, 1, 1, 0.05 },
+    { "Humanoid-v5", 348, 17, 0, 1000, 24, 23, 1, 0.4, 0.015 },
+    { "Humanoid-v4", 376, 17, 0, 1000, 24, 23, 1, 0.4, 0.015 },
+    { "HumanoidStandup-v5", 348, 17, 0, 1000, 24, 23, 0, 0.4, 0.015 },
+    { "HumanoidStandup-v4", 376, 17, 0, 1000, 24, 23, 0, 0.4, 0.015 },
+    { "Pendulum-v1", 3, 1, 0, 200, 2, 0, 0, 2, 0.05 },
+    { "CartPole-v1", 4, 1, 2, 500, 4, 0, 0, 0, 0.02 },
+    { "MountainCarContinuous-v0", 2, 1, 0, 999, 2, 0, 0, 1, 1.0 / 30 },
+    { "Acrobot-v1", 6, 1, 3, 500, 4, 0, 0, 0, 0.2 },
+};
+
+static void check_spec(const struct known *k)
+{
+    struct env_model *m = open_with(k->name, NULL);
+    const struct env_spec *spec = env_spec(m);
+    ck_assert_str_eq(spec->name, k->name);
+    ck_assert_int_eq(spec->shape.n_obs, k->n_obs);
+    ck_assert_int_eq(spec->shape.n_act, k->n_act);
+    ck_assert_int_eq(spec->n_choices, k->n_choices);
+    ck_assert_int_eq(spec->time_limit, k->time_limit);
+    ck_assert_double_eq_tol(spec->step_s, k->step_s, 1e-12);
+    for (int i = 0; i < k->n_act && k->n_choices == 0; i++) {
+        ck_assert(spec->act_low[i] == (float)-k->bound);
+        ck_assert(spec->act_high[i] == (float)k->bound);
+    }
+    ck_assert_int_eq(spec->n_state, k->nv > 0 ? 1 + k->nq + 2 * k->nv + k->n_act + k->n_carried
+                                              : k->nq);
+    ck_assert_int_eq(strlen(spec->content), k->nv > 0 ? ENV_SPEC_HASH_BYTES - 1 : 0);
+    ck_assert_str_eq(spec->options, "");
+    env_close(&m);
 }
 
 START_TEST(specifications_are_those_of_gymnasium)
 {
-    ck_assert_int_eq(TEST_COUNT(expected), N_ENVIRONMENTS);
-    for (size_t i = 0; i < TEST_COUNT(expected); i++) {
-        const struct expected *e = &expected[i];
-        struct env_model *m = open_with(e->name, NULL);
-        const struct env_spec *spec = env_spec(m);
-        const float low = e->n_choices ? 0 : -e->bound;
-        ck_assert_str_eq(spec->name, e->name);
-        ck_assert_int_eq(spec->shape.n_obs, e->n_obs);
-        ck_assert_int_eq(spec->shape.n_act, e->n_act);
-        ck_assert_int_eq(spec->n_choices, e->n_choices);
-        ck_assert_int_eq(spec->time_limit, e->limit);
-        ck_assert(spec->act_low[0] == low && spec->act_high[0] == e->bound);
-        ck_assert(spec->step_s > 0);
-        ck_assert_str_eq(spec->options, "");
-        env_close(&m);
+    ck_assert_uint_eq(TEST_COUNT(known), N_ENVIRONMENTS);
+    for (size_t i = 0; i < TEST_COUNT(known); i++)
+        check_spec(&known[i]);
+}
+END_TEST
+
+START_TEST(every_registered_name_is_found_under_its_name)
+{
+    const char *names[N_ENVIRONMENTS];
+    environment_names(names);
+    for (int i = 0; i < N_ENVIRONMENTS; i++) {
+        ck_assert_str_eq(environment_find(names[i])->name, names[i]);
+        ck_assert_str_eq(names[i], known[i].name);
     }
     ck_assert_ptr_null(environment_find("Pendulum"));
 }
 END_TEST
 
-/* ---- options ---- */
-
-START_TEST(options_change_what_they_name)
+START_TEST(options_decide_what_is_observed)
 {
-    static const struct {
+    static const char positions[] = "exclude_current_positions_from_observation: false";
+    const struct {
         const char *name, *options;
-        int n_obs, limit;
+        int n_obs;
     } cases[] = {
-        { "HalfCheetah-v5", "exclude_current_positions_from_observation: false", 18, 1000 },
-        { "Ant-v5", "include_cfrc_ext_in_observation: false", 27, 1000 },
-        { "Ant-v4", "use_contact_forces: true", 111, 1000 },
-        { "Humanoid-v5", "include_cinert_in_observation: false, include_cvel_in_observation: false, "
-                         "include_qfrc_actuator_in_observation: false, "
-                         "include_cfrc_ext_in_observation: false", 45, 1000 },
-        { "Reacher-v5", "max_episode_steps: 7", 10, 7 },
+        { "Swimmer-v5", positions, 10 },
+        { "Hopper-v4", positions, 12 },
+        { "HalfCheetah-v5", positions, 18 },
+        { "Walker2d-v4", positions, 18 },
+        { "Ant-v5", positions, 107 },
+        { "Ant-v5", "include_cfrc_ext_in_observation: false", 27 },
+        { "Ant-v4", "use_contact_forces: true", 111 },
+        { "Humanoid-v5", positions, 350 },
+        { "Humanoid-v4", positions, 378 },
+        { "Humanoid-v5", "include_cinert_in_observation: false", 218 },
+        { "Humanoid-v5", "include_cvel_in_observation: false", 270 },
+        { "Humanoid-v5", "include_qfrc_actuator_in_observation: false", 331 },
+        { "HumanoidStandup-v5", "include_cfrc_ext_in_observation: false", 270 },
+        { "HumanoidStandup-v5", positions, 350 },
     };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         struct env_model *m = open_with(cases[i].name, cases[i].options);
-        struct env_model *plain = open_with(cases[i].name, NULL);
-        char one[ENV_SPEC_HASH_BYTES], other[ENV_SPEC_HASH_BYTES];
         ck_assert_int_eq(env_spec(m)->shape.n_obs, cases[i].n_obs);
-        ck_assert_int_eq(env_spec(m)->time_limit, cases[i].limit);
-        env_spec_hash(env_spec(m), one);
-        env_spec_hash(env_spec(plain), other);
-        ck_assert_str_ne(one, other);
+        ck_assert_str_eq(env_spec(m)->options, cases[i].options);
         env_close(&m);
-        env_close(&plain);
     }
 }
 END_TEST
 
-START_TEST(an_option_that_changes_only_numbers_changes_the_hash)
+START_TEST(another_robot_will_do_where_the_task_can_use_it)
 {
-    struct env_model *m = open_with("Hopper-v5", "ctrl_cost_weight: 0.5");
-    struct env_model *again = open_with("Hopper-v5", "ctrl_cost_weight: 5e-1, healthy_reward: 1");
-    struct env_model *plain = open_with("Hopper-v5", "ctrl_cost_weight: 0.001");
-    char hash[3][ENV_SPEC_HASH_BYTES];
-    env_spec_hash(env_spec(m), hash[0]);
-    env_spec_hash(env_spec(again), hash[1]);
-    env_spec_hash(env_spec(plain), hash[2]);
-    ck_assert_str_eq(hash[0], hash[1]);
-    ck_assert_str_ne(hash[0], hash[2]);
-    ck_assert_str_eq(env_spec(again)->options, "ctrl_cost_weight: 0.5");
-    ck_assert_str_eq(env_spec(plain)->options, "");
+    struct env_model *m = open_with("Ant-v5", "xml_file: humanoid.xml, main_body: torso");
+    ck_assert_int_eq(env_spec(m)->shape.n_act, 17);
+    ck_assert_int_eq(env_spec(m)->shape.n_obs, 22 + 23 + 6 * 13);
     env_close(&m);
-    env_close(&again);
-    env_close(&plain);
+
+    check_refused("Hopper-v5", "xml_file: inverted_pendulum.xml",
+                  "inverted_pendulum.xml: Hopper-v5 expects at least nq 3, nv 1 and nu 1, this "
+                  "model has 2, 2 and 1");
+    check_refused("Humanoid-v5", "xml_file: hopper.xml", "at least nq 7");
+    check_refused("Reacher-v5", "xml_file: ant.xml", "Reacher-v5 expects nq 4");
+    check_refused("Ant-v5", "main_body: nose",
+                  "main_body is \"nose\", which is neither the name of a body");
+    check_refused("Ant-v5", "main_body: \"14\"", "no body named \"14\"");
 }
 END_TEST
 
-static void check_refused(const char *name, const char *options, const char *words)
+START_TEST(pusher_v4_is_refused_and_its_successor_named)
 {
-    struct env_model *m;
-    struct error err;
-    const struct env_setup setup = { name, options, models_dir(), NULL };
-    ck_assert_int_ne(env_open(&m, &setup, &err), 0);
-    ck_assert_ptr_null(m);
-    ck_assert_msg(strstr(err.text, words) != NULL, "\"%s\" is not in: %s", words, err.text);
+    check_refused("Pusher-v4", NULL, "MuJoCo 3");
+    check_refused("Pusher-v4", NULL, "use Pusher-v5");
+}
+END_TEST
+
+/* ---- starts ---- */
+
+enum { N_DRAWS = 3000 };
+
+/* The numbers with which instance after instance starts: positions and velocities, or the state. */
+static void draw_starts(struct env *e, const struct known *k, double (*x)[MOST_OBS])
+{
+    struct rng rng;
+    float obs[MOST_OBS];
+    rng_init(&rng, 5, RNG_TEST, 0, 0);
+    for (int i = 0; i < N_DRAWS; i++) {
+        struct env_physics p;
+        env_reset(e, &rng, obs);
+        if (env_physics(e, &p)) {
+            ck_assert_int_eq(p.nq, k->nq);
+            ck_assert_int_eq(p.nv, k->nv);
+            memcpy(x[i], p.qpos, sizeof(double) * (size_t)p.nq);
+            memcpy(x[i] + p.nq, p.qvel, sizeof(double) * (size_t)p.nv);
+        } else {
+            ck_assert(env_raw_state(e, x[i]));
+        }
+    }
 }
 
-START_TEST(options_that_cannot_be_are_refused)
+/* Coordinate c is drawn uniformly from centre +- scale; or from centre + scale N(0, 1). Five standard
+ * errors of mean and variance, and the ends of the range. */
+static void check_noise(double (*x)[MOST_OBS], int c, double centre, double scale, bool is_normal,
+                        const char *name)
 {
-    check_refused("Hopper-v5", "healthy_z_rang: [1, 2]", "did you mean \"healthy_z_range\"?");
-    check_refused("Hopper-v5", "healthy_z_range: [2, 1]", "healthy_z_range");
-    check_refused("Hopper-v5", "frame_skip: 0", "frame_skip");
-    check_refused("Hopper-v5", "xml_file: nowhere.xml", "nowhere.xml");
-    check_refused("Hopper-v5", "xml_file: ../hopper.xml", "must be the name of a file");
-    check_refused("Hopper-v5", "xml_file: ant.xml", "expects nq 6, nv 6 and nu 3");
-    check_refused("Ant-v5", "main_body: 77", "main_body is 77");
-    check_refused("Pusher-v4", NULL, "Pusher-v5");
+    double sum = 0, squares = 0, most = 0;
+    for (int i = 0; i < N_DRAWS; i++) {
+        const double z = (x[i][c] - centre) / scale;
+        sum += z;
+        squares += z * z;
+        most = fmax(most, fabs(z));
+    }
+    const double variance = is_normal ? 1 : 1.0 / 3;
+    const double spread = is_normal ? sqrt(2) : sqrt(4.0 / 45);    /* of z^2 */
+    ck_assert_msg(fabs(sum / N_DRAWS) < 5 * sqrt(variance / N_DRAWS), "%s: mean of %d", name, c);
+    ck_assert_msg(fabs(squares / N_DRAWS - variance) < 5 * spread / sqrt(N_DRAWS),
+                  "%s: variance of %d", name, c);
+    ck_assert_msg(is_normal ? most > 2.5 && most < 6 : most <= 1 + 1e-9 && most > 0.99,
+                  "%s: range of %d is %g", name, c, most);
+}
+
+/* Noise of all positions and of all velocities; qpos0 where it is not 0. */
+struct start {
+    const char *name;
+    double position_scale, velocity_scale;
+    bool is_normal;    /* the velocities' */
+    double centre[8];
+};
+
+static void check_start(const struct start *s, double (*x)[MOST_OBS])
+{
+    const struct known *k = known;
+    while (strcmp(k->name, s->name) != 0)
+        k++;
+    struct env_model *m = open_with(s->name, NULL);
+    struct env *e = env_create(m);
+    draw_starts(e, k, x);
+    for (int c = 0; c < k->nq; c++)
+        check_noise(x, c, c < 8 ? s->centre[c] : 0, s->position_scale, false, s->name);
+    for (int c = k->nq; c < k->nq + k->nv; c++)
+        check_noise(x, c, 0, s->velocity_scale, s->is_normal, s->name);
+    env_destroy(&e);
+    env_close(&m);
+}
+
+START_TEST(starts_are_drawn_as_in_gymnasium)
+{
+    static double x[N_DRAWS][MOST_OBS];
+    const struct start starts[] = {
+        { "InvertedPendulum-v5", 0.01, 0.01, false, { 0 } },
+        { "InvertedDoublePendulum-v5", 0.1, 0.1, true, { 0 } },
+        { "InvertedDoublePendulum-v4", 0.1, 0.1, true, { 0 } },
+        { "Swimmer-v5", 0.1, 0.1, false, { 0 } },
+        { "Hopper-v5", 0.005, 0.005, false, { 0, 1.25 } },
+        { "HalfCheetah-v5", 0.1, 0.1, true, { 0 } },
+        { "Walker2d-v5", 0.005, 0.005, false, { 0, 1.25 } },
+        { "Ant-v5", 0.1, 0.1, true, { 0, 0, 0.75, 1 } },
+        { "Humanoid-v5", 0.01, 0.01, false, { 0, 0, 1.4, 1 } },
+        { "HumanoidStandup-v5", 0.01, 0.01, false, { 0, 0, 0.105, 1 } },
+        { "HumanoidStandup-v4", 0.01, 0.01, false, { 0, 0, 0.105, 1 } },
+        { "CartPole-v1", 0.05, 0, false, { 0 } },
+        { "Acrobot-v1", 0.1, 0, false, { 0 } },
+    };
+    for (size_t i = 0; i < TEST_COUNT(starts); i++)
+        check_start(&starts[i], x);
+}
+END_TEST
+
+/* Draw starts of an environment without a uniform rule for all coordinates. */
+static void draw_named(const char *name, double (*x)[MOST_OBS])
+{
+    const struct known *k = known;
+    while (strcmp(k->name, name) != 0)
+        k++;
+    struct env_model *m = open_with(name, NULL);
+    struct env *e = env_create(m);
+    draw_starts(e, k, x);
+    env_destroy(&e);
+    env_close(&m);
+}
+
+START_TEST(reacher_starts_with_its_target_anywhere_in_a_disc)
+{
+    static double x[N_DRAWS][MOST_OBS];
+    draw_named("Reacher-v5", x);
+    check_noise(x, 0, 0, 0.1, false, "angle");
+    check_noise(x, 1, 0, 0.1, false, "angle");
+    check_noise(x, 4, 0, 0.005, false, "velocity");
+    check_noise(x, 5, 0, 0.005, false, "velocity");
+    double squares = 0, most = 0;
+    for (int i = 0; i < N_DRAWS; i++) {
+        const double r2 = x[i][2] * x[i][2] + x[i][3] * x[i][3];
+        squares += r2;
+        most = fmax(most, r2);
+        ck_assert_double_eq(x[i][6], 0);
+        ck_assert_double_eq(x[i][7], 0);
+    }
+    /* r^2 is uniform in [0, 0.04]. */
+    ck_assert_double_lt(most, 0.04);
+    ck_assert_double_gt(most, 0.0399);
+    ck_assert_double_eq_tol(squares / N_DRAWS, 0.02, 5 * 0.04 / sqrt(12.0 * N_DRAWS));
+}
+END_TEST
+
+START_TEST(pusher_starts_with_its_object_away_from_the_goal)
+{
+    static double x[N_DRAWS][MOST_OBS];
+    draw_named("Pusher-v5", x);
+    double low[2] = { 0, 0 }, high[2] = { -1, -1 }, nearest = 1;
+    for (int i = 0; i < N_DRAWS; i++) {
+        for (int c = 0; c < 7; c++)
+            ck_assert_double_eq(x[i][c], 0);
+        for (int c = 0; c < 2; c++) {
+            low[c] = fmin(low[c], x[i][7 + c]);
+            high[c] = fmax(high[c], x[i][7 + c]);
+            ck_assert_double_eq(x[i][9 + c], 0);
+        }
+        nearest = fmin(nearest, sqrt(x[i][7] * x[i][7] + x[i][8] * x[i][8]));
+        for (int c = 18; c < 22; c++)
+            ck_assert_double_eq(x[i][c], 0);
+    }
+    for (int c = 11; c < 18; c++)
+        check_noise(x, c, 0, 0.005, false, "velocity");
+    ck_assert(low[0] >= -0.3 && low[0] < -0.299 && high[0] <= 0 && high[0] > -0.02);
+    ck_assert(low[1] >= -0.2 && low[1] < -0.199 && high[1] <= 0.2 && high[1] > 0.199);
+    ck_assert(nearest > 0.17 && nearest < 0.172);
+}
+END_TEST
+
+START_TEST(mountain_car_starts_at_rest_in_the_valley)
+{
+    static double x[N_DRAWS][MOST_OBS];
+    draw_named("MountainCarContinuous-v0", x);
+    check_noise(x, 0, -0.5, 0.1, false, "position");
+    for (int i = 0; i < N_DRAWS; i++)
+        ck_assert_double_eq(x[i][1], 0);
+}
+END_TEST
+
+START_TEST(orientation_of_the_ant_is_normalised_by_its_first_step_only)
+{
+    struct env_model *m = open_with("Ant-v5", NULL);
+    struct env *e = env_create(m);
+    struct rng rng;
+    float obs[MOST_OBS], action[MOST_ACT] = { 0 };
+    struct env_outcome out;
+    double norms[2];
+    rng_init(&rng, 5, RNG_TEST, 0, 0);
+    env_reset(e, &rng, obs);
+    for (int t = 0; t < 2; t++) {
+        norms[t] = 0;
+        for (int i = 1; i < 5; i++)
+            norms[t] += (double)(obs[i] * obs[i]);
+        env_step(e, action, obs, &out);
+    }
+    ck_assert_double_gt(fabs(norms[0] - 1), 1e-3);
+    ck_assert_double_eq_tol(norms[1], 1, 1e-6);
+    env_destroy(&e);
+    env_close(&m);
 }
 END_TEST
 
 /* ---- saved states ---- */
 
-enum { N_BEFORE = 37, N_AFTER = 40, MAX_STATE = 1024 };
+enum { N_STEPS = 12 };
 
 struct trace {
-    double reward[N_AFTER], obs[N_AFTER];
-    int kind[N_AFTER], length[N_AFTER];
+    float obs[N_STEPS][MOST_OBS];
+    struct env_outcome out[N_STEPS];
+    double state[MOST_STATE];    /* after the last step, if the episode goes on */
 };
 
-/* N_AFTER steps of random actions, with resets where episodes end. */
-static void go_on(struct env *e, const struct env_spec *spec, struct trace *trace)
+/* Actions up to half again beyond the bounds, in policy units; every choice. */
+static void draw_action(const struct env_spec *spec, struct rng *rng, float *action)
 {
-    float obs[ENV_MAX_OBS], action[ENV_MAX_ACT];
-    double exact[ENV_MAX_OBS];
-    struct rng actions, starts;
-    rng_init(&actions, 3, RNG_TEST, 1, 0);
-    rng_init(&starts, 3, RNG_TEST, 2, 0);
-    memset(trace, 0, sizeof(*trace));
-    for (int t = 0; t < N_AFTER; t++) {
-        struct env_outcome out;
-        for (int i = 0; i < spec->shape.n_act; i++)
-            action[i] = spec->n_choices ? (float)rng_below(&actions, (uint64_t)spec->n_choices)
-                                        : (float)rng_uniform(&actions, -1, 1);
-        env_step(e, action, obs, &out);
-        env_observation(e, exact);
-        for (int i = 0; i < spec->shape.n_obs; i++)
-            trace->obs[t] += (i + 1) * exact[i];
-        trace->reward[t] = out.reward;
-        trace->kind[t] = (int)out.kind;
-        trace->length[t] = out.episode_length;
-        if (out.kind != ROW_STEP)
-            env_reset(e, &starts, obs);
-    }
+    for (int i = 0; i < spec->shape.n_act; i++)
+        action[i] = spec->n_choices ? (float)rng_below(rng, (uint64_t)spec->n_choices)
+                                    : (float)rng_uniform(rng, -1.5, 1.5);
 }
 
-/* Continue from `state` in a process that opens the environment itself. */
-static void go_on_elsewhere(const char *name, const double *state, struct trace *trace)
+/* N_STEPS steps, or fewer where the episode ends. */
+static void follow(struct env *e, const struct env_spec *spec, struct trace *trace)
+{
+    struct rng rng;
+    float action[MOST_ACT];
+    memset(trace, 0, sizeof(*trace));
+    rng_init(&rng, 9, RNG_TEST, 0, 0);
+    for (int t = 0; t < N_STEPS; t++) {
+        draw_action(spec, &rng, action);
+        env_step(e, action, trace->obs[t], &trace->out[t]);
+        if (trace->out[t].kind != ROW_STEP)
+            return;
+    }
+    env_get_state(e, trace->state);
+}
+
+/* The same from a saved state in a process that opens the environment itself and has used it. */
+static void follow_elsewhere(const char *name, const double *state, struct trace *trace)
 {
     int ends[2];
     ck_assert_int_eq(pipe(ends), 0);
@@ -197,52 +404,62 @@ static void go_on_elsewhere(const char *name, const double *state, struct trace 
     if (child == 0) {
         struct env_model *m = open_with(name, NULL);
         struct env *e = env_create(m);
-        if (env_set_state(e, state) != 0)
-            _exit(1);
-        go_on(e, env_spec(m), trace);
-        _exit(write(ends[1], trace, sizeof(*trace)) == (ssize_t)sizeof(*trace) ? 0 : 1);
+        struct rng rng;
+        float obs[MOST_OBS];
+        rng_init(&rng, 3, RNG_TEST, 0, 0);
+        env_reset(e, &rng, obs);
+        follow(e, env_spec(m), trace);
+        ck_assert_int_eq(env_set_state(e, state), 0);
+        follow(e, env_spec(m), trace);
+        env_destroy(&e);
+        env_close(&m);
+        for (size_t sent = 0; sent < sizeof(*trace);)
+            sent += (size_t)write(ends[1], (char *)trace + sent, sizeof(*trace) - sent);
+        _exit(0);
     }
     close(ends[1]);
-    ck_assert_int_eq(read(ends[0], trace, sizeof(*trace)), sizeof(*trace));
+    for (size_t got = 0; got < sizeof(*trace);) {
+        ssize_t n = read(ends[0], (char *)trace + got, sizeof(*trace) - got);
+        ck_assert_int_gt(n, 0);
+        got += (size_t)n;
+    }
     close(ends[0]);
     ck_assert_int_eq(waitpid(child, NULL, 0), child);
 }
 
-/* A state inside an episode after at least N_BEFORE steps. */
-static void wander(struct env *e, const struct env_spec *spec)
+/* Walk until at least 40 steps are over and the episode is a few steps old. */
+static void get_under_way(struct env *e, const struct env_spec *spec)
 {
-    float obs[ENV_MAX_OBS], action[ENV_MAX_ACT];
     struct rng rng;
-    bool is_inside = false;
-    rng_init(&rng, 4, RNG_TEST, 0, 0);
+    float obs[MOST_OBS], action[MOST_ACT];
+    struct env_outcome out;
+    rng_init(&rng, 1, RNG_TEST, 0, 0);
     env_reset(e, &rng, obs);
-    for (int t = 0; t < N_BEFORE || !is_inside; t++) {
-        struct env_outcome out;
-        for (int i = 0; i < spec->shape.n_act; i++)
-            action[i] = spec->n_choices ? (float)rng_below(&rng, (uint64_t)spec->n_choices)
-                                        : (float)rng_uniform(&rng, -1, 1);
+    for (int t = 0; t < 40 || env_elapsed(e) < 4; t++) {
+        draw_action(spec, &rng, action);
         env_step(e, action, obs, &out);
-        is_inside = out.kind == ROW_STEP;
-        if (!is_inside)
+        if (out.kind != ROW_STEP)
             env_reset(e, &rng, obs);
     }
 }
 
-START_TEST(saved_states_continue_bit_for_bit_in_another_process)
+START_TEST(saved_state_continues_bit_for_bit_in_another_process)
 {
-    for (size_t i = 0; i < TEST_COUNT(expected); i++) {
-        struct env_model *m = open_with(expected[i].name, NULL);
+    static struct trace here, there;
+    for (size_t i = 0; i < TEST_COUNT(known); i++) {
+        struct env_model *m = open_with(known[i].name, NULL);
         struct env *e = env_create(m);
-        double state[MAX_STATE];
-        struct trace here, there;
-        ck_assert_int_gt(env_state_size(m), 0);
-        ck_assert_int_le(env_state_size(m), MAX_STATE);
-        wander(e, env_spec(m));
+        double state[MOST_STATE], again[MOST_STATE];
+        get_under_way(e, env_spec(m));
         env_get_state(e, state);
-        go_on(e, env_spec(m), &here);
-        go_on_elsewhere(expected[i].name, state, &there);
+        follow(e, env_spec(m), &here);
+        follow_elsewhere(known[i].name, state, &there);
         ck_assert_msg(memcmp(&here, &there, sizeof(here)) == 0, "%s goes on differently",
-                      expected[i].name);
+                      known[i].name);
+
+        ck_assert_int_eq(env_set_state(e, state), 0);
+        env_get_state(e, again);
+        ck_assert_mem_eq(state, again, sizeof(double) * (size_t)env_state_size(m));
         env_destroy(&e);
         env_close(&m);
     }
@@ -253,10 +470,16 @@ int main(void)
 {
     const TTest *const tests[] = {
         specifications_are_those_of_gymnasium,
-        options_change_what_they_name,
-        an_option_that_changes_only_numbers_changes_the_hash,
-        options_that_cannot_be_are_refused,
-        saved_states_continue_bit_for_bit_in_another_process,
+        every_registered_name_is_found_under_its_name,
+        options_decide_what_is_observed,
+        another_robot_will_do_where_the_task_can_use_it,
+        pusher_v4_is_refused_and_its_successor_named,
+        starts_are_drawn_as_in_gymnasium,
+        reacher_starts_with_its_target_anywhere_in_a_disc,
+        pusher_starts_with_its_object_away_from_the_goal,
+        mountain_car_starts_at_rest_in_the_valley,
+        orientation_of_the_ant_is_normalised_by_its_first_step_only,
+        saved_state_continues_bit_for_bit_in_another_process,
     };
     return suite_run("environments", tests, TEST_COUNT(tests), 120);
 }
