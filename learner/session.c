@@ -21,7 +21,11 @@ struct slot {
     uint64_t peer, incarnation;
     char name[64];
     int64_t heard_us, beat_us;
+    int64_t diverged_told;      /* episodes that broke down, when it was last said */
+    int fruitless;              /* incarnations in a row of which nothing was accepted */
 };
+
+enum { MAX_FRUITLESS = 3 };
 
 struct session {
     struct session_setup setup;
@@ -217,17 +221,22 @@ static void welcome(struct session *s, struct slot *slot)
     int64_t first = first_stream(s, slot);
     uint32_t hidden[OPTION_MAX_INTS];
     bool is_saved = false;
+    /* What kills an actor may come again wherever it begins as before. */
+    bool is_hopeless = slot->fruitless > MAX_FRUITLESS;
     for (int64_t i = 0; i < s->per_slot; i++) {
         struct stream *st = &s->streams[first + i];
-        if (st->next_sequence == 0)
+        if (st->next_sequence == 0 && !is_hopeless)
             continue;    /* nothing of this life was accepted: it begins as if for the first time */
-        if (s->wants_state && st->has_state) {
+        if (s->wants_state && st->has_state && !is_hopeless) {
             is_saved = true;
         } else {
             st->life++;
             st->next_sequence = st->acked = 0;
         }
     }
+    if (is_hopeless)
+        say(s, "actor %s: %d processes in a row ended before they sent anything; its streams begin new "
+            "episodes", slot->name, slot->fruitless - 1);
     for (int64_t i = 0; i < s->per_slot; i++) {
         s->life_buffer[i] = (uint32_t)s->streams[first + i].life;
         s->ack_buffer[i] = s->streams[first + i].next_sequence;
@@ -257,6 +266,8 @@ static void welcome(struct session *s, struct slot *slot)
     w->credit = credit(s);
     w->heartbeat_ms = settings->transport.heartbeat_ms;
     w->liveness_ms = settings->transport.liveness_ms;
+    if (settings->actor.step_timeout_s > 0)
+        w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
     w->snapshot_port = s->setup.snapshot_port;
     snprintf(w->head, sizeof(w->head), "%s", s->setup.head);
     snprintf(w->activation, sizeof(w->activation), "%s", settings_activation(settings));
@@ -348,6 +359,10 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
     slot->incarnation = h->incarnation;
     snprintf(slot->name, sizeof(slot->name), "%s", h->name);
     slot->heard_us = slot->beat_us = now_us;
+    if (!is_back) {
+        slot->diverged_told = 0;
+        slot->fruitless++;
+    }
     if (is_replaced)
         say(s, "actor %s: a new process takes the place of the old one", h->name);
     if (!is_back)
@@ -461,6 +476,7 @@ static bool on_fragment(struct session *s, struct slot *slot, const struct fragm
     }
     s->counts.lost += h->sequence - st->next_sequence;
     s->counts.accepted++;
+    slot->fruitless = 0;
     st->next_sequence = h->sequence + 1;
     if (s->wants_state) {
         memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
@@ -508,6 +524,16 @@ static bool identity_of(const struct message *m, uint64_t *run, int64_t *epoch,
     }
 }
 
+/* Say how many episodes broke down, every time their number has doubled. */
+static void on_diverged(struct session *s, struct slot *slot, int64_t n)
+{
+    if (n <= 0 || n < 2 * slot->diverged_told)
+        return;
+    slot->diverged_told = n;
+    say(s, "actor %s: %" PRId64 " episode%s broke down so far (numbers that are not finite)",
+        slot->name, n, n == 1 ? "" : "s");
+}
+
 /* Act on a message of a member. Returns whether the frame was kept. */
 static bool on_member(struct session *s, struct slot *slot, const struct message *m,
                       struct frame *frame)
@@ -521,6 +547,9 @@ static bool on_member(struct session *s, struct slot *slot, const struct message
         return false;
     case MESSAGE_FRAGMENT:
         return on_fragment(s, slot, &m->fragment, frame);
+    case MESSAGE_HEARTBEAT:
+        on_diverged(s, slot, m->heartbeat.diverged);
+        return false;
     case MESSAGE_BYE:
         leave(s, slot, m->bye.reason);
         return false;
