@@ -140,7 +140,7 @@ static bool is_actor_name(const char *name)
 
 int command_actor(int argc, char **argv, struct error *err)
 {
-    const char *learner = NULL, *name = NULL, *delay = NULL;
+    const char *learner = NULL, *name = NULL, *delay = NULL, *notes = NULL;
     bool wants_help, supervised = false;
     const struct flag flags[] = {
         { "--learner", "ENDPOINT", &learner, NULL, "where the learner listens" },
@@ -149,6 +149,7 @@ int command_actor(int argc, char **argv, struct error *err)
         { "--delay-ms", "MS", &delay, NULL, "sleep up to so long before steps, at random (to try "
                                             "out slow actors)" },
         { "--supervised", NULL, NULL, &supervised, NULL },
+        { "--notes-fd", "FD", &notes, NULL, NULL },
     };
     const struct command command = {
         "actor", "--learner ENDPOINT [flags]", NULL,
@@ -167,7 +168,15 @@ int command_actor(int argc, char **argv, struct error *err)
     if (name && !is_actor_name(name))
         return error_set(err, ERR_USAGE, "--name: expected 1 to 63 letters, digits, '.', '_' or '-', not "
                          "beginning with '.', found \"%.80s\"", name);
-    struct actor_options options = { .learner = learner, .name = name, .is_quiet = supervised };
+    struct actor_options options = { .learner = learner, .name = name, .is_quiet = supervised,
+                                     .notes_fd = -1 };
+    if (notes) {
+        long long fd = -1;
+        int rc = args_int("--notes-fd", notes, 0, 1 << 20, &fd, err);
+        if (rc != 0)
+            return rc;
+        options.notes_fd = (int)fd;
+    }
     if (delay) {
         int rc = args_real("--delay-ms", delay, 0, 10000, &options.delay_ms, err);
         if (rc != 0)

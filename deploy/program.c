@@ -111,3 +111,8 @@ void program_die_with_parent(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
+
+void program_adopt_orphans(void)
+{
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
