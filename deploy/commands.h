@@ -10,4 +10,7 @@ int command_actor(int argc, char **argv, struct error *err);
 int command_eval(int argc, char **argv, struct error *err);
 int command_config(int argc, char **argv, struct error *err);
 
+/* Plays evaluations for the learner that started it; people do not call it. */
+int command_evaluator(int argc, char **argv, struct error *err);
+
 #endif

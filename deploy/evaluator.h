@@ -8,18 +8,21 @@
 #include <stdint.h>
 
 #include "actor/env.h"
+#include "actor/watch.h"
 #include "common/policy.h"
 
 struct evaluation {
     int episodes;
     double mean, std, min, max, length_mean;    /* of undiscounted returns; std over n */
+    int diverged;                               /* episodes that broke down */
 };
 
 struct evaluator;
 
-/* `model` is shared and outlives the evaluator. */
+/* `model` is shared and outlives the evaluator; so does `watch`, which is told of every call into an
+ * environment (may be NULL). */
 struct evaluator *evaluator_create(const struct env_model *model, const struct policy_shape *shape,
-                                   int episodes);
+                                   int episodes, struct watch *watch);
 void evaluator_destroy(struct evaluator **e);
 
 /* Play all episodes side by side with `params`.
