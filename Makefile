@@ -25,7 +25,7 @@ MUJOCO     := $(abspath $(if $(MUJOCO_DIR),$(MUJOCO_DIR),$(DEPS)/mujoco))
 MODELS     := $(abspath $(if $(SHOAL_MODELS),$(SHOAL_MODELS),$(DEPS)/models))
 
 comma      := ,
-PKGS       := libzmq libsodium jansson yaml-0.1 zlib openblas
+PKGS       := libzmq libsodium jansson yaml-0.1 zlib libzip openblas
 MSGPACK    = $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 
 WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

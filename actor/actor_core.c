@@ -192,6 +192,8 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     if (rc != 0)
         return rc;
 
+    shape.normalises = w->normalises;
+
     size_t n = (size_t)w->n_streams;
     work->arena = arena_create(1 << 16);
     work->n_act = spec->shape.n_act;

@@ -63,6 +63,9 @@ struct algorithm {
      * belongs to did not move. */
     int (*update)(void *self, struct batch *b, double *metrics);
 
+    /* The discount of its returns, for scaling rewards. */
+    double (*discount)(const void *hyper);
+
     /* What an actor needs: the policy's parameters in mlp order. Borrowed. */
     const real *(*policy)(const void *self, size_t *n);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/document.h"
 
 enum { OVERRIDE_LINE = -1, NEAR_BYTES = 64 };
 
@@ -135,13 +136,14 @@ static int unknown_section(const struct option_fill *fill, struct word name, str
 
 static int unknown_key(const struct option_section *s, struct word name, struct error *err)
 {
-    char shown[OPTION_SHOWN_BYTES], where[OPTION_WORDS_BYTES];
+    char shown[OPTION_SHOWN_BYTES], where[OPTION_WORDS_BYTES] = "";
     struct near near = near_start(option_shown(name, shown));
     const char *nearest = NULL;
     for (int i = 0; i < s->n_options; i++)
         if (near_improves(&near, s->options[i].name))
             nearest = s->options[i].name;
-    snprintf(where, sizeof(where), " in section \"%s\"", s->name);
+    if (*s->name)
+        snprintf(where, sizeof(where), " in section \"%s\"", s->name);
     return unknown("key", name, where, nearest, err);
 }
 
@@ -182,6 +184,10 @@ int option_find(const struct option_fill *fill, int section, struct word key,
             return 0;
         }
     }
+    if (s && s->is_open) {
+        *target = (struct option_target){ s, NULL, NULL };
+        return 0;
+    }
     return is_top && !dot ? unknown_top_key(fill, key, err) : unknown_key(s, key, err);
 }
 
@@ -217,8 +223,9 @@ static int apply_override(struct option_fill *fill, const char *text, struct err
                          fill->sections[section].name, fill->sections[section].name);
     struct option_target t;
     int rc = option_find(fill, -1, key, &t, err);
-    if (rc == 0)
-        rc = option_read(t.option, option_field(t.section, t.option), value, err);
+    if (rc != 0 || !t.option)
+        return rc;
+    rc = option_read(t.option, option_field(t.section, t.option), value, err);
     if (rc == 0)
         *t.line = OVERRIDE_LINE;
     return rc;
@@ -251,7 +258,7 @@ static int missing(const struct option_section *s, const struct option *o, const
         snprintf(where, sizeof(where), "at the top level");
     return error_set(err, ERR_CONFIG,
                      "%s: %s is required (%s); write \"%s: ...\" %s or give %s=...",
-                     option_short_path(name), path, expected, o->name, where, path);
+                     document_short_path(name), path, expected, o->name, where, path);
 }
 
 /* A hidden section is not in use: what it requires is not asked for. */
@@ -293,6 +300,21 @@ int options_load(const struct option_section *sections, int n_sections, const ch
         rc = apply_overrides(&fill, overrides, n_overrides, err);
     if (rc == 0)
         rc = check_required(&fill, path, err);
+    free(fill.lines);
+    return rc;
+}
+
+int options_parse_line(const struct option_section *section, const char *name, const char *line,
+                       size_t bytes, struct error *err)
+{
+    struct error local;
+    err = err ? err : &local;
+    struct option_fill fill = fill_start(section, 1);
+    int rc = option_read_line(&fill, name, line, bytes, err);
+    if (rc == 0)
+        rc = check_required(&fill, name, err);
+    if (rc != 0)
+        options_default(section, 1);
     free(fill.lines);
     return rc;
 }

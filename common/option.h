@@ -2,9 +2,8 @@
  *
  * A section is a table of options over one plain struct. The engine knows nothing of what the
  * options mean; every error names file, line, column, what was expected and, for an unknown key,
- * the nearest known one. YAML is read as libyaml events with our own limits: 1 MiB, nothing
- * deeper than a list in a section, no anchors, aliases, tags, merges or directives, one document.
- * At the top level "section.key: value" is accepted, too. */
+ * the nearest known one. YAML is plain data as common/document.h reads it, nothing deeper than a
+ * list in a section. At the top level "section.key: value" is accepted, too. */
 #ifndef SHOAL_COMMON_OPTION_H
 #define SHOAL_COMMON_OPTION_H
 
@@ -23,7 +22,8 @@ enum option_type {
     OPTION_REAL,      /* double, finite */
     OPTION_TEXT,      /* char[OPTION_TEXT_BYTES] */
     OPTION_CHOICE,    /* int: index into `choices` */
-    OPTION_INTS       /* struct option_ints: [256, 256]; on the command line 256,256 or [256,256] */
+    OPTION_INTS,      /* struct option_ints: [256, 256]; on the command line 256,256 or [256,256] */
+    OPTION_RANGE      /* struct option_range: [0.7, .inf]; also 0.7,.inf on the command line */
 };
 
 struct option_ints {
@@ -31,12 +31,18 @@ struct option_ints {
     int v[OPTION_MAX_INTS];
 };
 
+/* low <= high; either may be infinite, written .inf and -.inf. */
+struct option_range {
+    double low, high;
+};
+
 struct option {
     const char *name;
     enum option_type type;
     size_t offset;          /* into the section's struct */
     const char *value;      /* the default, written as after "key=" (no quotes); NULL: required */
-    double min, max;        /* inclusive; for OPTION_INTS they bound every element */
+    double min, max;        /* inclusive; they bound every element of OPTION_INTS, and both ends
+                             * of OPTION_RANGE unless both are 0 */
     const char *choices;    /* OPTION_CHOICE: "sync|pipelined|async" */
     const char *help;       /* one sentence, without a full stop */
 };
@@ -48,7 +54,8 @@ struct option_section {
     int n_options;
     void *base;             /* the struct that is filled */
     bool is_hidden;         /* accepted and checked, but neither printed nor required */
-    bool is_open;           /* unknown keys are skipped */
+    bool is_open;           /* keys it does not know are passed over, whatever their value: a first
+                             * pass reads what names the table of the second */
 };
 
 /* Give every option its default. A required option keeps zeros. */
@@ -72,7 +79,15 @@ int options_parse(const struct option_section *sections, int n_sections, const c
 void options_print(const struct option_section *sections, int n_sections, bool with_comments,
                    FILE *out);
 
-int options_print_line(const struct option_section *section, bool only_changed, char *out, size_t bytes);
+/* One section's options as one line of YAML without braces, "is_fast: true, sizes: [2, 3]", NUL-
+ * terminated. With `only_changed` those that differ from their default, and the required ones.
+ * Returns its length, or -1 when it does not fit `bytes`; then `out` holds "". */
+int options_print_line(const struct option_section *section, bool only_changed, char *out,
+                       size_t bytes);
+
+/* Defaults, then such a line, which may hold any bytes: the values are the ones that were printed,
+ * bit for bit. `name` stands for the path in errors. Returns 0, or ERR_CONFIG as options_load
+ * with nothing but defaults in the section. */
 int options_parse_line(const struct option_section *section, const char *name, const char *line,
                        size_t bytes, struct error *err);
 

@@ -102,7 +102,8 @@ static void format_bound(double x, char out[OPTION_NUMBER_BYTES])
 static void format_range(const struct option *o, const char *from, char out[OPTION_WORDS_BYTES])
 {
     double widest = o->type == OPTION_INT ? 0x1p63 : o->type == OPTION_INTS ? INT_MAX : HUGE_VAL;
-    bool has_min = o->min > -widest, has_max = o->max < widest;
+    bool has_min = !option_is_unbounded(o) && o->min > -widest;
+    bool has_max = !option_is_unbounded(o) && o->max < widest;
     char min[OPTION_NUMBER_BYTES], max[OPTION_NUMBER_BYTES];
     format_bound(o->min, min);
     format_bound(o->max, max);
@@ -143,6 +144,7 @@ const char *option_expected(const struct option *o, char out[OPTION_WORDS_BYTES]
     case OPTION_INT: option_expected_number(o, "an integer", out); break;
     case OPTION_REAL: option_expected_number(o, "a number", out); break;
     case OPTION_INTS: option_expected_number(o, "a list like [8, 8] of integers", out); break;
+    case OPTION_RANGE: option_expected_number(o, "a range like [0, 1] of numbers", out); break;
     case OPTION_CHOICE: format_choices(o, out); break;
     case OPTION_TEXT:
         snprintf(out, OPTION_WORDS_BYTES, "printable text of at most %d bytes",
@@ -183,16 +185,21 @@ static void format_text(const char *text, char out[OPTION_FORMAT_BYTES])
     *out = '\0';
 }
 
-/* YAML 1.1 takes 1e-08 for text and 1.0e-08 for a number. */
-static void format_real(double x, char out[OPTION_FORMAT_BYTES])
+/* YAML 1.1 takes 1e-08 for text and 1.0e-08 for a number. Returns `out`. */
+static const char *format_real(double x, char out[OPTION_NUMBER_BYTES])
 {
     char number[OPTION_NUMBER_BYTES];
+    if (isinf(x)) {
+        snprintf(out, OPTION_NUMBER_BYTES, x < 0 ? "-.inf" : ".inf");
+        return out;
+    }
     format_shortest(x, number);
     char *e = strchr(number, 'e');
     int n_mantissa = (int)(e ? e - number : (long)strlen(number));
     bool needs_point = e && !strchr(number, '.');
-    snprintf(out, OPTION_FORMAT_BYTES, "%.*s%s%s", n_mantissa, number, needs_point ? ".0" : "",
+    snprintf(out, OPTION_NUMBER_BYTES, "%.*s%s%.16s", n_mantissa, number, needs_point ? ".0" : "",
              e ? e : "");
+    return out;
 }
 
 static void format_ints(const struct option_ints *ints, char out[OPTION_FORMAT_BYTES])
@@ -206,7 +213,8 @@ static void format_ints(const struct option_ints *ints, char out[OPTION_FORMAT_B
 
 void option_format(const struct option *o, const void *field, char out[OPTION_FORMAT_BYTES])
 {
-    char name[OPTION_TEXT_BYTES];
+    char name[OPTION_TEXT_BYTES], low[OPTION_NUMBER_BYTES], high[OPTION_NUMBER_BYTES];
+    const struct option_range *range = field;
     switch (o->type) {
     case OPTION_BOOL:
         snprintf(out, OPTION_FORMAT_BYTES, "%s", *(const bool *)field ? "true" : "false");
@@ -214,17 +222,32 @@ void option_format(const struct option *o, const void *field, char out[OPTION_FO
     case OPTION_INT:
         snprintf(out, OPTION_FORMAT_BYTES, "%" PRId64, *(const int64_t *)field);
         break;
-    case OPTION_REAL: format_real(*(const double *)field, out); break;
+    case OPTION_REAL:
+        snprintf(out, OPTION_FORMAT_BYTES, "%s", format_real(*(const double *)field, low));
+        break;
     case OPTION_TEXT: format_text(field, out); break;
     case OPTION_CHOICE:
         option_choice_name(o, *(const int *)field, name, sizeof(name));
         format_text(name, out);
         break;
     case OPTION_INTS: format_ints(field, out); break;
+    case OPTION_RANGE:
+        snprintf(out, OPTION_FORMAT_BYTES, "[%s, %s]", format_real(range->low, low),
+                 format_real(range->high, high));
+        break;
     }
 }
 
 /* ---- the whole configuration ---- */
+
+/* The default as text. Returns `out`. */
+static const char *format_default(const struct option *o, char out[OPTION_FORMAT_BYTES])
+{
+    union option_value standard;
+    option_default(o, &standard);
+    option_format(o, &standard, out);
+    return out;
+}
 
 /* help [0 to 1] (default 0.99) */
 static void print_comment(const struct option *o, const char *value, FILE *out)
@@ -232,7 +255,7 @@ static void print_comment(const struct option *o, const char *value, FILE *out)
     char range[OPTION_WORDS_BYTES] = "";
     if (o->type == OPTION_CHOICE)
         format_choices(o, range);
-    else if (o->type == OPTION_INT || o->type == OPTION_REAL || o->type == OPTION_INTS)
+    else if (o->type == OPTION_INT || o->type == OPTION_REAL || option_is_list(o))
         format_range(o, "", range);
     fprintf(out, "# %s", o->help);
     if (*range)
@@ -241,11 +264,8 @@ static void print_comment(const struct option *o, const char *value, FILE *out)
         fputs(" (required)", out);
         return;
     }
-    union option_value standard;
     char text[OPTION_FORMAT_BYTES];
-    option_default(o, &standard);
-    option_format(o, &standard, text);
-    if (strcmp(text, value) != 0)
+    if (strcmp(format_default(o, text), value) != 0)
         fprintf(out, " (default %s)", text);
 }
 
@@ -287,4 +307,28 @@ void options_print(const struct option_section *sections, int n_sections, bool w
         print_section(&sections[i], with_comments, out);
         is_first = false;
     }
+}
+
+/* ---- one section on a line ---- */
+
+int options_print_line(const struct option_section *section, bool only_changed, char *out,
+                       size_t bytes)
+{
+    assert(bytes > 0);
+    out[0] = '\0';
+    size_t used = 0;
+    for (int i = 0; i < section->n_options; i++) {
+        const struct option *o = &section->options[i];
+        char value[OPTION_FORMAT_BYTES], standard[OPTION_FORMAT_BYTES];
+        option_format(o, option_field(section, o), value);
+        if (only_changed && o->value && strcmp(value, format_default(o, standard)) == 0)
+            continue;
+        used += (size_t)snprintf(out + used, bytes - used, "%s%s: %s", used ? ", " : "", o->name,
+                                 value);
+        if (used >= bytes) {
+            out[0] = '\0';
+            return -1;
+        }
+    }
+    return (int)used;
 }

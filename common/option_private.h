@@ -3,14 +3,13 @@
  *   option.c        the tables: names, defaults, files and overrides put together
  *   option_value.c  one value from the operator's text
  *   option_print.c  values and what is allowed, for people and as YAML
- *   option_yaml.c   libyaml events to values, with a position in every error */
+ *   option_yaml.c   from a document's tree to values, with a position in every error */
 #ifndef SHOAL_COMMON_OPTION_PRIVATE_H
 #define SHOAL_COMMON_OPTION_PRIVATE_H
 
 #include "common/option.h"
 
 enum {
-    OPTION_FILE_BYTES = 1 << 20,
     OPTION_SHOWN_BYTES = 64,                       /* of foreign text in a message */
     OPTION_WORDS_BYTES = 256,                      /* of "a number from 0 to 1" */
     OPTION_NUMBER_BYTES = 64,
@@ -39,6 +38,16 @@ union option_value {
     char text[OPTION_TEXT_BYTES];
     int choice;
     struct option_ints ints;
+    struct option_range range;
+};
+
+/* The elements of an OPTION_INTS or OPTION_RANGE while they are read. */
+struct option_list {
+    int n;
+    union {
+        int ints[OPTION_MAX_INTS];
+        double ends[2];
+    };
 };
 
 /* An OPTION_CHOICE's names, taken apart. */
@@ -58,7 +67,7 @@ struct option_fill {
 /* One option found by name. */
 struct option_target {
     const struct option_section *section;
-    const struct option *option;
+    const struct option *option;    /* NULL: an open section does not know it */
     int *line;
 };
 
@@ -86,13 +95,30 @@ static inline void *option_field(const struct option_section *s, const struct op
 
 /* ---- option_value.c ---- */
 
-/* Read `w` into the option's field. OPTION_INTS are read from a bare word only. On an error
+/* Read `w` into the option's field. Lists are read from a bare word only. On an error
  * `err` reads: expected a number from 0 to 1, found "fast". Returns 0 or ERR_CONFIG. */
 int option_read(const struct option *o, void *field, struct word w, struct error *err);
 
-/* Append one element to the list of an OPTION_INTS. Errors as above. */
-int option_read_element(const struct option *o, struct option_ints *ints, struct word w,
+static inline bool option_is_list(const struct option *o)
+{
+    return o->type == OPTION_INTS || o->type == OPTION_RANGE;
+}
+
+/* No bounds were given for the ends of a range. */
+static inline bool option_is_unbounded(const struct option *o)
+{
+    return o->type == OPTION_RANGE && o->min == 0 && o->max == 0;
+}
+
+/* What one element of a list is: "an integer". */
+const char *option_element(const struct option *o);
+
+/* Append one element to a list that began as { 0 }, and put the whole list into the field. Errors
+ * as above. */
+int option_read_element(const struct option *o, struct option_list *list, struct word w,
                         struct error *err);
+int option_end_list(const struct option *o, const struct option_list *list, void *field,
+                    struct error *err);
 
 /* The default, or zeros for a required option. A wrong default in a table aborts. */
 void option_default(const struct option *o, void *field);
@@ -126,7 +152,8 @@ int option_read_yaml(struct option_fill *fill, const char *name, const char *tex
 /* The same from a file; ERR_MISSING or ERR_IO when it cannot be read. */
 int option_read_file(struct option_fill *fill, const char *path, struct error *err);
 
-/* The end of a path, short enough to leave room for the message behind it. */
-const char *option_short_path(const char *path);
+/* The same from one line that holds the first section's keys. */
+int option_read_line(struct option_fill *fill, const char *name, const char *line, size_t bytes,
+                     struct error *err);
 
 #endif

@@ -158,17 +158,37 @@ static int read_integer(const struct option *o, const char *expected, int64_t *v
     return 0;
 }
 
-static int read_real(const struct option *o, double *value, struct word w, struct error *err)
+/* .inf as in YAML, or inf, with or without a sign. */
+static bool scan_infinity(struct word w, double *value)
 {
-    char number[OPTION_NUMBER_BYTES], expected[OPTION_WORDS_BYTES];
-    if (w.style != WORD_QUOTED && scan_decimal(w, number)) {
-        double v = strtod(number, NULL);
-        if (isfinite(v) && v >= o->min && v <= o->max) {
-            *value = v;
-            return 0;
-        }
-    }
-    return refuse_unquoted(option_expected(o, expected), w, number_hint(w), err);
+    bool is_negative = w.bytes > 0 && *w.text == '-';
+    size_t sign = is_negative || (w.bytes > 0 && *w.text == '+');
+    struct word rest = { w.text + sign, w.bytes - sign, w.style };
+    *value = is_negative ? -HUGE_VAL : HUGE_VAL;
+    return word_is(rest, ".inf") || word_is(rest, "inf");
+}
+
+/* Only the ends of a range may be infinite. */
+static bool scan_real(const struct option *o, struct word w, double *value)
+{
+    char number[OPTION_NUMBER_BYTES];
+    if (o->type == OPTION_RANGE && scan_infinity(w, value))
+        return true;
+    if (!scan_decimal(w, number))
+        return false;
+    *value = strtod(number, NULL);
+    return isfinite(*value);
+}
+
+static int read_real(const struct option *o, const char *expected, double *value, struct word w,
+                     struct error *err)
+{
+    double v;
+    if (w.style == WORD_QUOTED || !scan_real(o, w, &v)
+        || (!option_is_unbounded(o) && (v < o->min || v > o->max)))
+        return refuse_unquoted(expected, w, number_hint(w), err);
+    *value = v;
+    return 0;
 }
 
 static int read_text(const struct option *o, char value[OPTION_TEXT_BYTES], struct word w,
@@ -208,27 +228,68 @@ static int read_choice(const struct option *o, int *value, struct word w, struct
     return refuse(option_expected(o, expected), w, hint, err);
 }
 
-int option_read_element(const struct option *o, struct option_ints *ints, struct word w,
-                        struct error *err)
+/* ---- lists ---- */
+
+const char *option_element(const struct option *o)
 {
-    if (ints->n == OPTION_MAX_INTS)
-        return error_set(err, ERR_CONFIG, "expected at most %d integers, found more",
-                         OPTION_MAX_INTS);
+    return o->type == OPTION_INTS ? "an integer" : "a number";
+}
+
+static int read_list_integer(const struct option *o, int *value, struct word w, struct error *err)
+{
     char expected[OPTION_WORDS_BYTES];
     struct option each = *o;
     each.min = fmax(o->min, INT_MIN);
     each.max = fmin(o->max, INT_MAX);
-    option_expected_number(o, "an integer", expected);
-    int64_t value = 0;
-    int rc = read_integer(&each, expected, &value, w, err);
-    if (rc == 0)
-        ints->v[ints->n++] = (int)value;
+    int64_t v = 0;
+    int rc = read_integer(&each, option_expected_number(o, "an integer", expected), &v, w, err);
+    *value = (int)v;
     return rc;
 }
 
+int option_read_element(const struct option *o, struct option_list *list, struct word w,
+                        struct error *err)
+{
+    char expected[OPTION_WORDS_BYTES];
+    bool is_ints = o->type == OPTION_INTS;
+    int most = is_ints ? OPTION_MAX_INTS : 2, rc;
+    if (list->n == most)
+        return error_set(err, ERR_CONFIG, "expected at most %d %s, found more", most,
+                         is_ints ? "integers" : "numbers");
+    if (is_ints)
+        rc = read_list_integer(o, &list->ints[list->n], w, err);
+    else
+        rc = read_real(o, option_expected_number(o, "a number", expected), &list->ends[list->n],
+                       w, err);
+    list->n += rc == 0;
+    return rc;
+}
+
+int option_end_list(const struct option *o, const struct option_list *list, void *field,
+                    struct error *err)
+{
+    char expected[OPTION_WORDS_BYTES];
+    if (o->type == OPTION_INTS) {
+        struct option_ints *ints = field;
+        *ints = (struct option_ints){ .n = list->n };
+        memcpy(ints->v, list->ints, (size_t)list->n * sizeof(*ints->v));
+        return 0;
+    }
+    if (list->n != 2)
+        return error_set(err, ERR_CONFIG, "expected %s, found %s", option_expected(o, expected),
+                         list->n ? "one number" : "none");
+    struct option_range range = { list->ends[0], list->ends[1] };
+    if (range.low > range.high) {
+        char shown[OPTION_FORMAT_BYTES];
+        option_format(o, &range, shown);
+        return error_set(err, ERR_CONFIG, "expected the lower end first, found %.100s", shown);
+    }
+    *(struct option_range *)field = range;
+    return 0;
+}
+
 /* 256,256 or [256, 256] */
-static int read_bare_ints(const struct option *o, struct option_ints *value, struct word w,
-                          struct error *err)
+static int read_bare_list(const struct option *o, void *field, struct word w, struct error *err)
 {
     const char *s = w.text, *end = w.text + w.bytes;
     bool has_brackets = w.bytes >= 2 && *s == '[' && end[-1] == ']';
@@ -237,7 +298,7 @@ static int read_bare_ints(const struct option *o, struct option_ints *value, str
     char expected[OPTION_WORDS_BYTES];
     if (w.style != WORD_BARE || (s == end && !has_brackets))
         return refuse(option_expected(o, expected), w, "", err);
-    struct option_ints ints = { 0 };
+    struct option_list list = { 0 };
     while (s < end) {
         const char *comma = memchr(s, ',', (size_t)(end - s));
         const char *first = s, *last = comma ? comma : end;
@@ -246,12 +307,11 @@ static int read_bare_ints(const struct option *o, struct option_ints *value, str
         while (first < last && last[-1] == ' ')
             last--;
         struct word element = { first, (size_t)(last - first), WORD_BARE };
-        if (option_read_element(o, &ints, element, err) != 0)
-            return error_prefix(err, "element %d", ints.n + 1);
+        if (option_read_element(o, &list, element, err) != 0)
+            return error_prefix(err, "element %d", list.n + 1);
         s = comma ? comma + 1 : end;
     }
-    *value = ints;
-    return 0;
+    return option_end_list(o, &list, field, err);
 }
 
 int option_read(const struct option *o, void *field, struct word w, struct error *err)
@@ -260,10 +320,11 @@ int option_read(const struct option *o, void *field, struct word w, struct error
     switch (o->type) {
     case OPTION_BOOL: return read_bool(o, field, w, err);
     case OPTION_INT: return read_integer(o, option_expected(o, expected), field, w, err);
-    case OPTION_REAL: return read_real(o, field, w, err);
+    case OPTION_REAL: return read_real(o, option_expected(o, expected), field, w, err);
     case OPTION_TEXT: return read_text(o, field, w, err);
     case OPTION_CHOICE: return read_choice(o, field, w, err);
-    case OPTION_INTS: return read_bare_ints(o, field, w, err);
+    case OPTION_INTS:
+    case OPTION_RANGE: return read_bare_list(o, field, w, err);
     }
     return 0;
 }
@@ -277,6 +338,7 @@ void option_default(const struct option *o, void *field)
         [OPTION_TEXT] = OPTION_TEXT_BYTES,
         [OPTION_CHOICE] = sizeof(int),
         [OPTION_INTS] = sizeof(struct option_ints),
+        [OPTION_RANGE] = sizeof(struct option_range),
     };
     memset(field, 0, bytes[o->type]);
     if (!o->value)

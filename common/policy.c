@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/normaliser.h"
 #include "common/row_kernel.h"
 #include "common/squashed_gaussian.h"
 
@@ -18,6 +19,7 @@ struct policy {
     float *layer[2];              /* [max_rows][widest], taking turns */
     const float **inputs;         /* [max_rows] */
     float *zeros;                 /* [n_act] */
+    float *obs;                   /* [max_rows][n_obs] normalised; NULL: rows are taken raw */
 };
 
 int policy_shape_make(struct policy_shape *s, const char *head, const char *activation,
@@ -31,13 +33,14 @@ int policy_shape_make(struct policy_shape *s, const char *head, const char *acti
     else if (strcmp(activation, "relu") != 0)
         return error_set(err, ERR_FORMAT, "unknown activation \"%s\"", activation);
     s->row = row;
+    s->normalises = false;
     s->net = mlp_shape_make(row.n_obs, hidden, n_hidden, 2 * row.n_act, f);
     return 0;
 }
 
 size_t policy_n_params(const struct policy_shape *s)
 {
-    return mlp_n_params(&s->net);
+    return mlp_n_params(&s->net) + (s->normalises ? 2 * (size_t)s->row.n_obs : 0);
 }
 
 struct policy *policy_create(const struct policy_shape *s, int max_rows, struct arena *arena)
@@ -55,6 +58,8 @@ struct policy *policy_create(const struct policy_shape *s, int max_rows, struct 
         p->layer[i] = arena_alloc(arena, (size_t)max_rows * (size_t)widest, sizeof(float));
     p->inputs = arena_alloc(arena, (size_t)max_rows, sizeof(*p->inputs));
     p->zeros = arena_alloc(arena, (size_t)s->row.n_act, sizeof(float));
+    if (s->normalises)
+        p->obs = arena_alloc(arena, (size_t)max_rows * (size_t)s->row.n_obs, sizeof(float));
     return p;
 }
 
@@ -83,12 +88,24 @@ static void activate(float *y, size_t count, enum activation f)
             y[i] = tanhf(y[i]);
 }
 
+/* What the network sees of a row's observation. */
+static const float *observation(struct policy *p, int i, const float *row)
+{
+    const int n_obs = p->shape.row.n_obs;
+    if (!p->obs)
+        return row;
+    const float *mean = p->params + mlp_n_params(&p->shape.net);
+    float *out = p->obs + (size_t)i * (size_t)n_obs;
+    normaliser_apply(n_obs, mean, mean + n_obs, row, out);
+    return out;
+}
+
 /* Outputs of the network for n rows, [n][2 n_act]. */
 static const float *forward(struct policy *p, int n, float *const *rows)
 {
     const struct mlp_shape *net = &p->shape.net;
     for (int i = 0; i < n; i++)
-        p->inputs[i] = rows[i];
+        p->inputs[i] = observation(p, i, rows[i]);
     for (int l = 0; l < net->n_layers; l++) {
         int width = net->width[l + 1];
         float *y = p->layer[l % 2];
@@ -123,7 +140,8 @@ int policy_save(const char *path, const struct policy_shape *s, const char *head
                 struct error *err)
 {
     const struct mlp_shape *net = &s->net;
-    struct tensor tensors[2 * MLP_MAX_LAYERS];
+    struct tensor tensors[2 * MLP_MAX_LAYERS + 2];
+    int n_tensors = 2 * net->n_layers;
     float *transposed = memory_alloc(policy_n_params(s), sizeof(float)), *next = transposed;
     for (int l = 0; l < net->n_layers; l++) {
         int k = net->width[l], m = net->width[l + 1];
@@ -139,6 +157,15 @@ int policy_save(const char *path, const struct policy_shape *s, const char *head
             for (int i = 0; i < k; i++)
                 *next++ = w[(size_t)i * (size_t)m + (size_t)j];
     }
+    if (s->normalises) {
+        const float *mean = params + mlp_n_params(net);
+        const int n_obs = s->row.n_obs;
+        tensors[n_tensors++] = (struct tensor){ .name = "observation.mean", .type = TENSOR_F32,
+                                                .n_dims = 1, .dims = { n_obs }, .data = mean };
+        tensors[n_tensors++] = (struct tensor){ .name = "observation.inverse_std",
+                                                .type = TENSOR_F32, .n_dims = 1,
+                                                .dims = { n_obs }, .data = mean + n_obs };
+    }
     char n_act[16];
     snprintf(n_act, sizeof(n_act), "%d", s->row.n_act);
     struct tensor_metadata all[16] = {
@@ -149,7 +176,7 @@ int policy_save(const char *path, const struct policy_shape *s, const char *head
     assert(n <= 13);
     for (int i = 0; i < n; i++)
         all[3 + i] = metadata[i];
-    int rc = safetensors_write(path, tensors, 2 * net->n_layers, all, 3 + n, err);
+    int rc = safetensors_write(path, tensors, n_tensors, all, 3 + n, err);
     free(transposed);
     return rc;
 }
@@ -185,6 +212,7 @@ static int shape_of_file(const struct safetensors *file, const char *path, struc
         return error_set(err, ERR_FORMAT, "%s: n_act %s does not fit %d outputs", path, n_act,
                          widths[n_layers]);
     int rc = policy_shape_make(s, head, activation, row, widths + 1, n_layers - 1, err);
+    s->normalises = rc == 0 && safetensors_find(file, "observation.mean") != NULL;
     return rc == 0 ? 0 : error_prefix(err, "%s", path);
 }
 
@@ -213,6 +241,14 @@ int policy_load(const char *path, struct policy_shape *s, float **params, struct
         snprintf(name, sizeof(name), "policy.%d.bias", l);
         if (rc == 0)
             rc = safetensors_copy(file, name, TENSOR_F32, m, p + mlp_bias_offset(&s->net, l), err);
+    }
+    if (rc == 0 && s->normalises) {
+        const size_t n_obs = (size_t)s->row.n_obs;
+        float *mean = p + mlp_n_params(&s->net);
+        rc = safetensors_copy(file, "observation.mean", TENSOR_F32, n_obs, mean, err);
+        if (rc == 0)
+            rc = safetensors_copy(file, "observation.inverse_std", TENSOR_F32, n_obs, mean + n_obs,
+                                  err);
     }
     for (size_t i = 0; i < n_params && rc == 0; i++)
         if (!isfinite(p[i]))

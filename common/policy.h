@@ -5,6 +5,8 @@
 #ifndef SHOAL_COMMON_POLICY_H
 #define SHOAL_COMMON_POLICY_H
 
+#include <stdbool.h>
+
 #include "common/arena.h"
 #include "common/error.h"
 #include "common/mlp.h"
@@ -14,6 +16,7 @@
 struct policy_shape {
     struct row_shape row;
     struct mlp_shape net;
+    bool normalises;        /* observations: their mean and 1 / std stand behind the parameters */
 };
 
 struct policy;
@@ -27,18 +30,22 @@ int policy_shape_make(struct policy_shape *s, const char *head, const char *acti
 struct policy *policy_create(const struct policy_shape *s, int max_rows, struct arena *arena);
 
 const struct policy_shape *policy_shape_of(const struct policy *p);
+
+/* Numbers of a policy: the network's parameters in mlp order, then mean [n_obs] | 1 / std [n_obs] when
+ * it normalises. */
 size_t policy_n_params(const struct policy_shape *s);
 
-/* Replace the parameters, [policy_n_params] in mlp order; `params` may be unaligned bytes. */
+/* Replace all [policy_n_params] numbers; `params` may be unaligned bytes. */
 void policy_set(struct policy *p, const void *params);
 const float *policy_params(const struct policy *p);
 
-/* Act in n rows.
+/* Act in n rows, whose observations stay raw.
  *   rows   [n] pointers to rows whose `obs` is filled; `action` and `log_prob` are set
  *   noise  [n][n_act] standard normals; NULL: the mean action, log_prob 0 */
 void policy_act(struct policy *p, int n, float *const *rows, const float *noise);
 
-/* policy.safetensors: layers as "policy.<l>.weight" [out][in] and "policy.<l>.bias" [out] (as
+/* policy.safetensors: "observation.mean" and "observation.inverse_std" [n_obs] when it normalises,
+ * layers as "policy.<l>.weight" [out][in] and "policy.<l>.bias" [out] (as
  * PyTorch keeps them), with shape, head and environment as metadata. Nothing in it depends on time,
  * host or directory.
  *   metadata [n]: further entries */

@@ -14,6 +14,8 @@
     ROW(section, field, OPTION_REAL, value, min, max, NULL, help)
 #define TEXT(section, field, value, help) \
     ROW(section, field, OPTION_TEXT, value, 0, 0, NULL, help)
+#define BOOL(section, field, value, help) \
+    ROW(section, field, OPTION_BOOL, value, 0, 0, NULL, help)
 #define CHOICE(section, field, value, choices, help) \
     ROW(section, field, OPTION_CHOICE, value, 0, 0, choices, help)
 
@@ -48,6 +50,10 @@ static const struct option learner[] = {
     INT(learner, batch_size, "256", 1, 4096, "transitions in an update"),
     INT(learner, publish_every, "10", 1, 1e9,
         "versions between snapshots in async (sync: every round has one)"),
+    BOOL(learner, normalise_observations, "false",
+         "networks see (observation - mean) / std of all that was collected, within 10"),
+    BOOL(learner, scale_rewards, "false",
+         "learn from reward / std of the discounted return, within 10; reported returns stay raw"),
 };
 
 static const struct option replay[] = {

@@ -36,6 +36,7 @@ struct settings {
     } actor;
     struct {
         int64_t batch_size, publish_every;
+        bool normalise_observations, scale_rewards;
     } learner;
     struct {
         int64_t capacity, min_size;

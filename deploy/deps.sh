@@ -72,8 +72,8 @@ fi
 # older ones; either will do.
 msgpack=(libmsgpack-c-dev libmsgpack-dev)
 packages=(gcc libc6-dev make pkg-config libzmq3-dev libopenblas-dev libyaml-dev check
-    libsubunit-dev libsodium-dev libjansson-dev zlib1g-dev python3 python3-pip python3-zmq
-    python3-msgpack valgrind ca-certificates)
+    libsubunit-dev libsodium-dev libjansson-dev zlib1g-dev libzip-dev python3 python3-pip
+    python3-zmq python3-msgpack valgrind ca-certificates)
 
 has_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
 
@@ -96,7 +96,7 @@ foreign_missing() {
     for tool in gcc make pkg-config python3 valgrind; do
         command -v "$tool" >/dev/null || echo "$tool"
     done
-    for module in libzmq openblas yaml-0.1 check libsodium jansson zlib; do
+    for module in libzmq openblas yaml-0.1 check libsodium jansson zlib libzip; do
         pkg-config --exists "$module" 2>/dev/null || echo "$module"
     done
     pkg-config --exists msgpack-c 2>/dev/null || pkg-config --exists msgpack 2>/dev/null ||

@@ -461,6 +461,7 @@ static int create_evaluations(struct learner *l, struct error *err)
                                s->network.hidden.n, err);
     if (rc != 0)
         return rc;
+    setup.shape.normalises = s->learner.normalise_observations;
     l->evaluations = evaluations_create(&setup, (struct evaluations_out){
         .context = l, .ready = on_evaluated, .log = say, .stop = program_stop_requests });
     l->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&setup.shape)));

@@ -259,6 +259,7 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
                                s->network.hidden.v, s->network.hidden.n, err);
     if (rc != 0)
         return rc;
+    shape.normalises = s->learner.normalise_observations;
     const struct tensor_metadata about[] = {
         { "algorithm", e->algorithm->name }, { "environment", e->env_name }, { "format", "shoal-1" },
     };

@@ -284,6 +284,7 @@ package_of() {
     libsodium.so.23) echo libsodium23 ;;
     libjansson.so.4) echo libjansson4 ;;
     libz.so.1) echo zlib1g ;;
+    libzip.so.4) echo libzip4 ;;
     libstdc++.so.6) echo libstdc++6 ;;
     esac
 }

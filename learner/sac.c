@@ -276,6 +276,12 @@ static void *sac_create(const struct algorithm_setup *setup, struct arena *arena
     return sac;
 }
 
+static double sac_discount(const void *hyper)
+{
+    const struct sac_hyper *h = hyper;
+    return h->gamma;
+}
+
 static const real *sac_policy(const void *self, size_t *n)
 {
     const struct sac *sac = self;
@@ -313,6 +319,7 @@ const struct algorithm sac_algorithm = {
     .n_metrics = N_METRICS,
     .create = sac_create,
     .update = sac_update,
+    .discount = sac_discount,
     .policy = sac_policy,
     .arrays = sac_arrays,
 };

@@ -271,6 +271,7 @@ static void welcome(struct session *s, struct slot *slot)
     w->snapshot_port = s->setup.snapshot_port;
     snprintf(w->head, sizeof(w->head), "%s", s->setup.head);
     snprintf(w->activation, sizeof(w->activation), "%s", settings_activation(settings));
+    w->normalises = settings->learner.normalise_observations;
     w->wants_state = s->wants_state;
     w->hidden = (struct bytes){ (const unsigned char *)hidden,
                                 (size_t)settings->network.hidden.n * sizeof(*hidden) };

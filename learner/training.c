@@ -9,6 +9,7 @@
 #include "common/arena.h"
 #include "common/digest.h"
 #include "common/rng.h"
+#include "learner/normalisation.h"
 #include "learner/rate_limiter.h"
 #include "learner/replay.h"
 
@@ -33,6 +34,8 @@ struct training {
 
     void *self;                          /* the algorithm */
     struct replay *replay;
+    struct normalisation *normalisation;
+    float *snapshot;                     /* [n] what training_policy gives */
     struct rate_limiter limiter;
     struct rng sample_rng, update_rng;
     struct batch batch;
@@ -105,6 +108,16 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->replay = replay_create(t->shape, training_capacity(settings), (int)settings->actor.horizon, arena);
     rate_limiter_init(&t->limiter, settings_samples_per_insert(settings),
                       settings_error_buffer(settings), settings->replay.min_size);
+    const struct normalisation_setup normalised = {
+        .shape = t->shape, .n_streams = t->n_streams,
+        .of_observations = settings->learner.normalise_observations,
+        .of_rewards = settings->learner.scale_rewards,
+        .discount = t->algorithm->discount(setup->hyper),
+    };
+    size_t n_policy;
+    t->algorithm->policy(t->self, &n_policy);
+    t->normalisation = normalisation_create(&normalised, arena);
+    t->snapshot = arena_alloc(arena, n_policy + 2 * (size_t)t->shape.n_obs, sizeof(float));
     rng_init(&t->sample_rng, as.seed, RNG_SAMPLE, 0, 0);
     rng_init(&t->update_rng, as.seed, RNG_UPDATE, 0, 0);
 
@@ -141,7 +154,10 @@ void training_destroy(struct training **training)
 
 const float *training_policy(const struct training *t, size_t *n)
 {
-    return t->algorithm->policy(t->self, n);
+    const float *params = t->algorithm->policy(t->self, n);
+    memcpy(t->snapshot, params, *n * sizeof(float));
+    *n += normalisation_write(t->normalisation, t->snapshot + *n);
+    return t->snapshot;
 }
 
 static void publish(struct training *t)
@@ -218,6 +234,8 @@ static void append(struct training *t, const struct fragment *f)
         .sequence = (uint64_t)f->sequence, .version = (uint64_t)f->version,
         .n_transitions = (uint32_t)n,
     };
+    normalisation_consume(t->normalisation, f->stream, f->life != t->lives[f->stream], f->rows.data,
+                          f->n_rows, n);
     t->limiter.inserts += n;
     t->lives[f->stream] = f->life;
     t->sequences[f->stream] = f->sequence + 1;
@@ -282,7 +300,9 @@ static bool update(struct training *t)
 {
     double metrics[ALGORITHM_MAX_METRICS];
     size_t n_noise = (size_t)(t->batch.n * t->algorithm->noise_per_action * t->shape.n_act);
+    normalisation_refresh(t->normalisation);
     replay_sample(t->replay, &t->sample_rng, t->batch.n, t->rows);
+    normalisation_apply(t->normalisation, t->batch.n, t->rows);
     rng_fill_normal(&t->update_rng, t->noise, n_noise);
     int rc = t->algorithm->update(t->self, &t->batch, metrics);
     t->limiter.samples += t->batch.n;
@@ -496,7 +516,7 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
     out[n++] = tensor_make("streams.sequences", TENSOR_I64, streams, t->sequences);
     out[n++] = tensor_make("streams.has_state", TENSOR_I64, streams, t->has_state);
     out[n++] = tensor_make("streams.states", TENSOR_U8, streams * t->state_bytes, t->states);
-    return n;
+    return n + normalisation_save(t->normalisation, out + n);
 }
 
 /* A checkpoint that was damaged or made by hand must not be trained on. */
@@ -545,6 +565,8 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     };
     for (size_t i = 0; i < sizeof(rest) / sizeof(*rest) && rc == 0; i++)
         rc = safetensors_copy(file, rest[i].name, rest[i].type, rest[i].n, rest[i].to, err);
+    if (rc == 0)
+        rc = normalisation_load(t->normalisation, file, err);
     if (rc == 0)
         rc = check_loaded(t, arrays, n_arrays, c, err);
     if (rc != 0)

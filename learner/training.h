@@ -99,11 +99,12 @@ void training_report(struct training *t, struct training_report *r);
 /* Everything to go on from, as tensors (borrowed until the next step), and back. The contents of
  * replay are not part of it: after training_load, min_size transitions are collected with the loaded
  * policy before updates go on. Returns the number of tensors. */
-enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 8 };
+enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 12 };
 int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS]);
 int training_load(struct training *t, const struct safetensors *file, struct error *err);
 
-/* The policy as it is now. Borrowed. */
+/* The policy as it is now: the network's parameters and, when observations are normalised, their
+ * statistics (policy_n_params numbers). Borrowed until the next step. */
 const float *training_policy(const struct training *t, size_t *n);
 
 /* Where the consumed part of every stream stands, for the session after a restart.

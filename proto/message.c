@@ -75,6 +75,7 @@ static const struct field welcome_fields[] = {
     INT_FIELD(MUST, welcome, snapshot_port, 0, 65535),
     TEXT_FIELD(MUST, welcome, head, 1),
     TEXT_FIELD(MUST, welcome, activation, 1),
+    BOOL_FIELD(MUST, welcome, normalises),
     BOOL_FIELD(MUST, welcome, wants_state),
     FIELD(U32S, MUST, welcome, hidden, 1, MAX_WIDTH, MESSAGE_MAX_HIDDEN),
     FIELD(U32S, MUST, welcome, lives, 0, UINT32_MAX, MESSAGE_MAX_STREAMS),

@@ -58,6 +58,7 @@ struct welcome {
     int64_t snapshot_port;
     char head[24], activation[8];
     struct bytes hidden;                    /* uint32 [n layers] */
+    bool normalises;                        /* snapshots end in observation statistics */
     bool wants_state;                       /* fragments must carry `state` */
 };
 

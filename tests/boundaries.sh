@@ -27,10 +27,11 @@ complain 'deploy/ does not include tests/' "$(includes 'tests/' $none deploy)"
 product=(common proto actor learner deploy)
 complain 'libzmq only in proto/ links' "$(includes 'zmq' '^proto/zmq_' "${product[@]}")"
 complain 'msgpack only in the wire codec' "$(includes 'msgpack' '^proto/wire' "${product[@]}")"
-complain 'libyaml only in common/option_yaml.c' "$(includes 'yaml' '^common/option_yaml' "${product[@]}")"
+complain 'libyaml only in common/document.c' "$(includes 'yaml' '^common/document' "${product[@]}")"
 complain 'cblas only in common/matrix.c' "$(includes 'cblas' '^common/matrix' "${product[@]}")"
 complain 'mujoco.h only below actor/' "$(includes 'mujoco/' '^actor/' "${product[@]}")"
 complain 'libsodium and zlib only in common/digest.c' "$(includes '(sodium|zlib)' '^common/digest' "${product[@]}")"
+complain 'libzip only in common/npz.c' "$(includes 'zip\.h' '^common/npz\.c' "${product[@]}")"
 complain 'banned calls' "$(sources "${product[@]}" tests | xargs -r grep -nE '\b(sprintf|strcpy|strcat|gets|atoi|atof|rand|alloca) *\(' /dev/null)"
 if [ "$bad" -eq 0 ]; then echo 'boundaries: kept'; fi
 exit "$bad"

@@ -75,6 +75,20 @@ test-long: deps
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
 	@tests/system/test_ssh.sh
 
+# ---- benchmarks ----
+
+BENCH_BIN    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+
+$(BENCH_BIN): $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libshoal.a
+	@mkdir -p $(@D)
+	@echo '  bench $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) -Wl,-rpath,$(MUJOCO)/lib
+
+# Environment steps per second, bare and through Shoal; BENCH_ARGS='--json Ant-v5' for one
+.PHONY: bench
+bench: deps
+	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
+	$(BUILD)/tests/bench/bench_env $(BENCH_ARGS)
+
 # make unit T=tests/unit/test_row.c builds and runs one test program
 unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 	$<

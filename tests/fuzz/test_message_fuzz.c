@@ -38,7 +38,7 @@ static struct message valid_message(enum message_type type)
         m.welcome = (struct welcome){
             1, 2, 3, 4, 1, "sac", "sync", "Pendulum-v1", "0123456789abcdef", "frame_skip: 2", 3, 1, 0, 64, 0, 2,
             BYTES(some_u32), BYTES(some_i64), BYTES(some_f64), 2, 1000, 5000, 5555,
-            "squashed_gaussian", "relu", BYTES(some_u32), true };
+            "squashed_gaussian", "relu", BYTES(some_u32), true, true };
         break;
     case MESSAGE_REJECT:
         m.reject = (struct reject){ 7, "fragment", "gap", "4 where 3 belongs", true, 1, 4 };

@@ -415,6 +415,47 @@ START_TEST(a_saved_policy_is_loaded_bit_for_bit)
 }
 END_TEST
 
+START_TEST(normalising_policy_is_the_plain_one_on_normalised_observations)
+{
+    struct acting a;
+    struct error err;
+    acting_create(&a, "relu", (struct row_shape){ 4, 2 });
+    const size_t n_plain = policy_n_params(&a.shape);
+    struct policy_shape shape = a.shape, loaded;
+    shape.normalises = true;
+    ck_assert_uint_eq(policy_n_params(&shape), n_plain + 2 * 4);
+    struct policy *p = policy_create(&shape, MAX_BATCH, a.arena);
+    float *params = malloc(policy_n_params(&shape) * sizeof(float)), *again = NULL;
+    const float mean[] = { 0.5f, -2, 0, 1 }, inverse_std[] = { 2, 0.25f, 1000, 0.1f };
+    memcpy(params, a.params, n_plain * sizeof(float));
+    memcpy(params + n_plain, mean, sizeof(mean));
+    memcpy(params + n_plain + 4, inverse_std, sizeof(inverse_std));
+
+    /* Through a file, as eval and resume take it. */
+    const char *path = path_of("normalising");
+    ck_assert_int_eq(policy_save(path, &shape, "squashed_gaussian", params, NULL, 0, &err), 0);
+    ck_assert_msg(policy_load(path, &loaded, &again, &err) == 0, "%s", err.text);
+    ck_assert(loaded.normalises);
+    ck_assert_mem_eq(params, again, policy_n_params(&shape) * sizeof(float));
+    policy_set(p, again);
+
+    for (int i = 0; i < 8; i++) {
+        float raw[9], plain[9], *one = raw, *two = plain;
+        memcpy(raw, a.rows[i], sizeof(raw));
+        memcpy(plain, raw, sizeof(plain));
+        for (int k = 0; k < 4; k++)
+            plain[k] = fminf(fmaxf((raw[k] - mean[k]) * inverse_std[k], -10), 10);
+        policy_act(p, 1, &one, a.noise);
+        policy_act(a.policy, 1, &two, a.noise);
+        ck_assert_mem_eq(raw + 4, plain + 4, 2 * sizeof(float));
+        ck_assert_mem_eq(raw, a.rows[i], 4 * sizeof(float));    /* rows stay raw */
+    }
+    free(params);
+    free(again);
+    acting_destroy(&a);
+}
+END_TEST
+
 START_TEST(equal_policies_make_equal_files)
 {
     struct acting a;
@@ -641,6 +682,7 @@ int main(void)
         parameters_may_come_from_any_address,
         unknown_heads_and_activations_are_named,
         a_saved_policy_is_loaded_bit_for_bit,
+        normalising_policy_is_the_plain_one_on_normalised_observations,
         equal_policies_make_equal_files,
         weights_stand_in_the_file_as_pytorch_keeps_them,
         the_file_that_the_next_tests_spoil_is_usable,

@@ -1,0 +1,244 @@
+#include "learner/normalisation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/normaliser.h"
+
+static const double FIRST_COUNT = 1e-4;    /* of samples with mean 0 and variance 1 */
+static const double VARIANCE_FLOOR = 1e-8;
+
+/* Count, mean and sum of squared deviations of n numbers: 1 + 2 n doubles, as a checkpoint keeps
+ * them. */
+struct moments {
+    int n;
+    double *store;    /* count | mean [n] | m2 [n] */
+};
+
+struct normalisation {
+    struct normalisation_setup setup;
+    int stride;
+    struct moments obs, ret;
+    double *returns;            /* [n_streams] R, the running discounted return */
+    double *mean, *m2;          /* [n_obs] scratch: of one fragment */
+    float *active;              /* [2 n_obs] mean | 1 / std of this version */
+    float reward_scale;         /* of this version */
+};
+
+static struct moments moments_create(int n, struct arena *arena)
+{
+    struct moments m = { n, arena_alloc(arena, 1 + 2 * (size_t)n, sizeof(double)) };
+    m.store[0] = FIRST_COUNT;
+    for (int i = 0; i < n; i++)
+        m.store[1 + n + i] = FIRST_COUNT;
+    return m;
+}
+
+/* Merge a sample: count, mean [n], sum of squared deviations m2 [n]. */
+static void moments_merge(struct moments *m, double count, const double *mean, const double *m2)
+{
+    double *own = m->store, *own_mean = own + 1, *own_m2 = own + 1 + m->n;
+    double total = own[0] + count;
+    for (int i = 0; i < m->n; i++) {
+        double delta = mean[i] - own_mean[i];
+        own_mean[i] += delta * count / total;
+        own_m2[i] += m2[i] + delta * delta * own[0] * count / total;
+    }
+    own[0] = total;
+}
+
+static double moments_inverse_std(const struct moments *m, int i)
+{
+    double variance = m->store[1 + m->n + i] / m->store[0];
+    return 1 / sqrt(variance + VARIANCE_FLOOR);
+}
+
+struct normalisation *normalisation_create(const struct normalisation_setup *setup,
+                                           struct arena *arena)
+{
+    struct normalisation *n = arena_alloc(arena, 1, sizeof(*n));
+    const size_t n_obs = (size_t)setup->shape.n_obs;
+    n->setup = *setup;
+    n->stride = row_stride(setup->shape);
+    n->obs = moments_create(setup->shape.n_obs, arena);
+    n->ret = moments_create(1, arena);
+    n->returns = arena_alloc(arena, (size_t)setup->n_streams, sizeof(double));
+    n->mean = arena_alloc(arena, n_obs, sizeof(double));
+    n->m2 = arena_alloc(arena, n_obs, sizeof(double));
+    n->active = arena_alloc(arena, 2 * n_obs, sizeof(float));
+    normalisation_refresh(n);
+    return n;
+}
+
+/* ---- consuming ---- */
+
+/* One row's field, from bytes of any alignment. */
+static float field(const struct normalisation *n, const void *rows, int row, int i)
+{
+    float x;
+    memcpy(&x, (const float *)rows + (size_t)row * (size_t)n->stride + i, sizeof(x));
+    return x;
+}
+
+static enum row_kind kind_at(const struct normalisation *n, const void *rows, int row)
+{
+    return (enum row_kind)(int)field(n, rows, row, row_kind(n->setup.shape));
+}
+
+/* Mean and squared deviations of the observations of the first `max` transitions, in two passes. */
+static void consume_observations(struct normalisation *n, const void *rows, int n_rows, int max)
+{
+    const int n_obs = n->setup.shape.n_obs;
+    const size_t bytes = (size_t)n_obs * sizeof(double);
+    int count = 0;
+    memset(n->mean, 0, bytes);
+    memset(n->m2, 0, bytes);
+    for (int r = 0; r < n_rows && count < max; r++) {
+        if (kind_at(n, rows, r) == ROW_CLOSE)
+            continue;
+        for (int i = 0; i < n_obs; i++)
+            n->mean[i] += (double)field(n, rows, r, i);
+        count++;
+    }
+    if (count == 0)
+        return;
+    for (int i = 0; i < n_obs; i++)
+        n->mean[i] /= count;
+    for (int r = 0, seen = 0; r < n_rows && seen < count; r++) {
+        if (kind_at(n, rows, r) == ROW_CLOSE)
+            continue;
+        for (int i = 0; i < n_obs; i++) {
+            double deviation = (double)field(n, rows, r, i) - n->mean[i];
+            n->m2[i] += deviation * deviation;
+        }
+        seen++;
+    }
+    moments_merge(&n->obs, count, n->mean, n->m2);
+}
+
+static void consume_rewards(struct normalisation *n, double *running, const void *rows, int n_rows,
+                            int max)
+{
+    for (int r = 0, seen = 0; r < n_rows && seen < max; r++) {
+        const enum row_kind kind = kind_at(n, rows, r);
+        if (kind == ROW_CLOSE)
+            continue;
+        *running = n->setup.discount * *running
+                 + (double)field(n, rows, r, row_reward(n->setup.shape));
+        moments_merge(&n->ret, 1, running, &(double){ 0 });
+        if (kind != ROW_STEP)
+            *running = 0;
+        seen++;
+    }
+}
+
+void normalisation_consume(struct normalisation *n, int64_t stream, bool is_fresh, const void *rows,
+                           int n_rows, int max)
+{
+    if (n->setup.of_observations)
+        consume_observations(n, rows, n_rows, max);
+    if (n->setup.of_rewards) {
+        if (is_fresh)
+            n->returns[stream] = 0;
+        consume_rewards(n, &n->returns[stream], rows, n_rows, max);
+    }
+}
+
+/* ---- using ---- */
+
+void normalisation_refresh(struct normalisation *n)
+{
+    const int n_obs = n->setup.shape.n_obs;
+    for (int i = 0; i < n_obs; i++) {
+        n->active[i] = (float)n->obs.store[1 + i];
+        n->active[n_obs + i] = (float)moments_inverse_std(&n->obs, i);
+    }
+    n->reward_scale = (float)moments_inverse_std(&n->ret, 0);
+}
+
+void normalisation_apply(const struct normalisation *n, int count, float *rows)
+{
+    const int n_obs = n->setup.shape.n_obs;
+    if (n->setup.of_observations)
+        for (int i = 0; i < 2 * count; i++) {
+            float *obs = rows + (size_t)i * (size_t)n->stride;
+            normaliser_apply(n_obs, n->active, n->active + n_obs, obs, obs);
+        }
+    if (n->setup.of_rewards)
+        for (int i = 0; i < count; i++) {
+            float *reward = rows + (size_t)(2 * i) * (size_t)n->stride
+                          + row_reward(n->setup.shape);
+            *reward = normaliser_clip(*reward * n->reward_scale);
+        }
+}
+
+size_t normalisation_write(const struct normalisation *n, float *out)
+{
+    const size_t count = n->setup.of_observations ? 2 * (size_t)n->setup.shape.n_obs : 0;
+    memcpy(out, n->active, count * sizeof(float));
+    return count;
+}
+
+/* ---- saving ---- */
+
+static struct tensor doubles(const char *name, size_t count, const double *data)
+{
+    struct tensor t = { .type = TENSOR_F64, .n_dims = 1, .dims = { (int64_t)count }, .data = data };
+    snprintf(t.name, sizeof(t.name), "%s", name);
+    return t;
+}
+
+/* Names and sizes of the state; each array is wherever it is. Returns how many. */
+static int state(const struct normalisation *n, struct tensor out[NORMALISATION_MAX_TENSORS],
+                 double *data[NORMALISATION_MAX_TENSORS])
+{
+    int count = 0;
+    if (n->setup.of_observations) {
+        data[count] = n->obs.store;
+        out[count++] = doubles("normalisation.observations", 1 + 2 * (size_t)n->obs.n,
+                               n->obs.store);
+    }
+    if (n->setup.of_rewards) {
+        data[count] = n->ret.store;
+        out[count++] = doubles("normalisation.return", 3, n->ret.store);
+        data[count] = n->returns;
+        out[count++] = doubles("normalisation.running_returns", (size_t)n->setup.n_streams,
+                               n->returns);
+    }
+    return count;
+}
+
+int normalisation_save(struct normalisation *n, struct tensor out[NORMALISATION_MAX_TENSORS])
+{
+    double *data[NORMALISATION_MAX_TENSORS];
+    return state(n, out, data);
+}
+
+/* Whether moments could come from samples: a count, and deviations that are not negative. */
+static bool are_sane(const struct moments *m)
+{
+    bool is_sane = m->store[0] > 0;
+    for (int i = 0; i < 1 + 2 * m->n; i++)
+        is_sane &= isfinite(m->store[i]) && (i <= m->n || m->store[i] >= 0);
+    return is_sane;
+}
+
+int normalisation_load(struct normalisation *n, const struct safetensors *file, struct error *err)
+{
+    struct tensor tensors[NORMALISATION_MAX_TENSORS];
+    double *data[NORMALISATION_MAX_TENSORS];
+    int count = state(n, tensors, data), rc = 0;
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = safetensors_copy(file, tensors[i].name, TENSOR_F64, (size_t)tensors[i].dims[0],
+                              data[i], err);
+    if (rc != 0)
+        return rc;
+    bool is_sane = are_sane(&n->obs) && are_sane(&n->ret);
+    for (int64_t i = 0; i < n->setup.n_streams; i++)
+        is_sane &= isfinite(n->returns[i]);
+    if (!is_sane)
+        return error_set(err, ERR_FORMAT, "the checkpoint's normalisation statistics cannot be");
+    normalisation_refresh(n);
+    return 0;
+}

@@ -1,0 +1,61 @@
+/* Running statistics of what was consumed, and what they do to a batch: observations are centred and
+ * scaled, rewards are scaled by the spread of the discounted return.
+ *
+ * Rows keep raw numbers wherever they are stored. Statistics are kept in double, in the order of
+ * consumption, and belong to a version: what normalisation_refresh took is used until the next refresh,
+ * by batches, actors and evaluations alike.
+ *
+ *   observation   clip((x - mean) / sqrt(var + 1e-8), -10, 10)
+ *   reward        clip(r / sqrt(var_R + 1e-8), -10, 10),  R <- gamma R + r per stream, R <- 0 where an
+ *                 episode ends (as Stable-Baselines3's VecNormalize; Gymnasium's wrapper goes on
+ *                 behind a truncation)
+ * var is the population's. Both begin as 1e-4 samples of mean 0 and variance 1. Every transition's
+ * observation counts once; observations that close a fragment or an episode do not count.
+ *
+ * Source: Chan, Golub, LeVeque 1983 (merging two samples); Gymnasium, wrappers/utils.py. */
+#ifndef SHOAL_LEARNER_NORMALISATION_H
+#define SHOAL_LEARNER_NORMALISATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/row.h"
+#include "common/safetensors.h"
+
+struct normalisation;
+
+struct normalisation_setup {
+    struct row_shape shape;
+    int64_t n_streams;
+    bool of_observations, of_rewards;
+    double discount;                /* gamma of the return R */
+};
+
+struct normalisation *normalisation_create(const struct normalisation_setup *setup,
+                                           struct arena *arena);
+
+/* Take a fragment's rows into the statistics.
+ *   rows     [n_rows][stride] float32, of any alignment
+ *   max      of its transitions count, from the front
+ *   is_fresh the stream began a new life: its running return begins again */
+void normalisation_consume(struct normalisation *n, int64_t stream, bool is_fresh, const void *rows,
+                           int n_rows, int max);
+
+/* What was consumed so far holds from now on: a new version begins. */
+void normalisation_refresh(struct normalisation *n);
+
+/* Normalise a batch where it lies.
+ *   rows  [count][2][stride]: transitions and their successors */
+void normalisation_apply(const struct normalisation *n, int count, float *rows);
+
+/* What a snapshot carries behind the network's parameters: mean [n_obs] | 1 / std [n_obs]; nothing
+ * when observations are not normalised. Returns how many numbers. */
+size_t normalisation_write(const struct normalisation *n, float *out);
+
+/* State for a checkpoint (borrowed until the next consume) and back. Returns how many tensors. */
+enum { NORMALISATION_MAX_TENSORS = 3 };
+int normalisation_save(struct normalisation *n, struct tensor out[NORMALISATION_MAX_TENSORS]);
+int normalisation_load(struct normalisation *n, const struct safetensors *file, struct error *err);
+
+#endif
