@@ -102,11 +102,12 @@ train: deps
 	@$(MAKE) --no-print-directory $(JOBS) all
 	$(PROGRAM) train $(CONFIG) $(ARGS)
 
-# A tree that finds its own library and models: $(PREFIX)/bin, lib/shoal, share/shoal.
+# A tree that finds its own library and models: $(PREFIX)/bin, lib/shoal, include/shoal, share/shoal.
 install: deps
 	@$(MAKE) --no-print-directory $(JOBS) all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/shoal \
-	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs
+	    $(DESTDIR)$(PREFIX)/share/shoal/models $(DESTDIR)$(PREFIX)/share/shoal/configs \
+	    $(DESTDIR)$(PREFIX)/share/shoal/plugin $(DESTDIR)$(PREFIX)/include/shoal
 	install -m 755 $(PROGRAM) $(DESTDIR)$(PREFIX)/bin/shoal
 	cp -P $(MUJOCO)/lib/libmujoco.so.* $(DESTDIR)$(PREFIX)/lib/shoal/
 	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/shoal/LICENSE
@@ -114,6 +115,8 @@ install: deps
 	if [ -f $(MODELS)/LICENSE ]; then install -m 644 $(MODELS)/LICENSE $(DESTDIR)$(PREFIX)/share/shoal/models/; fi
 	install -m 644 $(MODELS)/*.xml $(DESTDIR)$(PREFIX)/share/shoal/models/
 	cp -R configs/. $(DESTDIR)$(PREFIX)/share/shoal/configs/
+	install -m 644 actor/plugin/shoal_environment.h $(DESTDIR)$(PREFIX)/include/shoal/environment.h
+	install -m 644 actor/plugin/README.md actor/plugin/example/* $(DESTDIR)$(PREFIX)/share/shoal/plugin/
 
 clean:
 	rm -rf build/release build/asan build/tsan build/double

@@ -27,8 +27,30 @@ $(TEST_SRC:%.c=$(BUILD)/%): $(BUILD)/tests/%: tests/%.c $(TEST_SUPPORT) $(BUILD)
 	@mkdir -p $(@D)
 	@echo '  test $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) $(CHECK_LIBS)
 
-.PHONY: tests
-tests: $(PROGRAM) $(TEST_BIN)
+# Plug-ins, built as anybody builds theirs: with the public header and nothing else of Shoal.
+PLUGIN_DIR   := $(BUILD)/tests/plugins
+PLUGINS      := $(patsubst tests/plugins/%.c,$(PLUGIN_DIR)/lib%.so,$(wildcard tests/plugins/*.c)) \
+                $(PLUGIN_DIR)/libslider.so
+PLUGIN_CC     = $(CC) -std=c11 -O2 -g -Wall -Wextra -Wpedantic -Wshadow -Werror $(SANITIZE) -shared -fPIC \
+                -I $(BUILD)/include
+
+$(BUILD)/include/shoal/environment.h: actor/plugin/shoal_environment.h
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(PLUGIN_DIR)/lib%.so: tests/plugins/%.c tests/plugins/plain.h $(BUILD)/include/shoal/environment.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  so   $@'; $(PLUGIN_CC) -o $@ $< -lm
+
+$(PLUGIN_DIR)/lib%.so: actor/plugin/example/%.c $(BUILD)/include/shoal/environment.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo '  so   $@'; $(PLUGIN_CC) -o $@ $< -lm
+
+$(BUILD)/tests/unit/test_plugin: | $(PLUGINS)
+
+.PHONY: tests plugins
+plugins: $(PLUGINS)
+tests: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
@@ -43,13 +65,13 @@ SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals 
 .PHONY: check-release check-asan check-tsan check-system boundaries
 check-release: $(PROGRAM) $(TEST_BIN)
 	@tests/run.sh $(VARIANT) $(TEST_BIN)
-check-asan: $(PROGRAM) $(TEST_BIN)
+check-asan: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 	@tests/sanitized.sh tests/run.sh $(VARIANT) $(TEST_BIN)
 	@$(SYSTEM) $(SHARED_WORK)
-check-tsan: $(PROGRAM) $(THREADED)
+check-tsan: $(PROGRAM) $(THREADED) $(PLUGINS)
 	@tests/sanitized.sh tests/run.sh $(VARIANT) $(THREADED)
 	@$(SYSTEM) $(SHARED_WORK)
-check-system: $(PROGRAM)
+check-system: $(PROGRAM) $(PLUGINS)
 	@$(SYSTEM)
 boundaries:
 	@tests/boundaries.sh

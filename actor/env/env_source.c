@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "actor/env/plugin.h"
 #include "actor/env/registry.h"
 
 /* Append the names to "known are ...", as many as fit. */
@@ -15,11 +16,23 @@ static void list_names(const char *const *names, int n, char *out, size_t bytes)
         used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? ", " : "", names[i]);
 }
 
-static int unknown_name(const char *name, struct error *err)
+/* On an environment path the name may have been meant for a plug-in. */
+static int unknown_plugin(const char *name, const char *env_path, const char *near, struct error *err)
+{
+    char hint[ENV_NAME_BYTES + 32] = "";
+    if (near)
+        snprintf(hint, sizeof(hint), "; did you mean \"%s\"?", near);
+    return error_set(err, ERR_CONFIG, "unknown environment \"%.63s\": it is not built in, and there is no "
+                     "lib%.63s.so in %.200s%s", name, name, env_path, hint);
+}
+
+static int unknown_name(const char *name, const char *env_path, struct error *err)
 {
     const char *names[N_ENVIRONMENTS];
     environment_names(names);
     const char *near = nearest_word(name, names, N_ENVIRONMENTS);
+    if (env_path && env_path[0] && plugin_is_name(name))
+        return unknown_plugin(name, env_path, near, err);
     if (near)
         return error_set(err, ERR_CONFIG, "unknown environment \"%.80s\"; did you mean \"%s\"?",
                          name, near);
@@ -33,12 +46,25 @@ static int unknown_name(const char *name, struct error *err)
 int env_source_find(struct env_source *s, const char *name, const char *env_path,
                     struct error *err)
 {
-    (void)env_path;
     *s = (struct env_source){ .ops = environment_find(name) };
-    return s->ops ? 0 : unknown_name(name, err);
+    if (s->ops)
+        return 0;
+    if (!plugin_find(name, env_path, s->file, sizeof(s->file))) {
+        s->file[0] = '\0';
+        return unknown_name(name, env_path, err);
+    }
+    struct plugin *p;
+    int rc = plugin_load(&p, s->file, name, err);
+    if (rc == 0) {
+        s->handle = p;
+        s->ops = plugin_environment(p);
+    }
+    return rc;
 }
 
 void env_source_release(struct env_source *s)
 {
+    struct plugin *p = s->handle;
+    plugin_unload(&p);
     *s = (struct env_source){ 0 };
 }

@@ -11,13 +11,13 @@
 struct env_source {
     const struct environment *ops;      /* with the table of options */
     char file[4096];                    /* "" for the built-in ones */
-    void *handle;                       /* of a plug-in; NULL */
+    void *handle;                       /* struct plugin; NULL for others */
 };
 
 /* Find `name`: built in, else NAME itself when it ends in .yaml, else libNAME.so on env_path
  * (directories separated by ':'; NULL: none).
- * ERR_CONFIG for an unknown name (with the nearest known one) or an unusable plug-in, ERR_MISSING when
- * a file of that name is nowhere. */
+ * ERR_CONFIG for an unknown name (with the nearest known one, and where plug-ins were looked for) or
+ * an unusable plug-in, ERR_MISSING when a file of that name is nowhere. */
 int env_source_find(struct env_source *s, const char *name, const char *env_path,
                     struct error *err);
 
