@@ -51,7 +51,7 @@ static int evaluate(const char *run, const char *policy, int episodes, uint64_t 
                        path, shape.row.n_obs, shape.row.n_act, e.settings.env.name,
                        env_spec(model)->shape.n_obs, env_spec(model)->shape.n_act);
     if (rc == 0) {
-        evaluator = evaluator_create(model, &shape, episodes, NULL);
+        evaluator = evaluator_create(model, &shape, episodes);
         rc = evaluator_play(evaluator, params, seed, 0, &result, returns, program_stop_requests);
         if (rc != 0)
             error_set(err, rc, "interrupted");

@@ -9,6 +9,7 @@ struct evaluator {
     struct policy *policy;
     struct watch *watch;
     int episodes;
+    int64_t transitions;            /* of all evaluations */
     struct env **envs;              /* [episodes] */
     float *rows;                    /* [episodes][stride] */
     float **live_rows;              /* [episodes] rows of the episodes still running */
@@ -17,14 +18,13 @@ struct evaluator {
 };
 
 struct evaluator *evaluator_create(const struct env_model *model, const struct policy_shape *shape,
-                                   int episodes, struct watch *watch)
+                                   int episodes)
 {
     struct arena *arena = arena_create(1 << 16);
     struct evaluator *e = arena_alloc(arena, 1, sizeof(*e));
     size_t n = (size_t)episodes;
     e->arena = arena;
     e->episodes = episodes;
-    e->watch = watch;
     e->policy = policy_create(shape, episodes, arena);
     e->envs = arena_alloc(arena, n, sizeof(struct env *));
     e->rows = arena_alloc(arena, n * (size_t)row_stride(shape->row), sizeof(float));
@@ -32,13 +32,15 @@ struct evaluator *evaluator_create(const struct env_model *model, const struct p
     e->live = arena_alloc(arena, n, sizeof(*e->live));
     e->returns = arena_alloc(arena, n, sizeof(*e->returns));
     e->lengths = arena_alloc(arena, n, sizeof(*e->lengths));
-    for (int i = 0; i < episodes; i++) {
-        watch_enter(watch, WATCH_CREATING, i, 0);
+    for (int i = 0; i < episodes; i++)
         e->envs[i] = env_create(model);
-        watch_leave(watch);
-    }
     arena_seal(arena);
     return e;
+}
+
+void evaluator_watch(struct evaluator *e, struct watch *watch)
+{
+    e->watch = watch;
 }
 
 void evaluator_destroy(struct evaluator **e)
@@ -77,7 +79,6 @@ int evaluator_play(struct evaluator *e, const float *params, uint64_t seed, int6
     struct row_shape shape = policy_shape_of(e->policy)->row;
     size_t stride = (size_t)row_stride(shape);
     int n_live = e->episodes, diverged = 0;
-    int64_t transitions = 0;
     policy_set(e->policy, params);
     for (int i = 0; i < e->episodes; i++) {
         struct rng rng;
@@ -109,7 +110,7 @@ int evaluator_play(struct evaluator *e, const float *params, uint64_t seed, int6
                 e->lengths[i] = outcome.episode_length;
             }
         }
-        watch_count(e->watch, transitions += n_live);
+        watch_count(e->watch, e->transitions += n_live);
         n_live = left;
     }
     summarise(e, diverged, out);

@@ -19,11 +19,13 @@ struct evaluation {
 
 struct evaluator;
 
-/* `model` is shared and outlives the evaluator; so does `watch`, which is told of every call into an
- * environment (may be NULL). */
+/* `model` is shared and outlives the evaluator. */
 struct evaluator *evaluator_create(const struct env_model *model, const struct policy_shape *shape,
-                                   int episodes, struct watch *watch);
+                                   int episodes);
 void evaluator_destroy(struct evaluator **e);
+
+/* Tell `watch` (borrowed) of every call into an environment from now on. */
+void evaluator_watch(struct evaluator *e, struct watch *watch);
 
 /* Play all episodes side by side with `params`.
  *   number   which evaluation of the run

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,7 +129,20 @@ static void release_crashes(void)
     sigaltstack(&none, NULL);
 }
 
-/* ---- hangs ---- */
+/* ---- exits and hangs ---- */
+
+/* exit() was called, by an environment if we are inside of one. */
+static void on_exit_call(void)
+{
+    struct line l = { .n = 0 };
+    if (!guard || atomic_load_explicit(&guard->watch->turns, memory_order_relaxed) % 2 == 0)
+        return;
+    add(&l, guard->who);
+    add(&l, ": exit() was called while ");
+    add_place(&l);
+    guard->tell(l.text, l.n);
+    _exit(GUARD_STATUS);
+}
 
 static void give_up(int64_t stuck_ms)
 {
@@ -198,6 +212,7 @@ int guard_begin(const struct guard *g, struct error *err)
     if (rc != 0)
         return error_set(err, ERR_TEMPORARY, "no thread could be started: %s", strerror(rc));
     catch_crashes();
+    atexit(on_exit_call);
     return 0;
 }
 
@@ -210,4 +225,5 @@ void guard_end(void)
     pthread_mutex_unlock(&mutex);
     pthread_join(looker, NULL);
     pthread_cond_destroy(&wake);
+    guard = NULL;
 }

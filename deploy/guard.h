@@ -1,8 +1,8 @@
 /* What tells of an environment that crashes or hangs its process.
  *
  * A crash is reported from a signal handler, on a stack of its own, and then takes its course. A thread
- * watches the calls into the environment and ends the process when one does not come back. One guard
- * per process. */
+ * watches the calls into the environment and ends the process when one does not come back. An
+ * environment that calls exit() does not decide with which status. One guard per process. */
 #ifndef SHOAL_DEPLOY_GUARD_H
 #define SHOAL_DEPLOY_GUARD_H
 
@@ -11,8 +11,8 @@
 #include "actor/watch.h"
 #include "common/error.h"
 
-/* Exit status of a process whose environment hangs (EX_UNAVAILABLE), and of a training whose
- * environment crashes or hangs every actor before it gets anywhere. */
+/* Exit status of a process whose environment hangs or exits (EX_UNAVAILABLE), and of a training whose
+ * environment ends every actor before it gets anywhere. */
 enum { GUARD_STATUS = 69 };
 
 struct guard {

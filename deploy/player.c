@@ -315,7 +315,10 @@ static void play_all(const struct opening *o, const struct env_model *model, str
     int64_t number;
     size_t n_params = policy_n_params(&o->shape);
     float *params = memory_alloc(n_params, sizeof(*params));
-    struct evaluator *evaluator = evaluator_create(model, &o->shape, o->episodes, w);
+    watch_enter(w, WATCH_CREATING, 0, 0);
+    struct evaluator *evaluator = evaluator_create(model, &o->shape, o->episodes);
+    watch_leave(w);
+    evaluator_watch(evaluator, w);
     while (receive_all(&number, sizeof(number))
            && receive_all(params, n_params * sizeof(*params))) {
         evaluator_play(evaluator, params, o->seed, number, &r.result, NULL, NULL);

@@ -25,7 +25,7 @@ struct slot {
     int fruitless;              /* incarnations in a row of which nothing was accepted */
 };
 
-enum { MAX_FRUITLESS = 3 };
+enum { MAX_FRUITLESS = 2 };
 
 struct session {
     struct session_setup setup;

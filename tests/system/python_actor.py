@@ -83,7 +83,7 @@ signal.signal(signal.SIGALRM, lambda *_: sys.exit("failed: not done within 60 se
 signal.alarm(60)
 a = Actor(sys.argv[1]) if len(sys.argv) == 2 else sys.exit(__doc__)
 a.hello()
-w, spec = a.welcome, b"shoal-env-1 Pendulum-v1 n_obs 3 n_act 1 n_choices 0 limit 200 low -2 high 2"
+w, spec = a.welcome, b"shoal-env-2 Pendulum-v1 n_obs 3 n_act 1 n_choices 0 limit 200 low -2 high 2 content - options -"
 check(w["protocol"] == 1 and w["spec"] == hashlib.sha256(spec).hexdigest()[:16], "welcome, and the spec is ours")
 a.want(0)
 p, sizes = a.snapshot["parameters"], [w["n_obs"], *numbers("I", w["hidden"]), 2 * w["n_act"]]

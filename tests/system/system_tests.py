@@ -452,7 +452,7 @@ def ctrl_c_while_the_learner_is_down_is_not_success():
 @test()
 def killed_supervisor_leaves_no_processes():
     supervisor = train(INVERTED_PENDULUM, "run", "total_steps=1000000")
-    wait_for("learner and actors", lambda: len(living(supervisor.pid)) == 3 and env_steps("run") > 500)
+    wait_for("learner and actors", lambda: len(living(supervisor.pid)) >= 3 and env_steps("run") > 500)
     supervisor.kill()
     supervisor.wait()
     wait_for("the children to end", lambda: not living(os.getpid()), 2)
