@@ -60,7 +60,8 @@ void evaluator_destroy(struct evaluator **e)
 static void summarise(const struct evaluator *e, int diverged, struct evaluation *out)
 {
     int n = e->episodes;
-    *out = (struct evaluation){ .episodes = n, .diverged = diverged, .min = e->returns[0], .max = e->returns[0] };
+    *out = (struct evaluation){ .episodes = n, .diverged = diverged, .min = e->returns[0],
+                                .max = e->returns[0] };
     for (int i = 0; i < n; i++) {
         out->mean += e->returns[i] / n;
         out->length_mean += e->lengths[i] / n;

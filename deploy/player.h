@@ -27,8 +27,9 @@ struct player;
 struct player *player_create(const struct player_setup *setup);
 void player_destroy(struct player **p);
 
-/* As evaluator_play, with `params` [n_params of the shape]. Returns 0, ERR_INTERRUPTED, or ERR_TEMPORARY when there is no result: the process died or hung, and `err` tells
- * of what the environment did. The next call starts another process. */
+/* As evaluator_play, with `params` [n_params of the shape]. Returns 0, ERR_INTERRUPTED, or another code
+ * when there is no result: the process died, hung or could not be started, and `err` tells of what the
+ * environment did. The next call starts another process. */
 int player_play(struct player *p, const float *params, int64_t number, struct evaluation *out,
                 struct error *err);
 

@@ -67,7 +67,8 @@ static void say(const struct supervisor *s, const char *format, ...)
 }
 
 /* Start `argv` as a child that dies with us, in a process group of its own so that Ctrl-C reaches
- * only the supervisor. It inherits `inherited_fd`, if that is not -1. Returns 0 when the system has no room for one. */
+ * only the supervisor. It inherits `inherited_fd`, if that is not -1. Returns 0 when the system has no
+ * room for one. */
 static pid_t spawn(struct supervisor *s, char *const argv[], int inherited_fd)
 {
     pid_t parent = getpid();
