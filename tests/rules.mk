@@ -46,7 +46,7 @@ $(PLUGIN_DIR)/lib%.so: actor/plugin/example/%.c $(BUILD)/include/shoal/environme
 	@mkdir -p $(@D)
 	@echo '  so   $@'; $(PLUGIN_CC) -o $@ $< -lm
 
-$(BUILD)/tests/unit/test_plugin: | $(PLUGINS)
+$(BUILD)/tests/unit/test_plugin $(BUILD)/tests/unit/test_plugin_refusal: | $(PLUGINS)
 
 .PHONY: tests plugins
 plugins: $(PLUGINS)

@@ -117,8 +117,8 @@ struct shoal_environment {
     void (*observe)(const void *self, double *obs);
 
     /* The whole state, [n_state], finite: after set_state(get_state()) in another process the episode
-     * goes on bit for bit. Both or neither may be NULL; without them runs start episodes afresh when
-     * an actor was lost. set_state is given what get_state wrote, and must survive other finite
+     * goes on bit for bit. Both or neither may be NULL; without them a run in mode "sync" that lost an
+     * actor begins new episodes and no longer repeats. set_state is given what get_state wrote, and must survive other finite
      * numbers, which may come over the network. */
     void (*get_state)(const void *self, double *state);
     void (*set_state)(void *self, const double *state);

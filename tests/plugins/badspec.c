@@ -25,6 +25,12 @@ static void badspec_close(void *shared)
         abort();
 }
 
+__attribute__((destructor)) static void see_that_all_is_closed(void)
+{
+    if (is_open != 0)
+        abort();
+}
+
 static int badspec_open(const double *values, struct shoal_spec *spec, void **shared, char *error)
 {
     (void)shared;
