@@ -763,9 +763,11 @@ START_TEST(a_header_never_needs_more_than_its_bound)
         size_t n = bytes_fields(&m, fields);
         for (size_t i = 0; i < n; i++)
             *fields[i] = (struct bytes){ NULL, 0 };
-        bool *flags[] = { &m.welcome.wants_state, &m.reject.retry, &m.snapshot.random };
-        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_REJECT, MESSAGE_SNAPSHOT };
-        for (size_t i = 0; i < 3; i++)
+        bool *flags[] = { &m.welcome.wants_state, &m.welcome.normalises, &m.reject.retry,
+                          &m.snapshot.random };
+        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_REJECT,
+                                             MESSAGE_SNAPSHOT };
+        for (size_t i = 0; i < TEST_COUNT(flags); i++)
             if (owners[i] == t)
                 *flags[i] = true;
         unsigned char data[CAPACITY];
