@@ -13,7 +13,8 @@
 enum {
     RETRY_US = 1000000,            /* between HELLOs, and between WANTs */
     SILENCE_US = 4000000,          /* until somebody is told that no learner answers */
-    BARRIER_PATIENCE_US = 50000    /* until a version that a round needs is asked for */
+    BARRIER_PATIENCE_US = 50000,   /* until a version that a round needs is asked for */
+    TOLD_ONE_BY_ONE = 5            /* episodes that broke down */
 };
 
 /* What one WELCOME set up; replaced whole by the next one. */
@@ -61,11 +62,13 @@ struct actor *actor_create(const struct actor_setup *setup, struct actor_out out
     return a;
 }
 
-static void work_end(struct work *w)
+static void work_end(struct work *w, struct watch *watch)
 {
     for (int i = 0; i < w->n_streams; i++)
         stream_fini(&w->streams[i]);
+    watch_enter(watch, WATCH_CLOSING, 0, 0);
     env_close(&w->model);
+    watch_leave(watch);
     frame_pool_destroy(&w->frames);
     arena_destroy(&w->arena);
     *w = (struct work){ 0 };
@@ -75,7 +78,7 @@ void actor_destroy(struct actor **actor)
 {
     if (!*actor)
         return;
-    work_end(&(*actor)->work);
+    work_end(&(*actor)->work, (*actor)->setup.watch);
     frame_pool_destroy(&(*actor)->frames);
     free(*actor);
     *actor = NULL;
@@ -166,7 +169,11 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     struct policy_shape shape;
     const struct env_setup setup = { w->environment, w->options, a->setup.models_dir,
                                      a->setup.env_path };
+    struct watch *watch = a->setup.watch;
+    watch_begin(watch, w->environment, w->step_timeout_ms > 0 ? w->step_timeout_ms : 0);
+    watch_enter(watch, WATCH_OPENING, 0, 0);
     int rc = env_open(&work->model, &setup, err);
+    watch_leave(watch);
     if (rc != 0)
         return rc;
     const struct env_spec *spec = env_spec(work->model);
@@ -204,7 +211,10 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     for (size_t i = 0; i < n; i++) {
         struct stream *s = &work->streams[i];
         int64_t number = w->first_stream + (int64_t)i, life = bytes_u32(w->lives, i);
+        watch_enter(watch, WATCH_CREATING, number, 0);
         stream_init(s, work->model, work->horizon, work->arena);
+        watch_leave(watch);
+        stream_watch(s, watch);
         work->n_streams++;
         s->sequence = s->acked = bytes_i64(w->sequences, i);
         bool is_saved = s->sequence > 0 && w->states.size == n * state_bytes;
@@ -223,7 +233,7 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
     if (w->incarnation != a->setup.incarnation)
         return;
     struct error err = { 0 };
-    work_end(&a->work);
+    work_end(&a->work, a->setup.watch);
     a->run = w->run;
     a->epoch = w->epoch;
     a->heartbeat_us = w->heartbeat_ms * 1000;
@@ -415,6 +425,20 @@ static void choose_actions(struct actor *a, int n)
         policy_act(w->policy, n, w->rows, w->noise);
 }
 
+/* An episode broke down. The first are told one by one, then every time their number has doubled. */
+static void on_diverged(struct actor *a, const struct stream *s)
+{
+    char line[320];
+    int64_t n = ++a->counts.diverged;
+    if (n > TOLD_ONE_BY_ONE && (n & (n - 1)) != 0)
+        return;
+    snprintf(line, sizeof(line), "environment %s, stream %" PRId64 ": the simulation broke down (numbers "
+             "that are not finite) in step %" PRIu32 " of its episode, after %" PRId64 " transitions of "
+             "this actor; the episode was truncated, %" PRId64 " so far", env_spec(a->work.model)->name,
+             s->number, s->lengths[s->n_episodes - 1], a->counts.steps, n);
+    (a->out.trouble ? a->out.trouble : a->out.log)(a->out.context, line);
+}
+
 bool actor_step(struct actor *a, int64_t now_us)
 {
     struct work *w = &a->work;
@@ -432,12 +456,10 @@ bool actor_step(struct actor *a, int64_t now_us)
     }
     choose_actions(a, n);
     for (int i = 0; i < n; i++)
-        if (stream_step(w->open[i])) {
-            a->counts.diverged++;
-            say(a, "stream %" PRId64 ": the simulation broke down after %" PRId64 " transitions of "
-                "this actor; the episode was truncated", w->open[i]->number, a->counts.steps);
-        }
+        if (stream_step(w->open[i]))
+            on_diverged(a, w->open[i]);
     a->counts.steps += n;
+    watch_count(a->setup.watch, a->counts.steps);
     for (int i = 0; i < n; i++)
         if (stream_is_complete(w->open[i]))
             finish_fragment(a, w->open[i], now_us);
@@ -453,6 +475,7 @@ static void send_heartbeat(struct actor *a, int64_t now_us)
     m.heartbeat.epoch = a->epoch;
     m.heartbeat.steps = a->counts.steps;
     m.heartbeat.version = a->version;
+    m.heartbeat.diverged = a->counts.diverged;
     const char *state = a->waiting_since_us >= 0 ? "parameters"
                       : actor_is_between_fragments(a) ? "credit" : "acting";
     snprintf(m.heartbeat.state, sizeof(m.heartbeat.state), "%s", state);

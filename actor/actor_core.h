@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "actor/watch.h"
 #include "common/error.h"
 #include "proto/frame.h"
 
@@ -19,12 +20,15 @@ struct actor_out {
     void (*send)(void *context, struct frame *f, bool must_arrive);
     void (*subscribe)(void *context, int snapshot_port);     /* listen to the fast path */
     void (*log)(void *context, const char *line);
+    /* A line about an environment that misbehaves, for the run's log as well; NULL: as `log`. */
+    void (*trouble)(void *context, const char *line);
 };
 
 struct actor_setup {
     uint64_t incarnation;
     const char *name, *program, *cpu;
     const char *models_dir, *env_path;
+    struct watch *watch;        /* told where the actor is inside its environments; may be NULL */
 };
 
 enum actor_phase {

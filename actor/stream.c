@@ -44,7 +44,14 @@ void stream_init(struct stream *s, const struct env_model *model, int horizon, s
 void stream_fini(struct stream *s)
 {
     stream_abandon(s);
+    watch_enter(s->watch, WATCH_CLOSING, s->number, 0);
     env_destroy(&s->env);
+    watch_leave(s->watch);
+}
+
+void stream_watch(struct stream *s, struct watch *watch)
+{
+    s->watch = watch;
 }
 
 static void seed_sequences(struct stream *s, uint64_t seed, int64_t number, int64_t life)
@@ -55,10 +62,17 @@ static void seed_sequences(struct stream *s, uint64_t seed, int64_t number, int6
     rng_init(&s->action_rng, seed, RNG_ACTION, (uint32_t)number, (uint32_t)life);
 }
 
+static void reset(struct stream *s, float *obs)
+{
+    watch_enter(s->watch, WATCH_RESETTING, s->number, 0);
+    env_reset(s->env, &s->reset_rng, obs);
+    watch_leave(s->watch);
+}
+
 void stream_start(struct stream *s, uint64_t seed, int64_t number, int64_t life)
 {
     seed_sequences(s, seed, number, life);
-    env_reset(s->env, &s->reset_rng, s->obs);
+    reset(s, s->obs);
 }
 
 int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life,
@@ -71,8 +85,11 @@ int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life
         return ERR_FORMAT;
     memcpy(position, state, sizeof(position));
     memcpy(saved, state + sizeof(position), bytes);
-    if (env_set_state(s->env, saved) != 0)
-        return ERR_FORMAT;
+    watch_enter(s->watch, WATCH_RESTORING, number, 0);
+    int rc = env_set_state(s->env, saved);
+    watch_leave(s->watch);
+    if (rc != 0)
+        return rc;
     seed_sequences(s, seed, number, life);
     rng_seek(&s->reset_rng, position[0]);
     rng_seek(&s->action_rng, position[1]);
@@ -115,7 +132,9 @@ bool stream_step(struct stream *s)
 {
     struct env_outcome outcome;
     float *row = row_at(s, s->n_rows++), *next = row_at(s, s->n_rows);
+    watch_enter(s->watch, WATCH_STEPPING, s->number, env_elapsed(s->env) + 1);
     env_step(s->env, row + row_act(s->shape), next, &outcome);
+    watch_leave(s->watch);
     row[row_reward(s->shape)] = (float)outcome.reward;
     row[row_kind(s->shape)] = (float)outcome.kind;
     s->n_transitions++;
@@ -124,7 +143,7 @@ bool stream_step(struct stream *s)
         s->returns[s->n_episodes] = outcome.episode_return;
         s->lengths[s->n_episodes++] = (uint32_t)outcome.episode_length;
         write_close(s);
-        env_reset(s->env, &s->reset_rng, is_last ? s->obs : row_at(s, s->n_rows));
+        reset(s, is_last ? s->obs : row_at(s, s->n_rows));
     } else if (is_last) {
         memcpy(s->obs, next, (size_t)s->shape.n_obs * sizeof(float));
         write_close(s);
@@ -139,7 +158,9 @@ void stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us
         uint64_t position[2] = { s->reset_rng.position, s->action_rng.position };
         memcpy(s->state, position, sizeof(position));
         /* The arena's block is aligned and the two positions keep doubles so. */
+        watch_enter(s->watch, WATCH_SAVING, s->number, env_elapsed(s->env));
         env_get_state(s->env, (double *)(void *)(s->state + sizeof(position)));
+        watch_leave(s->watch);
     }
     h->stream = s->number;
     h->life = s->life;

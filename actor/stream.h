@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "actor/env.h"
+#include "actor/watch.h"
 #include "common/arena.h"
 #include "common/rng.h"
 #include "proto/frame.h"
@@ -21,6 +22,7 @@ struct stream {
     struct row_shape shape;
     int stride, horizon;
     struct env *env;
+    struct watch *watch;            /* told of every call into it; NULL: nobody looks */
     struct rng reset_rng, action_rng;
     float *obs;                     /* [n_obs] where the next fragment begins */
 
@@ -45,6 +47,9 @@ size_t stream_frame_bytes(const struct env_model *model, int horizon);
 
 void stream_init(struct stream *s, const struct env_model *model, int horizon, struct arena *arena);
 void stream_fini(struct stream *s);
+
+/* Tell `watch` (borrowed) of every call into the environment from now on. */
+void stream_watch(struct stream *s, struct watch *watch);
 
 /* Begin a life from its start, or from a saved state ([state_bytes], from a peer; ERR_FORMAT). */
 void stream_start(struct stream *s, uint64_t seed, int64_t number, int64_t life);

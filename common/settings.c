@@ -42,6 +42,8 @@ static const struct option network[] = {
 static const struct option actor[] = {
     INT(actor, horizon, "16", 1, 16384,
         "T, transitions in a fragment; new parameters are adopted between fragments"),
+    INT(actor, step_timeout_s, "60", 0, 10000,
+        "seconds one environment step may take until its actor is started again; 0: no limit"),
 };
 
 static const struct option learner[] = {
@@ -87,6 +89,8 @@ static const struct option eval[] = {
     INT(eval, every, "5000", 0, 1e12, "transitions between evaluations; 0: only at the end"),
     INT(eval, episodes, "20", 1, 10000, "episodes of an evaluation"),
     INT(eval, stop_count, "1", 1, 1000, "evaluations in a row that must reach stop_at"),
+    INT(eval, timeout_s, "60", 0, 10000,
+        "seconds one environment step of an evaluation may take until it is played again; 0: no limit"),
     REAL(eval, stop_at, "1e300", -1e300, 1e300,
          "end the run when an evaluation's mean reaches this; 1e300: never"),
 };

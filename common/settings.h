@@ -32,7 +32,7 @@ struct settings {
         int activation;
     } network;
     struct {
-        int64_t horizon;
+        int64_t horizon, step_timeout_s;
     } actor;
     struct {
         int64_t batch_size, publish_every;
@@ -53,7 +53,7 @@ struct settings {
         int64_t hash_every;
     } metrics;
     struct {
-        int64_t every, episodes, stop_count;
+        int64_t every, episodes, stop_count, timeout_s;
         double stop_at;
     } eval;
 };

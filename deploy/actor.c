@@ -11,6 +11,8 @@
 #include "common/matrix.h"
 #include "common/rng.h"
 #include "deploy/console.h"
+#include "deploy/guard.h"
+#include "deploy/notes.h"
 #include "deploy/program.h"
 #include "proto/link.h"
 
@@ -22,7 +24,19 @@ struct shell {
     struct actor *core;
     const struct actor_options *options;
     const char *name;
+    bool has_sent;              /* a fragment */
 };
+
+/* Where lines of the guard and about misbehaving environments go; the guard has no context. */
+static int notes_fd = -1;
+
+static void tell(const char *line, size_t n)
+{
+    if (notes_fd >= 0)
+        notes_write(notes_fd, NOTE_TROUBLE, line, n);
+    else
+        notes_write(STDERR_FILENO, 0, line, n);
+}
 
 static void on_log(void *context, const char *line)
 {
@@ -31,9 +45,20 @@ static void on_log(void *context, const char *line)
         console_say("%s: %s", s->name, line);
 }
 
+static void on_trouble(void *context, const char *line)
+{
+    const struct shell *s = context;
+    char text[480];
+    int n = snprintf(text, sizeof(text), "%s: %.400s", s->name, line);
+    tell(text, (size_t)n);
+}
+
 static void on_send(void *context, struct frame *f, bool must_arrive)
 {
     struct shell *s = context;
+    if (must_arrive && !s->has_sent && notes_fd >= 0)
+        notes_write(notes_fd, NOTE_PROGRESS, s->name, strlen(s->name));
+    s->has_sent |= must_arrive;
     int64_t began_us = program_now_us();
     bool was_told = false;
     /* Credit bounds what is under way, so a full queue means a connection that is down: wait. What
@@ -116,23 +141,34 @@ int actor_run(const struct actor_options *o, struct error *err)
     default_name(name, sizeof(name));
     matrix_cpu_class(cpu, sizeof(cpu));
     struct shell s = { .options = o, .name = o->name ? o->name : name };
+    static struct watch watch;
+    const struct guard guard = { .who = s.name, .place = "stream", .watch = &watch, .tell = tell };
+    notes_fd = o->notes_fd;
     s.link = zmq_actor_create(o->learner, &limits, err);
     if (!s.link)
         return err->code;
+    int rc = guard_begin(&guard, err);
+    if (rc != 0) {
+        link_destroy(&s.link);
+        return rc;
+    }
     struct actor_setup setup = {
         .incarnation = digest_random_id(), .name = s.name, .program = "shoal " SHOAL_VERSION,
         .cpu = cpu, .models_dir = program_models_dir(), .env_path = program_env_path(),
+        .watch = &watch,
     };
     s.core = actor_create(&setup, (struct actor_out){
-        .context = &s, .send = on_send, .subscribe = on_subscribe, .log = on_log });
+        .context = &s, .send = on_send, .subscribe = on_subscribe, .log = on_log,
+        .trouble = on_trouble });
     act(&s);
-    int rc = actor_result(s.core, err);
+    rc = actor_result(s.core, err);
     if (rc == 0 && program_stop_requests() > 0)
         rc = error_set(err, ERR_INTERRUPTED, "interrupted");
     else if (rc == 0)
         on_log(&s, err->text);
     say_counts(&s);
     actor_destroy(&s.core);
+    guard_end();
     link_destroy(&s.link);
     return rc;
 }

@@ -9,6 +9,7 @@ struct actor_options {
     const char *name;           /* NULL: host and process */
     double delay_ms;            /* sleep up to so long, at random, before steps; for tests */
     int is_quiet;
+    int notes_fd;               /* a pipe of the supervisor for lines, see deploy/notes.h; -1: none */
 };
 
 /* Act until drained, stopped or refused. Returns 0 when drained, ERR_INTERRUPTED after a signal. */

@@ -7,6 +7,7 @@
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/evaluator.h"
+#include "deploy/player.h"
 #include "deploy/program.h"
 #include "deploy/run.h"
 
@@ -91,6 +92,28 @@ int command_eval(int argc, char **argv, struct error *err)
     if (rc == 0)
         rc = args_int("--seed", seed_text, 0, INT64_MAX, &seed, err);
     return rc == 0 ? evaluate(argv[0], best, (int)episodes, (uint64_t)seed, json, err) : rc;
+}
+
+int command_evaluator(int argc, char **argv, struct error *err)
+{
+    const char *fd_text = NULL;
+    bool wants_help;
+    const struct flag flags[] = {
+        { "--fd", "FD", &fd_text, NULL, NULL },
+    };
+    const struct command command = {
+        "evaluator", "", NULL, "Plays evaluations for the learner that started it.",
+        "shoal eval --help", flags, COUNT(flags)
+    };
+    long long fd = -1;
+    int n = args_parse(&command, argc, argv, &wants_help, err);
+    if (n < 0 || wants_help)
+        return n < 0 ? n : 0;
+    if (!fd_text)
+        return error_set(err, ERR_USAGE, "shoal evaluator is started by the learner; to play a run's "
+                         "policy, see shoal eval --help");
+    int rc = args_int("--fd", fd_text, 0, 1 << 20, &fd, err);
+    return rc == 0 ? player_serve((int)fd, err) : rc;
 }
 
 int command_config(int argc, char **argv, struct error *err)

@@ -148,7 +148,7 @@ static bool is_actor_name(const char *name)
 
 int command_actor(int argc, char **argv, struct error *err)
 {
-    const char *learner = NULL, *name = NULL, *delay = NULL, *env_path = NULL;
+    const char *learner = NULL, *name = NULL, *delay = NULL, *env_path = NULL, *notes = NULL;
     bool wants_help, supervised = false;
     const struct flag flags[] = {
         { "--learner", "ENDPOINT", &learner, NULL, "where the learner listens" },
@@ -158,6 +158,7 @@ int command_actor(int argc, char **argv, struct error *err)
                                             "out slow actors)" },
         ENV_PATH_FLAG(env_path),
         { "--supervised", NULL, NULL, &supervised, NULL },
+        { "--notes-fd", "FD", &notes, NULL, NULL },
     };
     const struct command command = {
         "actor", "--learner ENDPOINT [flags]", NULL,
@@ -176,12 +177,17 @@ int command_actor(int argc, char **argv, struct error *err)
     if (name && !is_actor_name(name))
         return error_set(err, ERR_USAGE, "--name: expected 1 to 63 letters, digits, '.', '_' or '-', not "
                          "beginning with '.', found \"%.80s\"", name);
-    struct actor_options options = { .learner = learner, .name = name, .is_quiet = supervised };
+    struct actor_options options = { .learner = learner, .name = name, .is_quiet = supervised,
+                                     .notes_fd = -1 };
+    long long notes_fd = -1;
     int rc = use_env_path(env_path, err);
+    if (rc == 0 && notes)
+        rc = args_int("--notes-fd", notes, 0, 1 << 20, &notes_fd, err);
     if (rc == 0 && delay)
         rc = args_real("--delay-ms", delay, 0, 10000, &options.delay_ms, err);
     if (rc != 0)
         return rc;
+    options.notes_fd = (int)notes_fd;
     program_catch_signals();
     matrix_setup();
     return actor_run(&options, err);

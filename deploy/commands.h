@@ -21,4 +21,7 @@ int command_config(int argc, char **argv, struct error *err);
 /* Put the directories on the environment path; NULL: none. ERR_MISSING when one is not there. */
 int use_env_path(const char *directories, struct error *err);
 
+/* Plays evaluations for the learner that started it; people do not call it. */
+int command_evaluator(int argc, char **argv, struct error *err);
+
 #endif

@@ -7,7 +7,9 @@
 struct evaluator {
     struct arena *arena;
     struct policy *policy;
+    struct watch *watch;
     int episodes;
+    int64_t transitions;            /* of all evaluations */
     struct env **envs;              /* [episodes] */
     float *rows;                    /* [episodes][stride] */
     float **live_rows;              /* [episodes] rows of the episodes still running */
@@ -36,21 +38,30 @@ struct evaluator *evaluator_create(const struct env_model *model, const struct p
     return e;
 }
 
+void evaluator_watch(struct evaluator *e, struct watch *watch)
+{
+    e->watch = watch;
+}
+
 void evaluator_destroy(struct evaluator **e)
 {
     if (!*e)
         return;
-    for (int i = 0; i < (*e)->episodes; i++)
+    for (int i = 0; i < (*e)->episodes; i++) {
+        watch_enter((*e)->watch, WATCH_CLOSING, i, 0);
         env_destroy(&(*e)->envs[i]);
+        watch_leave((*e)->watch);
+    }
     struct arena *arena = (*e)->arena;
     arena_destroy(&arena);
     *e = NULL;
 }
 
-static void summarise(const struct evaluator *e, struct evaluation *out)
+static void summarise(const struct evaluator *e, int diverged, struct evaluation *out)
 {
     int n = e->episodes;
-    *out = (struct evaluation){ .episodes = n, .min = e->returns[0], .max = e->returns[0] };
+    *out = (struct evaluation){ .episodes = n, .diverged = diverged, .min = e->returns[0],
+                                .max = e->returns[0] };
     for (int i = 0; i < n; i++) {
         out->mean += e->returns[i] / n;
         out->length_mean += e->lengths[i] / n;
@@ -68,13 +79,15 @@ int evaluator_play(struct evaluator *e, const float *params, uint64_t seed, int6
 {
     struct row_shape shape = policy_shape_of(e->policy)->row;
     size_t stride = (size_t)row_stride(shape);
-    int n_live = e->episodes;
+    int n_live = e->episodes, diverged = 0;
     policy_set(e->policy, params);
     for (int i = 0; i < e->episodes; i++) {
         struct rng rng;
         rng_init(&rng, seed, RNG_EVAL, (uint32_t)i, (uint32_t)number);
         e->live[i] = i;
+        watch_enter(e->watch, WATCH_RESETTING, i, 0);
         env_reset(e->envs[i], &rng, e->rows + (size_t)i * stride);
+        watch_leave(e->watch);
     }
     while (n_live > 0) {
         if (stop && stop())
@@ -87,7 +100,10 @@ int evaluator_play(struct evaluator *e, const float *params, uint64_t seed, int6
             int i = e->live[k];
             struct env_outcome outcome;
             float *row = e->rows + (size_t)i * stride;
+            watch_enter(e->watch, WATCH_STEPPING, i, env_elapsed(e->envs[i]) + 1);
             env_step(e->envs[i], row + row_act(shape), row, &outcome);
+            watch_leave(e->watch);
+            diverged += outcome.diverged;
             if (outcome.kind == ROW_STEP) {
                 e->live[left++] = i;
             } else {
@@ -95,9 +111,10 @@ int evaluator_play(struct evaluator *e, const float *params, uint64_t seed, int6
                 e->lengths[i] = outcome.episode_length;
             }
         }
+        watch_count(e->watch, e->transitions += n_live);
         n_live = left;
     }
-    summarise(e, out);
+    summarise(e, diverged, out);
     for (int i = 0; returns && i < e->episodes; i++)
         returns[i] = e->returns[i];
     return 0;

@@ -8,11 +8,13 @@
 #include <stdint.h>
 
 #include "actor/env.h"
+#include "actor/watch.h"
 #include "common/policy.h"
 
 struct evaluation {
     int episodes;
     double mean, std, min, max, length_mean;    /* of undiscounted returns; std over n */
+    int diverged;                               /* episodes that broke down */
 };
 
 struct evaluator;
@@ -21,6 +23,9 @@ struct evaluator;
 struct evaluator *evaluator_create(const struct env_model *model, const struct policy_shape *shape,
                                    int episodes);
 void evaluator_destroy(struct evaluator **e);
+
+/* Tell `watch` (borrowed) of every call into an environment from now on. */
+void evaluator_watch(struct evaluator *e, struct watch *watch);
 
 /* Play all episodes side by side with `params`.
  *   number   which evaluation of the run

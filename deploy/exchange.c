@@ -1,10 +1,11 @@
 #include "deploy/exchange.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/arena.h"
 
-void exchange_init(struct exchange *x, size_t n_params)
+void exchange_init(struct exchange *x)
 {
     *x = (struct exchange){ 0 };
     pthread_condattr_t attributes;
@@ -12,22 +13,54 @@ void exchange_init(struct exchange *x, size_t n_params)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&x->mutex, NULL);
     pthread_cond_init(&x->to_training, &attributes);
-    pthread_cond_init(&x->to_evaluator, &attributes);
     pthread_condattr_destroy(&attributes);
-    for (int i = 0; i < EXCHANGE_EVALUATIONS; i++)
-        x->jobs[i].params = memory_alloc(n_params, sizeof(float));
 }
 
 void exchange_fini(struct exchange *x)
 {
-    for (int i = 0; i < EXCHANGE_EVALUATIONS; i++)
-        free(x->jobs[i].params);
     for (int i = 0; i < x->outgoing.n; i++)
         frame_release(x->outgoing.items[i].frame);
     free(x->outgoing.items);
     pthread_cond_destroy(&x->to_training);
-    pthread_cond_destroy(&x->to_evaluator);
     pthread_mutex_destroy(&x->mutex);
+}
+
+void exchange_deliver(struct exchange *x, struct fragment *f)
+{
+    pthread_mutex_lock(&x->mutex);
+    bool was_empty = !x->arrived.head;
+    fragment_push(&x->arrived, f);
+    pthread_mutex_unlock(&x->mutex);
+    if (was_empty)
+        pthread_cond_signal(&x->to_training);
+}
+
+void exchange_wake(struct exchange *x)
+{
+    pthread_mutex_lock(&x->mutex);
+    x->is_woken = true;
+    pthread_mutex_unlock(&x->mutex);
+    pthread_cond_signal(&x->to_training);
+}
+
+struct fragment_queue exchange_take(struct exchange *x, int wait_ms)
+{
+    pthread_mutex_lock(&x->mutex);
+    if (wait_ms > 0 && !x->arrived.head && !x->is_woken) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += wait_ms * 1000000L;
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_nsec -= 1000000000L;
+            until.tv_sec++;
+        }
+        pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
+    }
+    struct fragment_queue arrived = x->arrived;
+    x->arrived = (struct fragment_queue){ 0 };
+    x->is_woken = false;
+    pthread_mutex_unlock(&x->mutex);
+    return arrived;
 }
 
 bool notices_add(struct notices *list, struct notice n)

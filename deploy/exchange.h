@@ -6,11 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "deploy/evaluator.h"
 #include "learner/fragment.h"
 #include "learner/session.h"
-
-enum { EXCHANGE_EVALUATIONS = 8 };
 
 /* From the update thread to the I/O thread. */
 struct notice {
@@ -26,29 +23,25 @@ struct notices {
     int n, capacity;
 };
 
-/* A policy to play, and what came of it. */
-struct evaluation_job {
-    int64_t env_steps, number;
-    float *params;              /* [n_params] own copy */
-    struct evaluation result;
-};
-
 struct exchange {
     pthread_mutex_t mutex;
-    pthread_cond_t to_training, to_evaluator;
+    pthread_cond_t to_training;
     struct fragment_queue arrived;          /* I/O -> update */
     struct notices outgoing;                /* update -> I/O */
     struct session_counts counts;           /* I/O -> update, a copy */
-
-    /* A ring: [done_read, done) are results, [done, asked) wait to be played. */
-    struct evaluation_job jobs[EXCHANGE_EVALUATIONS];
-    int64_t asked, done, done_read;
-
-    bool must_stop;                         /* every thread ends */
+    bool is_woken;                          /* evaluator -> update: there is an answer */
+    bool must_stop;                         /* the I/O thread ends */
 };
 
-void exchange_init(struct exchange *x, size_t n_params);
+void exchange_init(struct exchange *x);
 void exchange_fini(struct exchange *x);
+
+/* Hand a fragment to the update thread; end its wait for another reason. */
+void exchange_deliver(struct exchange *x, struct fragment *f);
+void exchange_wake(struct exchange *x);
+
+/* Everything that has arrived; waits up to `wait_ms` for it, or for exchange_wake. */
+struct fragment_queue exchange_take(struct exchange *x, int wait_ms);
 
 /* Append; returns whether the list was empty before. The mutex is held by the caller. */
 bool notices_add(struct notices *list, struct notice n);

@@ -1,7 +1,6 @@
 #include "deploy/learner.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +13,7 @@
 #include "common/arena.h"
 #include "common/matrix.h"
 #include "deploy/console.h"
+#include "deploy/evaluations.h"
 #include "deploy/exchange.h"
 #include "deploy/program.h"
 #include "deploy/progress.h"
@@ -34,13 +34,13 @@ struct learner {
     struct frame_pool *snapshots;
     struct session *session;            /* I/O thread */
     struct training *training;          /* update thread */
-    struct evaluator *evaluator;        /* evaluator thread */
+    struct evaluations *evaluations;
     struct exchange exchange;
     pthread_mutex_t log_mutex;
 
     int64_t checkpoint_us;
     struct progress progress;
-    struct evaluation last_evaluation;
+    struct last_evaluation last;
 };
 
 /* A line for the log and for people. */
@@ -83,13 +83,7 @@ static void on_publish(void *context, struct frame *f)
 
 static void on_deliver(void *context, struct fragment *f)
 {
-    struct exchange *x = &((struct learner *)context)->exchange;
-    pthread_mutex_lock(&x->mutex);
-    bool was_empty = !x->arrived.head;
-    fragment_push(&x->arrived, f);
-    pthread_mutex_unlock(&x->mutex);
-    if (was_empty)
-        pthread_cond_signal(&x->to_training);
+    exchange_deliver(&((struct learner *)context)->exchange, f);
 }
 
 static void handle_notice(struct learner *l, const struct notice *n)
@@ -146,34 +140,9 @@ static void notify(struct learner *l, struct notice n)
 
 /* ---- evaluator thread ---- */
 
-static int must_stop_evaluating(void)
+static void on_evaluated(void *context)
 {
-    return program_stop_requests() > 0;
-}
-
-static void *evaluator_thread(void *context)
-{
-    struct learner *l = context;
-    struct exchange *x = &l->exchange;
-    pthread_mutex_lock(&x->mutex);
-    for (;;) {
-        while (x->done == x->asked && !x->must_stop)
-            pthread_cond_wait(&x->to_evaluator, &x->mutex);
-        if (x->must_stop)
-            break;
-        struct evaluation_job *job = &x->jobs[x->done % EXCHANGE_EVALUATIONS];
-        pthread_mutex_unlock(&x->mutex);
-        int rc = evaluator_play(l->evaluator, job->params,
-                                (uint64_t)l->experiment->settings.top.seed, job->number,
-                                &job->result, NULL, must_stop_evaluating);
-        pthread_mutex_lock(&x->mutex);
-        if (rc != 0)
-            break;
-        x->done++;
-        pthread_cond_signal(&x->to_training);
-    }
-    pthread_mutex_unlock(&x->mutex);
-    return NULL;
+    exchange_wake(&((struct learner *)context)->exchange);
 }
 
 /* ---- update thread: what the training core says ---- */
@@ -197,24 +166,8 @@ static void on_version(void *context, int64_t version, int64_t start_version, bo
 static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
 {
     struct learner *l = context;
-    struct exchange *x = &l->exchange;
-    pthread_mutex_lock(&x->mutex);
-    /* Waits only when several evaluations are behind; it changes no result. */
-    while (x->asked - x->done == EXCHANGE_EVALUATIONS - 1 && program_stop_requests() == 0) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
-        pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
-    }
-    bool has_room = x->asked - x->done_read < EXCHANGE_EVALUATIONS;
-    if (has_room) {
-        struct evaluation_job *job = &x->jobs[x->asked++ % EXCHANGE_EVALUATIONS];
-        job->env_steps = env_steps;
-        job->number = env_steps;
-        memcpy(job->params, params, n * sizeof(float));
-        pthread_cond_signal(&x->to_evaluator);
-    }
-    pthread_mutex_unlock(&x->mutex);
+    (void)n;
+    evaluations_ask(l->evaluations, env_steps, params);
 }
 
 static void on_hash(void *context, int64_t update, int64_t env_steps, const char *sha256)
@@ -238,53 +191,42 @@ static void save(struct learner *l)
         say_format(l, "the checkpoint could not be written, training goes on: %s", err.text);
 }
 
-/* Results of evaluations that have come in. */
+static void read_evaluation(struct learner *l, const struct evaluation_job *job)
+{
+    struct error err;
+    const struct evaluation *e = &job->result;
+    char broke_down[48] = "";
+    if (e->diverged > 0)
+        snprintf(broke_down, sizeof(broke_down), ", of which %d broke down", e->diverged);
+    run_write_eval(&l->run, job->env_steps, progress_time_s(&l->progress, program_now_us()), e);
+    say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episodes%s",
+               job->env_steps, e->mean, e->std, e->episodes, broke_down);
+    if (e->mean <= l->run.best_mean)
+        return;
+    if (run_save_policy(&l->run, l->experiment, "best", job->params, &err) == 0)
+        l->run.best_mean = e->mean;
+    else
+        say_format(l, "the best policy could not be written: %s", err.text);
+}
+
+/* Evaluations that have been played, or have failed. */
 static void read_evaluations(struct learner *l)
 {
-    struct exchange *x = &l->exchange;
-    for (;;) {
-        pthread_mutex_lock(&x->mutex);
-        bool has_one = x->done_read < x->done;
-        pthread_mutex_unlock(&x->mutex);
-        if (!has_one)
-            return;
-        const struct evaluation_job *job = &x->jobs[x->done_read % EXCHANGE_EVALUATIONS];
-        struct error err;
-        run_write_eval(&l->run, job->env_steps, progress_time_s(&l->progress, program_now_us()),
-                       &job->result);
-        say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episodes",
-                   job->env_steps, job->result.mean, job->result.std, job->result.episodes);
-        if (job->result.mean > l->run.best_mean) {
-            if (run_save_policy(&l->run, l->experiment, "best", job->params, &err) == 0)
-                l->run.best_mean = job->result.mean;
-            else
-                say_format(l, "the best policy could not be written: %s", err.text);
-        }
-        l->last_evaluation = job->result;
+    const struct evaluation_job *job;
+    while ((job = evaluations_take(l->evaluations))) {
+        if (!job->has_failed)
+            read_evaluation(l, job);
+        l->last.has_failed = job->has_failed;
+        l->last.n_failed += job->has_failed;
+        l->last.result = job->result;
         training_evaluated(l->training, job->env_steps, job->result.mean);
-        pthread_mutex_lock(&x->mutex);
-        x->done_read++;
-        pthread_mutex_unlock(&x->mutex);
+        evaluations_give(l->evaluations);
     }
 }
 
 static void read_arrived(struct learner *l, bool may_wait)
 {
-    struct exchange *x = &l->exchange;
-    pthread_mutex_lock(&x->mutex);
-    if (may_wait && !x->arrived.head && x->done_read == x->done) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += UPDATE_WAIT_MS * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
-        pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
-    }
-    struct fragment_queue arrived = x->arrived;
-    x->arrived = (struct fragment_queue){ 0 };
-    pthread_mutex_unlock(&x->mutex);
+    struct fragment_queue arrived = exchange_take(&l->exchange, may_wait ? UPDATE_WAIT_MS : 0);
     struct fragment *f;
     while ((f = fragment_pop(&arrived)))
         training_offer(l->training, f);
@@ -353,13 +295,9 @@ static void drain(struct learner *l, const char *reason)
 /* Play what is still waiting to be evaluated. */
 static void await_evaluations(struct learner *l)
 {
-    struct exchange *x = &l->exchange;
     while (program_stop_requests() == 0) {
         read_evaluations(l);
-        pthread_mutex_lock(&x->mutex);
-        bool is_done = x->done_read == x->asked;
-        pthread_mutex_unlock(&x->mutex);
-        if (is_done)
+        if (evaluations_are_read(l->evaluations))
             return;
         program_sleep_us(2000);
     }
@@ -425,7 +363,7 @@ static int conclude(struct learner *l, enum training_status status, struct error
     if (status != TRAINING_DIVERGED)
         rc = save_for_good(l, err);
     if (rc == 0)
-        rc = run_write_summary(&l->run, l->experiment, word, time_s, r, &l->last_evaluation, err);
+        rc = run_write_summary(&l->run, l->experiment, word, time_s, r, &l->last, err);
     console_live("");
     if (rc != 0)
         return rc;
@@ -511,19 +449,22 @@ static int create_cores(struct learner *l, struct error *err)
     return 0;
 }
 
-static int create_evaluator(struct learner *l, size_t *n_params, struct error *err)
+static int create_evaluations(struct learner *l, struct error *err)
 {
     const struct settings *s = &l->experiment->settings;
-    struct policy_shape shape;
-    int rc = policy_shape_make(&shape, l->experiment->algorithm->head, settings_activation(s),
+    struct player_setup setup = {
+        .env = &l->experiment->env, .spec = env_spec(l->model), .episodes = (int)s->eval.episodes,
+        .seed = (uint64_t)s->top.seed, .timeout_ms = s->eval.timeout_s * 1000,
+    };
+    int rc = policy_shape_make(&setup.shape, l->experiment->algorithm->head, settings_activation(s),
                                env_spec(l->model)->shape, s->network.hidden.v,
                                s->network.hidden.n, err);
     if (rc != 0)
         return rc;
-    shape.normalises = s->learner.normalise_observations;
-    *n_params = policy_n_params(&shape);
-    l->evaluator = evaluator_create(l->model, &shape, (int)s->eval.episodes);
-    l->snapshots = frame_pool_create(snapshot_frame_bytes(*n_params));
+    setup.shape.normalises = s->learner.normalise_observations;
+    l->evaluations = evaluations_create(&setup, (struct evaluations_out){
+        .context = l, .ready = on_evaluated, .log = say, .stop = program_stop_requests });
+    l->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&setup.shape)));
     return 0;
 }
 
@@ -545,43 +486,50 @@ static void warn_insecure(struct learner *l)
     run_write_log(&l->run, text);
 }
 
-static int run_threads(struct learner *l, struct error *err)
+/* Signals go to the calling thread. */
+static int begin_threads(struct learner *l, pthread_t *io, struct error *err)
 {
-    pthread_t io, evaluator;
     sigset_t all, old;
-    /* Signals go to the calling thread. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_create(&io, NULL, io_thread, l);
-    pthread_create(&evaluator, NULL, evaluator_thread, l);
+    int rc = evaluations_begin(l->evaluations, err);
+    int problem = rc == 0 ? pthread_create(io, NULL, io_thread, l) : 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return problem ? error_set(err, ERR_TEMPORARY, "no thread could be started: %s",
+                               strerror(problem)) : rc;
+}
 
+static int run_threads(struct learner *l, struct error *err)
+{
+    pthread_t io;
+    int rc = begin_threads(l, &io, err);
+    if (rc != 0)
+        return rc;
     training_report(l->training, &l->progress.report);
     l->checkpoint_us = program_now_us();
     progress_begin(&l->progress, l->run.time_before_s, l->checkpoint_us);
     training_begin(l->training);
-    int rc = conclude(l, train(l), err);
+    rc = conclude(l, train(l), err);
 
     pthread_mutex_lock(&l->exchange.mutex);
     l->exchange.must_stop = true;
-    pthread_cond_broadcast(&l->exchange.to_evaluator);
     pthread_mutex_unlock(&l->exchange.mutex);
     link_wake(l->link);
     pthread_join(io, NULL);
-    pthread_join(evaluator, NULL);
+    evaluations_end(l->evaluations);
     return rc;
 }
 
 static void destroy(struct learner *l)
 {
     struct fragment *f;
+    evaluations_destroy(&l->evaluations);
     while (l->fragments && (f = fragment_pop(&l->exchange.arrived)))
         fragment_pool_give(l->fragments, f);
     training_destroy(&l->training);
     session_destroy(&l->session);
     exchange_fini(&l->exchange);
     link_destroy(&l->link);
-    evaluator_destroy(&l->evaluator);
     fragment_pool_destroy(&l->fragments);
     frame_pool_destroy(&l->snapshots);
     env_close(&l->model);
@@ -595,7 +543,6 @@ int learner_run(const struct learner_options *o, struct error *err)
     const struct settings *s = &o->experiment->settings;
     const struct zmq_limits limits = { (size_t)s->transport.max_message_bytes,
                                        (int)s->transport.queue_messages };
-    size_t n_params = 0;
     pthread_mutex_init(&l.log_mutex, NULL);
     matrix_setup();
     int rc = env_open(&l.model, &o->experiment->env, err);
@@ -606,8 +553,8 @@ int learner_run(const struct learner_options *o, struct error *err)
     if (rc == 0)
         rc = check_message_size(&l, err);
     if (rc == 0)
-        rc = create_evaluator(&l, &n_params, err);
-    exchange_init(&l.exchange, n_params);
+        rc = create_evaluations(&l, err);
+    exchange_init(&l.exchange);
     l.fragments = fragment_pool_create();
     if (rc == 0) {
         l.link = zmq_hub_create(o->bind, o->snapshot_port, o->allow_remote, &limits, err);

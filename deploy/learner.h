@@ -2,9 +2,9 @@
  *
  *   I/O thread         link  <->  session core
  *   update thread      training core, run directory        (the calling thread)
- *   evaluator thread   plays policies
+ *   evaluator thread   has policies played by a process of its own (deploy/evaluations.h)
  *
- * They share one mutex-protected exchange; frames and fragments pass through it without a copy. */
+ * The first two share one mutex-protected exchange; frames and fragments pass through it without a copy. */
 #ifndef SHOAL_DEPLOY_LEARNER_H
 #define SHOAL_DEPLOY_LEARNER_H
 

@@ -19,6 +19,7 @@ static const struct {
     { "envs", "the environments there are, and their options", command_envs },
     { "render", "a video of an environment or of a run's policy", command_render },
     { "config", "print a resolved configuration", command_config },
+    { "evaluator", NULL, command_evaluator },    /* between our own processes */
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
 
@@ -27,7 +28,8 @@ static void help(FILE *out)
     fprintf(out, "shoal %s: distributed actor-learner reinforcement learning\n\n"
             "usage: shoal COMMAND [arguments]\n\n", SHOAL_VERSION);
     for (int i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        if (commands[i].summary)
+            fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(out, "\nexample:\n  shoal train configs/sac/inverted_pendulum.yaml\n\n"
             "shoal COMMAND --help says more.\n");
 }
@@ -35,9 +37,11 @@ static void help(FILE *out)
 static int unknown_command(const char *name)
 {
     const char *names[N_COMMANDS];
+    int n = 0;
     for (int i = 0; i < N_COMMANDS; i++)
-        names[i] = commands[i].name;
-    const char *near = nearest_word(name, names, N_COMMANDS);
+        if (commands[i].summary)
+            names[n++] = commands[i].name;
+    const char *near = nearest_word(name, names, n);
     fprintf(stderr, "shoal: unknown command \"%s\"", name);
     if (near)
         fprintf(stderr, "; did you mean \"%s\"?\n", near);

@@ -1,5 +1,6 @@
 #include "deploy/program.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 
 enum { ENV_PATH_BYTES = 16384 };
 
-static volatile sig_atomic_t stop_requests;
+static atomic_int stop_requests;    /* by signals, read by any thread */
 
 int64_t program_now_us(void)
 {
@@ -28,7 +29,7 @@ void program_sleep_us(int64_t us)
 
 static void on_stop(int number)
 {
-    if (++stop_requests > 1 && number == SIGINT)
+    if (atomic_fetch_add(&stop_requests, 1) > 0 && number == SIGINT)
         _exit(130);
 }
 
@@ -44,7 +45,7 @@ void program_catch_signals(void)
 
 int program_stop_requests(void)
 {
-    return stop_requests;
+    return atomic_load(&stop_requests);
 }
 
 int64_t program_available_bytes(void)
@@ -110,4 +111,9 @@ void program_add_env_path(const char *directories)
 void program_die_with_parent(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void program_adopt_orphans(void)
+{
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
 }

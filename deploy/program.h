@@ -37,7 +37,10 @@ void program_add_env_path(const char *directories);
 /* The running program's own path. */
 int program_self(char *path, size_t bytes, struct error *err);
 
-/* Die with the process that started this one. */
+/* Die with the thread that started this process. */
 void program_die_with_parent(void);
+
+/* Processes below this one whose parent has died become its children. */
+void program_adopt_orphans(void);
 
 #endif

@@ -95,12 +95,22 @@ static int write_session(const struct run *r, struct error *err)
     return file_commit(&w, err);
 }
 
+/* Several processes append whole lines to it. */
+static FILE *open_log(const struct run *r, const char *mode, struct error *err)
+{
+    FILE *fp = open_file(r, "log.txt", mode, err);
+    if (!fp)
+        return NULL;
+    fclose(fp);
+    return open_file(r, "log.txt", "a", err);
+}
+
 static int open_files(struct run *r, const char *mode, struct error *err)
 {
     if (!(r->metrics = open_file(r, "metrics.csv", mode, err))
         || !(r->eval = open_file(r, "eval.csv", mode, err))
         || !(r->hashes = open_file(r, "hashes.csv", mode, err))
-        || !(r->log = open_file(r, "log.txt", mode, err))
+        || !(r->log = open_log(r, mode, err))
         || !(r->schedule = open_file(r, "schedule.bin", mode, err)))
         return ERR_IO;
     setvbuf(r->log, NULL, _IOLBF, 0);
@@ -427,19 +437,39 @@ void run_write_schedule(struct run *r, const struct schedule_record *record)
     fwrite(record, sizeof(*record), 1, r->schedule);
 }
 
-void run_write_log(struct run *r, const char *line)
+/* When it is. */
+static void date_now(char out[32])
 {
-    char date[32];
     time_t now = time(NULL);
     struct tm local;
     localtime_r(&now, &local);
-    strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &local);
+    strftime(out, 32, "%Y-%m-%d %H:%M:%S", &local);
+}
+
+void run_write_log(struct run *r, const char *line)
+{
+    char date[32];
+    date_now(date);
     fprintf(r->log, "%s  %s\n", date, line);
+}
+
+void run_append_log(const char *path, const char *line)
+{
+    char file[RUN_PATH_BYTES + 64], date[32], text[1024];
+    snprintf(file, sizeof(file), "%s/log.txt", path);
+    date_now(date);
+    int n = snprintf(text, sizeof(text), "%s  %.960s\n", date, line);
+    int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    /* On a full disk it was at least on the screen. */
+    (void)!write(fd, text, (size_t)n);
+    close(fd);
 }
 
 int run_write_summary(const struct run *r, const struct experiment *e, const char *status,
                       double time_s, const struct training_report *t,
-                      const struct evaluation *last, struct error *err)
+                      const struct last_evaluation *last, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
     struct file_writer w;
@@ -453,11 +483,16 @@ int run_write_summary(const struct run *r, const struct experiment *e, const cha
         settings_mode(&e->settings), "seed", (json_int_t)e->settings.top.seed, "env_steps",
         (json_int_t)t->env_steps, "updates", (json_int_t)t->updates, "episodes",
         (json_int_t)t->episodes, "time_s", time_s);
-    if (last->episodes)
+    const struct evaluation *final = &last->result;
+    if (final->episodes)
         json_object_set_new(summary, "final_evaluation",
-                            json_pack("{s:i, s:f, s:f, s:f, s:f}", "episodes", last->episodes,
-                                      "mean", last->mean, "std", last->std, "min", last->min,
-                                      "max", last->max));
+                            json_pack("{s:i, s:f, s:f, s:f, s:f}", "episodes", final->episodes,
+                                      "mean", final->mean, "std", final->std, "min", final->min,
+                                      "max", final->max));
+    else if (last->has_failed)
+        json_object_set_new(summary, "final_evaluation", json_string("failed, see log.txt"));
+    if (last->n_failed > 0)
+        json_object_set_new(summary, "failed_evaluations", json_integer(last->n_failed));
     if (isfinite(r->best_mean))
         json_object_set_new(summary, "best_evaluation_mean", json_real(r->best_mean));
     json_dumpf(summary, w.fp, JSON_INDENT(2) | JSON_REAL_PRECISION(10));

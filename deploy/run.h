@@ -83,9 +83,19 @@ void run_write_schedule(struct run *r, const struct schedule_record *record);
 /* One line with the wall-clock time. */
 void run_write_log(struct run *r, const char *line);
 
+/* A line for the log of run `path` from another process, if there is one. */
+void run_append_log(const char *path, const char *line);
+
+/* The newest evaluation, for the summary. */
+struct last_evaluation {
+    struct evaluation result;       /* no episodes: there was none, or it failed */
+    bool has_failed;
+    int64_t n_failed;               /* of all */
+};
+
 /* How it went. `status` is "finished", "stopped at eval.stop_at", "interrupted" or "diverged". */
 int run_write_summary(const struct run *r, const struct experiment *e, const char *status,
                       double time_s, const struct training_report *t,
-                      const struct evaluation *last, struct error *err);
+                      const struct last_evaluation *last, struct error *err);
 
 #endif

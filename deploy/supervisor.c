@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,14 @@
 
 #include "common/arena.h"
 #include "deploy/console.h"
+#include "deploy/guard.h"
+#include "deploy/notes.h"
 #include "deploy/program.h"
 #include "deploy/run.h"
 
 enum { FIRST_PAUSE_US = 500000, LONGEST_PAUSE_US = 10000000, STEADY_US = 30000000,
-       MAX_RESTARTS_IN_A_ROW = 5, GRACE_US = 20000000, MAX_ARGS = 512 };
+       MAX_RESTARTS_IN_A_ROW = 5, GRACE_US = 20000000, ORPHANS_US = 1000000,
+       MAX_ARGS = 512 };
 
 struct child {
     char name[32];
@@ -34,6 +38,8 @@ struct supervisor {
     char endpoint[256];         /* where the learner listens; "" until it said so */
     int snapshot_port;
     int report;                 /* reading end of the learner's pipe, or -1 */
+    int notes[2];               /* the pipe that the actors share */
+    struct notes_reader reader;
     sigset_t old_mask;
     struct child learner;
     struct child *actors;       /* [n_actors] */
@@ -44,9 +50,26 @@ struct supervisor {
     int actor_status;           /* of an actor that will not come back */
 };
 
+static void say(const struct supervisor *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A line for people and for the log. */
+static void say(const struct supervisor *s, const char *format, ...)
+{
+    char line[640];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    console_say("%s", line);
+    if (s->has_run)
+        run_append_log(s->options->run, line);
+}
+
 /* Start `argv` as a child that dies with us, in a process group of its own so that Ctrl-C reaches
- * only the supervisor. Returns 0 when the system has no room for one. */
-static pid_t spawn(struct supervisor *s, char *const argv[])
+ * only the supervisor. It inherits `inherited_fd`, if that is not -1. Returns 0 when the system has no
+ * room for one. */
+static pid_t spawn(struct supervisor *s, char *const argv[], int inherited_fd)
 {
     pid_t parent = getpid();
     fflush(stdout);
@@ -59,6 +82,8 @@ static pid_t spawn(struct supervisor *s, char *const argv[])
     program_die_with_parent();
     if (getppid() != parent)
         _exit(1);
+    if (inherited_fd >= 0)
+        fcntl(inherited_fd, F_SETFD, 0);
     sigprocmask(SIG_SETMASK, &s->old_mask, NULL);
     execv(s->self, argv);
     fprintf(stderr, "shoal: cannot start %s: %s\n", s->self, strerror(errno));
@@ -73,9 +98,8 @@ static void start_learner(struct supervisor *s)
     int n = 0, ends[2];
     /* A restarted learner may have been killed after it made the run and before it said so. */
     bool resume = o->resume || s->has_run || (s->learner.failures > 0 && run_exists(o->run));
-    if (pipe(ends) != 0)
+    if (pipe2(ends, O_CLOEXEC) != 0)
         return;
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     snprintf(fd, sizeof(fd), "%d", ends[1]);
     snprintf(port, sizeof(port), "%d", s->snapshot_port);
     argv[n++] = "shoal";
@@ -101,7 +125,7 @@ static void start_learner(struct supervisor *s)
     /* execv does not change what it is given. */
     char *copy[MAX_ARGS];
     memcpy(copy, argv, sizeof(copy));
-    s->learner.pid = spawn(s, copy);
+    s->learner.pid = spawn(s, copy, ends[1]);
     s->learner.started_us = program_now_us();
     s->learner.start_at_us = s->learner.started_us + FIRST_PAUSE_US;
     close(ends[1]);
@@ -112,11 +136,13 @@ static void start_learner(struct supervisor *s)
 
 static void start_actor(struct supervisor *s, struct child *actor)
 {
-    const char *const argv[] = { "shoal", "actor", "--learner", s->endpoint, "--name",
-                                 actor->name, "--supervised", NULL };
+    char fd[16];
+    const char *const argv[] = { "shoal", "actor", "--learner", s->endpoint, "--name", actor->name,
+                                 "--supervised", "--notes-fd", fd, NULL };
+    snprintf(fd, sizeof(fd), "%d", s->notes[1]);
     char *copy[sizeof(argv) / sizeof(*argv)];
     memcpy(copy, argv, sizeof(argv));
-    actor->pid = spawn(s, copy);
+    actor->pid = spawn(s, copy, s->notes[1]);
     actor->started_us = program_now_us();
     actor->start_at_us = actor->started_us + FIRST_PAUSE_US;
 }
@@ -133,6 +159,19 @@ static void read_report(struct supervisor *s)
     text[n] = '\0';
     if (sscanf(text, "%255s %d", s->endpoint, &s->snapshot_port) == 2)
         s->has_run = true;
+}
+
+/* What the actors say. One that has sent something did not die at once. */
+static void read_notes(struct supervisor *s)
+{
+    const char *note;
+    while ((note = notes_read(&s->reader, s->notes[0]))) {
+        if (note[0] == NOTE_TROUBLE)
+            say(s, "%s", note + 1);
+        for (int i = 0; note[0] == NOTE_PROGRESS && i < s->options->n_actors; i++)
+            if (strcmp(s->actors[i].name, note + 1) == 0)
+                s->actors[i].failures = 0;
+    }
 }
 
 static void describe(int status, char *out, size_t bytes)
@@ -161,7 +200,8 @@ static void schedule_restart(struct supervisor *s, struct child *c, int status)
 {
     char how[96];
     int64_t now_us = program_now_us();
-    if (now_us - c->started_us > STEADY_US)
+    bool is_hung = WIFEXITED(status) && WEXITSTATUS(status) == GUARD_STATUS;
+    if (now_us - c->started_us > STEADY_US && !is_hung)
         c->failures = 0;
     c->pause_us = c->failures == 0 ? FIRST_PAUSE_US : 2 * c->pause_us;
     if (c->pause_us > LONGEST_PAUSE_US)
@@ -169,13 +209,18 @@ static void schedule_restart(struct supervisor *s, struct child *c, int status)
     c->failures++;
     c->start_at_us = now_us + c->pause_us;
     describe(status, how, sizeof(how));
-    if (c == &s->learner && c->failures > MAX_RESTARTS_IN_A_ROW) {
-        console_say("%s %s, %d times in a row; giving up", c->name, how, c->failures);
+    if (c->failures > MAX_RESTARTS_IN_A_ROW) {
+        bool is_learner = c == &s->learner;
+        say(s, "%s %s, %d times in a row%s; giving up", c->name, how, c->failures,
+            is_learner ? "" : " before it had sent anything");
         c->is_done = true;
-        s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        if (is_learner)
+            s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        else
+            s->actor_status = GUARD_STATUS;
         return;
     }
-    console_say("%s %s; starting it again in %.1f s", c->name, how, (double)c->pause_us * 1e-6);
+    say(s, "%s %s; starting it again in %.1f s", c->name, how, (double)c->pause_us * 1e-6);
 }
 
 static void on_child(struct supervisor *s, pid_t pid, int status)
@@ -195,6 +240,7 @@ static void on_child(struct supervisor *s, pid_t pid, int status)
         if (pid != a->pid)
             continue;
         a->pid = 0;
+        read_notes(s);    /* its last words */
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
             /* Drained. A learner that dies before it has saved needs it again; one that lives sends
              * it away again. */
@@ -283,7 +329,7 @@ static void start_what_is_due(struct supervisor *s)
         all_gone &= a->is_done;
     }
     if (all_gone && s->actor_status) {
-        console_say("no actor can run (status %d): stopping", s->actor_status);
+        say(s, "no actor can run (status %d): stopping", s->actor_status);
         on_stop(s, false);
         s->status = s->actor_status;
     }
@@ -302,6 +348,10 @@ static void end_actors(struct supervisor *s)
         reap(s);
         program_sleep_us(2000);
     }
+    /* What a killed learner had started is dying with it. */
+    until = program_now_us() + ORPHANS_US;
+    while (waitpid(-1, NULL, WNOHANG) >= 0 && program_now_us() < until)
+        program_sleep_us(2000);
 }
 
 int supervisor_run(const struct supervisor_options *o, struct error *err)
@@ -314,6 +364,11 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
     s.actors = memory_alloc((size_t)o->n_actors, sizeof(*s.actors));
     for (int i = 0; i < o->n_actors; i++)
         snprintf(s.actors[i].name, sizeof(s.actors[i].name), "actor-%d", i);
+    if (pipe2(s.notes, O_CLOEXEC | O_NONBLOCK) != 0) {
+        free(s.actors);
+        return error_errno(err, "cannot make a pipe");
+    }
+    program_adopt_orphans();
     sigemptyset(&watched);
     sigaddset(&watched, SIGINT);
     sigaddset(&watched, SIGTERM);
@@ -325,9 +380,10 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
 
     while (!s.learner.is_done) {
         start_what_is_due(&s);
-        struct pollfd polled[2] = { { .fd = signals, .events = POLLIN },
-                                    { .fd = s.report, .events = POLLIN } };
-        poll(polled, 2, 100);
+        struct pollfd polled[3] = { { .fd = signals, .events = POLLIN },
+                                    { .fd = s.report, .events = POLLIN },
+                                    { .fd = s.notes[0], .events = POLLIN } };
+        poll(polled, 3, 100);
         struct signalfd_siginfo info;
         while (read(signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
             if (info.ssi_signo == SIGTSTP)
@@ -336,6 +392,7 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
                 on_stop(&s, info.ssi_signo == SIGINT);
         if (s.report >= 0 && polled[1].revents)
             read_report(&s);
+        read_notes(&s);
         reap(&s);
         if (s.is_stopping && !s.was_cut_short && program_now_us() > s.stop_by_us) {
             console_say("the learner did not end within %d s: stopped at once; what came after the "
@@ -346,6 +403,8 @@ int supervisor_run(const struct supervisor_options *o, struct error *err)
     }
     end_actors(&s);
     close(signals);
+    close(s.notes[0]);
+    close(s.notes[1]);
     if (s.report >= 0)
         close(s.report);
     sigprocmask(SIG_SETMASK, &s.old_mask, NULL);

@@ -1,7 +1,8 @@
 /* The local supervisor: one learner and its actors as child processes.
  *
- * Children never outlive it. One that dies is started again with a growing pause and reported; one
- * that says the configuration is wrong is not. The first SIGINT, SIGTERM or SIGHUP asks the learner
+ * Children never outlive it. One that dies is started again with a growing pause and reported, on the
+ * screen and in the run's log; one that says the configuration is wrong is not, and neither is one that
+ * dies several times in a row without getting anywhere. The first SIGINT, SIGTERM or SIGHUP asks the learner
  * to stop cleanly, a SIGINT behind it ends everything at once. */
 #ifndef SHOAL_DEPLOY_SUPERVISOR_H
 #define SHOAL_DEPLOY_SUPERVISOR_H

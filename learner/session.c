@@ -1,7 +1,6 @@
-#include "learner/session.h"
+#include "learner/session_private.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,42 +8,8 @@
 #include "common/arena.h"
 #include "common/digest.h"
 #include "common/row.h"
-#include "proto/message.h"
 
-struct stream {
-    int64_t life, next_sequence, acked;
-    bool has_state;             /* `states` holds where fragment next_sequence begins */
-};
-
-struct slot {
-    bool is_connected, wants_ack;
-    uint64_t peer, incarnation;
-    char name[64];
-    int64_t heard_us, beat_us;
-};
-
-struct session {
-    struct session_setup setup;
-    struct session_out out;
-    struct row_shape shape;
-    int64_t n_streams, per_slot;
-    int n_slots;
-    bool wants_state;
-    char spec_hash[ENV_SPEC_HASH_BYTES];
-
-    struct slot *slots;              /* [n_slots] */
-    struct stream *streams;          /* [n_streams] */
-    unsigned char *states;           /* [n_streams][state_bytes] after the last fragment received */
-    int64_t *ack_buffer;             /* [per_slot] */
-    uint32_t *life_buffer;           /* [per_slot] */
-
-    struct frame_pool *frames;       /* for what the session says itself */
-    struct frame *snapshot;          /* newest SNAPSHOT, or NULL */
-    int64_t newest, start_version;
-    bool is_draining;
-    char drain_reason[128];
-    struct session_counts counts;
-};
+enum { MAX_FRUITLESS = 2 };
 
 const char *rejection_word(enum rejection r)
 {
@@ -102,132 +67,31 @@ void session_destroy(struct session **session)
     *session = NULL;
 }
 
-static void say(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct session *s, const char *format, ...)
-{
-    char line[640];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
-    va_end(args);
-    s->out.log(s->out.context, line);
-}
-
-/* ---- sending ---- */
-
-static void send_message(struct session *s, uint64_t peer, const struct message *m)
-{
-    struct frame *f = frame_pool_take(s->frames);
-    f->size = message_encode(m, f->data, frame_capacity(f));
-    s->counts.bytes_out += (int64_t)f->size;
-    s->out.send(s->out.context, peer, f);
-}
-
-static int64_t credit(const struct session *s)
-{
-    const struct settings *settings = s->setup.settings;
-    return settings->top.mode == MODE_SYNC ? 1 : settings->transport.window;
-}
-
-static int64_t first_stream(const struct session *s, const struct slot *slot)
-{
-    return (slot - s->slots) * s->per_slot;
-}
-
-/* What ACK and the learner's HEARTBEAT have in common. */
-static struct bytes acked_of(struct session *s, const struct slot *slot)
-{
-    for (int64_t i = 0; i < s->per_slot; i++)
-        s->ack_buffer[i] = s->streams[first_stream(s, slot) + i].acked;
-    return (struct bytes){ (const unsigned char *)s->ack_buffer,
-                           (size_t)s->per_slot * sizeof(*s->ack_buffer) };
-}
-
-static void send_ack(struct session *s, struct slot *slot)
-{
-    struct message m;
-    message_init(&m, MESSAGE_ACK);
-    m.ack.run = s->setup.run;
-    m.ack.epoch = s->setup.epoch;
-    m.ack.incarnation = slot->incarnation;
-    m.ack.newest = s->newest;
-    m.ack.start_version = s->start_version;
-    m.ack.credit = credit(s);
-    m.ack.acked = acked_of(s, slot);
-    slot->wants_ack = false;
-    send_message(s, slot->peer, &m);
-}
-
-static void send_heartbeat(struct session *s, struct slot *slot)
-{
-    struct message m;
-    message_init(&m, MESSAGE_HEARTBEAT);
-    m.heartbeat.run = s->setup.run;
-    m.heartbeat.epoch = s->setup.epoch;
-    m.heartbeat.incarnation = slot->incarnation;
-    m.heartbeat.newest = s->newest;
-    m.heartbeat.start_version = s->start_version;
-    m.heartbeat.credit = credit(s);
-    m.heartbeat.acked = acked_of(s, slot);
-    send_message(s, slot->peer, &m);
-}
-
-static void send_drain(struct session *s, const struct slot *slot)
-{
-    struct message m;
-    message_init(&m, MESSAGE_DRAIN);
-    m.drain.run = s->setup.run;
-    m.drain.epoch = s->setup.epoch;
-    snprintf(m.drain.reason, sizeof(m.drain.reason), "%s", s->drain_reason);
-    send_message(s, slot->peer, &m);
-}
-
-static void send_reject(struct session *s, uint64_t peer, const char *of, enum rejection r,
-                        bool retry, const struct fragment_header *fragment, const char *format, ...)
-    __attribute__((format(printf, 7, 8)));
-
-static void send_reject(struct session *s, uint64_t peer, const char *of, enum rejection r,
-                        bool retry, const struct fragment_header *fragment, const char *format, ...)
-{
-    struct message m;
-    message_init(&m, MESSAGE_REJECT);
-    snprintf(m.reject.of, sizeof(m.reject.of), "%s", of);
-    snprintf(m.reject.code, sizeof(m.reject.code), "%s", rejection_word(r));
-    va_list args;
-    va_start(args, format);
-    vsnprintf(m.reject.reason, sizeof(m.reject.reason), format, args);
-    va_end(args);
-    m.reject.retry = retry;
-    if (fragment) {
-        m.reject.incarnation = fragment->incarnation;
-        m.reject.stream = fragment->stream;
-        m.reject.sequence = fragment->sequence;
-    }
-    s->counts.rejected[r]++;
-    send_message(s, peer, &m);
-}
-
 /* ---- joining and leaving ---- */
 
 static void welcome(struct session *s, struct slot *slot)
 {
     const struct settings *settings = s->setup.settings;
     const struct env_spec *spec = s->setup.spec;
-    int64_t first = first_stream(s, slot);
+    int64_t first = session_first_stream(s, slot);
     uint32_t hidden[OPTION_MAX_INTS];
     bool is_saved = false;
+    /* What kills an actor may come again wherever it begins as before. */
+    bool is_hopeless = slot->fruitless > MAX_FRUITLESS;
     for (int64_t i = 0; i < s->per_slot; i++) {
         struct stream *st = &s->streams[first + i];
-        if (st->next_sequence == 0)
+        if (st->next_sequence == 0 && !is_hopeless)
             continue;    /* nothing of this life was accepted: it begins as if for the first time */
-        if (s->wants_state && st->has_state) {
+        if (s->wants_state && st->has_state && !is_hopeless) {
             is_saved = true;
         } else {
             st->life++;
             st->next_sequence = st->acked = 0;
         }
     }
+    if (is_hopeless)
+        session_say(s, "actor %s: %d processes in a row ended before they sent anything; its "
+                    "streams begin new episodes", slot->name, slot->fruitless - 1);
     for (int64_t i = 0; i < s->per_slot; i++) {
         s->life_buffer[i] = (uint32_t)s->streams[first + i].life;
         s->ack_buffer[i] = s->streams[first + i].next_sequence;
@@ -254,9 +118,11 @@ static void welcome(struct session *s, struct slot *slot)
     w->horizon = settings->actor.horizon;
     w->first_stream = first;
     w->n_streams = s->per_slot;
-    w->credit = credit(s);
+    w->credit = session_credit(s);
     w->heartbeat_ms = settings->transport.heartbeat_ms;
     w->liveness_ms = settings->transport.liveness_ms;
+    if (settings->actor.step_timeout_s > 0)
+        w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
     w->snapshot_port = s->setup.snapshot_port;
     snprintf(w->head, sizeof(w->head), "%s", s->setup.head);
     snprintf(w->activation, sizeof(w->activation), "%s", settings_activation(settings));
@@ -271,10 +137,10 @@ static void welcome(struct session *s, struct slot *slot)
     if (is_saved)
         w->states = (struct bytes){ s->states + (size_t)first * s->setup.state_bytes,
                                     (size_t)s->per_slot * s->setup.state_bytes };
-    send_message(s, slot->peer, &m);
+    session_send(s, slot->peer, &m);
     /* At once: before it knows start_version and what is still being learnt from, it must not get a
      * snapshot and begin. */
-    send_ack(s, slot);
+    session_send_ack(s, slot);
 }
 
 static struct slot *slot_of_peer(struct session *s, uint64_t peer)
@@ -303,7 +169,7 @@ static struct slot *slot_for(struct session *s, const struct hello *h)
 
 static void leave(struct session *s, struct slot *slot, const char *why)
 {
-    say(s, "actor %s left: %s", slot->name, why);
+    session_say(s, "actor %s left: %s", slot->name, why);
     slot->is_connected = false;
     slot->wants_ack = false;
 }
@@ -311,35 +177,35 @@ static void leave(struct session *s, struct slot *slot, const char *why)
 static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h)
 {
     if (h->protocol != PROTOCOL_VERSION) {
-        send_reject(s, peer, "hello", REJECT_PROTOCOL, false, NULL, "this learner speaks protocol "
-                    "%d, the actor (%s) %" PRId64 "; use the same version of shoal on both sides",
-                    PROTOCOL_VERSION, h->program, h->protocol);
+        session_send_reject(s, peer, "hello", REJECT_PROTOCOL, false, NULL, "this learner speaks protocol "
+                            "%d, the actor (%s) %" PRId64 "; use the same version of shoal on both sides",
+                            PROTOCOL_VERSION, h->program, h->protocol);
         return;
     }
     if (h->spec[0] && strcmp(h->spec, s->spec_hash) != 0) {
         char ours[256];
         env_spec_describe(s->setup.spec, ours, sizeof(ours));
-        send_reject(s, peer, "hello", REJECT_SPEC, false, NULL, "this run trains %s, specification "
-                    "%s; the actor is bound to specification %s", ours, s->spec_hash, h->spec);
+        session_send_reject(s, peer, "hello", REJECT_SPEC, false, NULL, "this run trains %s, specification "
+                            "%s; the actor is bound to specification %s", ours, s->spec_hash, h->spec);
         return;
     }
     if (s->is_draining) {
         struct slot leaving = { .peer = peer };
-        send_drain(s, &leaving);
+        session_send_drain(s, &leaving);
         return;
     }
     struct slot *slot = slot_for(s, h);
     if (!slot) {
-        send_reject(s, peer, "hello", REJECT_FULL, true, NULL, "all %d places for actors are "
-                    "taken; raise `actors` in the configuration, or wait until one leaves",
-                    s->n_slots);
+        session_send_reject(s, peer, "hello", REJECT_FULL, true, NULL, "all %d places for actors are "
+                            "taken; raise `actors` in the configuration, or wait until one leaves",
+                            s->n_slots);
         return;
     }
     bool is_back = slot->is_connected && slot->incarnation == h->incarnation;
     bool is_replaced = slot->is_connected && !is_back;
     if (is_replaced && slot->peer != peer)
-        send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
-                    "a newer actor called \"%s\" took this one's place", h->name);
+        session_send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
+                            "a newer actor called \"%s\" took this one's place", h->name);
     struct slot *other = slot_of_peer(s, peer);
     if (other && other != slot)
         leave(s, other, "its connection took another place");
@@ -349,13 +215,17 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
     slot->incarnation = h->incarnation;
     snprintf(slot->name, sizeof(slot->name), "%s", h->name);
     slot->heard_us = slot->beat_us = now_us;
+    if (!is_back) {
+        slot->diverged_told = 0;
+        slot->fruitless++;
+    }
     if (is_replaced)
-        say(s, "actor %s: a new process takes the place of the old one", h->name);
+        session_say(s, "actor %s: a new process takes the place of the old one", h->name);
     if (!is_back)
-        say(s, "actor %s joined (streams %" PRId64 " to %" PRId64 ")%s%s", slot->name,
-            first_stream(s, slot), first_stream(s, slot) + s->per_slot - 1,
-            is_other_cpu ? "; its class of CPU differs from the learner's, results are not "
-                           "bit-for-bit: " : "", is_other_cpu ? h->cpu : "");
+        session_say(s, "actor %s joined (streams %" PRId64 " to %" PRId64 ")%s%s", slot->name,
+                    session_first_stream(s, slot), session_first_stream(s, slot) + s->per_slot - 1,
+                    is_other_cpu ? "; its class of CPU differs from the learner's, results are not "
+                                   "bit-for-bit: " : "", is_other_cpu ? h->cpu : "");
     welcome(s, slot);
 }
 
@@ -366,12 +236,12 @@ static void refuse(struct session *s, struct slot *slot, enum rejection r,
                    const struct fragment_header *h, const char *why)
 {
     struct stream *st = &s->streams[h->stream];
-    send_reject(s, slot->peer, "fragment", r, false, h, "fragment %" PRId64 " of stream %" PRId64
-                " refused: %s", h->sequence, h->stream, why);
+    session_send_reject(s, slot->peer, "fragment", r, false, h, "fragment %" PRId64 " of stream %" PRId64
+                        " refused: %s", h->sequence, h->stream, why);
     if (r == REJECT_DUPLICATE || r == REJECT_LIFE || h->sequence < st->next_sequence)
         return;
-    say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
-        h->sequence, h->stream, rejection_word(r), why);
+    session_say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
+                h->sequence, h->stream, rejection_word(r), why);
     s->counts.lost += h->sequence - st->next_sequence;
     st->next_sequence = h->sequence + 1;
     st->has_state = false;
@@ -426,11 +296,11 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
 static bool on_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
                         struct frame *frame)
 {
-    int64_t first = first_stream(s, slot);
+    int64_t first = session_first_stream(s, slot);
     if (h->stream < first || h->stream >= first + s->per_slot) {
-        send_reject(s, slot->peer, "fragment", REJECT_STREAM, true, h, "stream %" PRId64 " is not "
-                    "among this actor's, %" PRId64 " to %" PRId64, h->stream, first,
-                    first + s->per_slot - 1);
+        session_send_reject(s, slot->peer, "fragment", REJECT_STREAM, true, h, "stream %" PRId64 " is not "
+                            "among this actor's, %" PRId64 " to %" PRId64, h->stream, first,
+                            first + s->per_slot - 1);
         return false;
     }
     struct stream *st = &s->streams[h->stream];
@@ -442,8 +312,8 @@ static bool on_fragment(struct session *s, struct slot *slot, const struct fragm
     if (h->sequence < st->next_sequence && s->wants_state) {
         /* Collected again behind a WELCOME that crossed the first one: the actor's environment is not
          * where this stream is. */
-        send_reject(s, slot->peer, "fragment", REJECT_DUPLICATE, true, h, "fragment %" PRId64 " of "
-                    "stream %" PRId64 " was dealt with before", h->sequence, h->stream);
+        session_send_reject(s, slot->peer, "fragment", REJECT_DUPLICATE, true, h, "fragment %" PRId64 " of "
+                            "stream %" PRId64 " was dealt with before", h->sequence, h->stream);
         return false;
     }
     if (h->sequence < st->next_sequence) {
@@ -451,8 +321,8 @@ static bool on_fragment(struct session *s, struct slot *slot, const struct fragm
         return false;
     }
     if (h->sequence > st->next_sequence && s->setup.settings->top.mode == MODE_SYNC) {
-        send_reject(s, slot->peer, "fragment", REJECT_GAP, true, h, "fragment %" PRId64 " of "
-                    "stream %" PRId64 " never arrived", st->next_sequence, h->stream);
+        session_send_reject(s, slot->peer, "fragment", REJECT_GAP, true, h, "fragment %" PRId64 " of "
+                            "stream %" PRId64 " never arrived", st->next_sequence, h->stream);
         return false;
     }
     const char *wrong = inspect(s, h, &r);
@@ -462,6 +332,7 @@ static bool on_fragment(struct session *s, struct slot *slot, const struct fragm
     }
     s->counts.lost += h->sequence - st->next_sequence;
     s->counts.accepted++;
+    slot->fruitless = 0;
     st->next_sequence = h->sequence + 1;
     if (s->wants_state) {
         memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
@@ -509,6 +380,16 @@ static bool identity_of(const struct message *m, uint64_t *run, int64_t *epoch,
     }
 }
 
+/* Say how many episodes broke down, every time their number has doubled. */
+static void on_diverged(struct session *s, struct slot *slot, int64_t n)
+{
+    if (n <= 0 || n < 2 * slot->diverged_told)
+        return;
+    slot->diverged_told = n;
+    session_say(s, "actor %s: %" PRId64 " episode%s broke down so far (numbers that are not finite)",
+                slot->name, n, n == 1 ? "" : "s");
+}
+
 /* Act on a message of a member. Returns whether the frame was kept. */
 static bool on_member(struct session *s, struct slot *slot, const struct message *m,
                       struct frame *frame)
@@ -522,6 +403,9 @@ static bool on_member(struct session *s, struct slot *slot, const struct message
         return false;
     case MESSAGE_FRAGMENT:
         return on_fragment(s, slot, &m->fragment, frame);
+    case MESSAGE_HEARTBEAT:
+        on_diverged(s, slot, m->heartbeat.diverged);
+        return false;
     case MESSAGE_BYE:
         leave(s, slot, m->bye.reason);
         return false;
@@ -542,20 +426,20 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
     struct slot *slot = slot_of_peer(s, peer);
     if (wrong) {
         /* It may have been a fragment: `sync` cannot go on without it. */
-        send_reject(s, peer, "message", REJECT_MALFORMED,
-                    s->setup.settings->top.mode == MODE_SYNC, NULL, "%s", wrong);
+        session_send_reject(s, peer, "message", REJECT_MALFORMED,
+                            s->setup.settings->top.mode == MODE_SYNC, NULL, "%s", wrong);
     } else if (m.type == MESSAGE_HELLO) {
         on_hello(s, now_us, peer, &m.hello);
     } else if (!identity_of(&m, &run, &epoch, &incarnation)) {
-        send_reject(s, peer, "message", REJECT_MALFORMED,
-                    s->setup.settings->top.mode == MODE_SYNC, NULL,
-                    "an actor does not send %s", message_name(m.type));
+        session_send_reject(s, peer, "message", REJECT_MALFORMED,
+                            s->setup.settings->top.mode == MODE_SYNC, NULL,
+                            "an actor does not send %s", message_name(m.type));
     } else if (!slot || run != s->setup.run || epoch != s->setup.epoch
                || incarnation != slot->incarnation) {
         if (m.type != MESSAGE_BYE)
-            send_reject(s, peer, "message", REJECT_UNKNOWN, true,
-                        NULL, "%s of an actor, run or epoch that is not current: say HELLO again",
-                        message_name(m.type));
+            session_send_reject(s, peer, "message", REJECT_UNKNOWN, true,
+                                NULL, "%s of an actor, run or epoch that is not current: say HELLO again",
+                                message_name(m.type));
     } else {
         slot->heard_us = now_us;
         is_kept = on_member(s, slot, &m, f);
@@ -579,13 +463,13 @@ void session_tick(struct session *s, int64_t now_us)
             continue;
         }
         if (slot->wants_ack)
-            send_ack(s, slot);
+            session_send_ack(s, slot);
         if (now_us - slot->beat_us >= settings->transport.heartbeat_ms * 1000) {
             slot->beat_us = now_us;
             if (s->is_draining)
-                send_drain(s, slot);
+                session_send_drain(s, slot);
             else
-                send_heartbeat(s, slot);
+                session_send_heartbeat(s, slot);
         }
     }
 }
@@ -618,7 +502,7 @@ void session_drain(struct session *s, const char *reason)
     snprintf(s->drain_reason, sizeof(s->drain_reason), "%s", reason);
     for (int i = 0; i < s->n_slots; i++)
         if (s->slots[i].is_connected)
-            send_drain(s, &s->slots[i]);
+            session_send_drain(s, &s->slots[i]);
 }
 
 void session_count(const struct session *s, struct session_counts *out)

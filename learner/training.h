@@ -83,7 +83,7 @@ void training_begin(struct training *t);
 /* An accepted fragment; it passes to the core. Between steps only. */
 void training_offer(struct training *t, struct fragment *f);
 
-/* The mean return of the evaluation asked for at `env_steps`. */
+/* The mean return of the evaluation asked for at `env_steps`; NaN: it failed. */
 void training_evaluated(struct training *t, int64_t env_steps, double mean);
 
 /* Whether total_steps, the updates owed and the last evaluation are done, or eval.stop_at was

@@ -71,6 +71,7 @@ static const struct field welcome_fields[] = {
     INT_FIELD(MUST, welcome, credit, 1, MAX_CREDIT),
     INT_FIELD(MUST, welcome, heartbeat_ms, 1, MAX_MS),
     INT_FIELD(MUST, welcome, liveness_ms, 1, MAX_MS),
+    INT_FIELD(MAY, welcome, step_timeout_ms, 1, MAX_MS),
     INT_FIELD(MUST, welcome, snapshot_port, 0, 65535),
     TEXT_FIELD(MUST, welcome, head, 1),
     TEXT_FIELD(MUST, welcome, activation, 1),
@@ -147,6 +148,7 @@ static const struct field heartbeat_fields[] = {
     INT_FIELD(MAY, heartbeat, credit, 1, MAX_CREDIT),
     INT_FIELD(MAY, heartbeat, steps, 0, MAX_COUNT),
     INT_FIELD(MAY, heartbeat, version, -1, MAX_COUNT),
+    INT_FIELD(MAY, heartbeat, diverged, 0, MAX_COUNT),
     TEXT_FIELD(MAY, heartbeat, state, 0),
     FIELD(I64S, MAY, heartbeat, acked, 0, MAX_COUNT, MESSAGE_MAX_STREAMS),
 };

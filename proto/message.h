@@ -54,6 +54,7 @@ struct welcome {
     struct bytes states;                    /* [n_streams][state_bytes]; empty: all start afresh */
     int64_t credit;                         /* fragments per stream that may be unacknowledged */
     int64_t heartbeat_ms, liveness_ms;
+    int64_t step_timeout_ms;                /* optional: what one environment call may take */
     int64_t snapshot_port;
     char head[24], activation[8];
     struct bytes hidden;                    /* uint32 [n layers] */
@@ -113,6 +114,7 @@ struct heartbeat {
     /* actor to learner (optional) */
     int64_t steps;              /* transitions collected by this incarnation */
     int64_t version;            /* version it acts with */
+    int64_t diverged;           /* episodes of this incarnation that broke down */
     char state[16];             /* acting, credit, parameters */
 };
 

@@ -77,7 +77,10 @@ SYSTEM       := $(if $(SANITIZE),tests/sanitized.sh) env SHOAL=$(PROGRAM) \
 # The system tests that cross threads and processes, for the sanitizers.
 SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals \
                 ctrl_c_stops_cleanly_and_resume_continues damaged_checkpoints_are_refused \
-                python_actor_written_from_the_protocol_is_understood
+                python_actor_written_from_the_protocol_is_understood \
+                an_environment_that_crashes_costs_restarts_and_never_the_run \
+                an_environment_that_hangs_costs_restarts_and_never_the_run \
+                an_environment_that_crashes_in_evaluations_costs_those a_killed_learner_leaves_no_evaluator
 .PHONY: check-release check-asan check-tsan check-system boundaries
 check-release: $(PROGRAM) $(TEST_BIN)
 	@tests/run.sh $(VARIANT) $(TEST_BIN)

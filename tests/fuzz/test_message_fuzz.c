@@ -37,7 +37,7 @@ static struct message valid_message(enum message_type type)
     case MESSAGE_WELCOME:
         m.welcome = (struct welcome){
             1, 2, 3, 4, 1, "sac", "sync", "Pendulum-v1", "0123456789abcdef", "frame_skip: 2", 3, 1, 0, 64, 0, 2,
-            BYTES(some_u32), BYTES(some_i64), BYTES(some_f64), 2, 1000, 5000, 5555,
+            BYTES(some_u32), BYTES(some_i64), BYTES(some_f64), 2, 1000, 5000, 60000, 5555,
             "squashed_gaussian", "relu", BYTES(some_u32), true, true };
         break;
     case MESSAGE_REJECT:
@@ -58,7 +58,7 @@ static struct message valid_message(enum message_type type)
         m.snapshot = (struct snapshot){ 1, 2, 3, true, 4, BYTES(some_rows) };
         break;
     case MESSAGE_HEARTBEAT:
-        m.heartbeat = (struct heartbeat){ 1, 2, 3, 4, 5, 6, BYTES(some_i64), -1, -1, "" };
+        m.heartbeat = (struct heartbeat){ 1, 2, 3, 4, 5, 6, BYTES(some_i64), -1, -1, -1, "" };
         break;
     case MESSAGE_DRAIN:
         m.drain = (struct drain){ 1, 2, "finished" };
@@ -77,7 +77,7 @@ static void make_seeds(struct input seeds[N_SEEDS])
         struct message m = valid_message(actors ? MESSAGE_HEARTBEAT : bare ? MESSAGE_FRAGMENT
                                          : (enum message_type)i);
         if (actors)
-            m.heartbeat = (struct heartbeat){ 1, 2, 3, -1, -1, -1, { NULL, 0 }, 99, 7, "acting" };
+            m.heartbeat = (struct heartbeat){ 1, 2, 3, -1, -1, -1, { NULL, 0 }, 99, 7, 3, "acting" };
         if (bare) {
             m.fragment.age_ms = -1;
             m.fragment.returns = m.fragment.lengths = m.fragment.state = (struct bytes){ NULL, 0 };

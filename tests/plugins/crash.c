@@ -22,7 +22,7 @@ static void crash_step(void *self, const float *action, struct shoal_step *out)
         return;
     switch ((int)plain_values[HOW]) {
     case 0: {
-        volatile int *volatile nowhere = NULL;
+        volatile int *volatile nowhere = (volatile int *)8;
         *nowhere = 1;
         break;
     }

@@ -31,7 +31,7 @@ static void evalcrash_step(void *self, const float *action, struct shoal_step *o
 {
     plain_step(self, action, out);
     if (!is_actor && plain_is_due(self)) {
-        volatile int *volatile nowhere = NULL;
+        volatile int *volatile nowhere = (volatile int *)8;
         *nowhere = 1;
     }
 }

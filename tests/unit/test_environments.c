@@ -164,7 +164,7 @@ START_TEST(another_robot_will_do_where_the_task_can_use_it)
     check_refused("Reacher-v5", "xml_file: ant.xml", "Reacher-v5 expects nq 4");
     check_refused("Ant-v5", "main_body: nose",
                   "main_body is \"nose\", which is neither the name of a body");
-    check_refused("Ant-v5", "main_body: \"14\"", "no body named \"14\"");
+    check_refused("Ant-v5", "main_body: \"14\"", "main_body is \"14\"");
 }
 END_TEST
 

@@ -41,6 +41,7 @@ static void fill_welcome(struct welcome *w)
     SET(w->spec, "0123456789abcdef"), SET(w->head, "squashed_gaussian"), SET(w->activation, "relu");
     w->n_obs = 11, w->n_act = 12, w->n_choices = 13, w->horizon = 14, w->first_stream = 15;
     w->n_streams = 4, w->credit = 16, w->heartbeat_ms = 17, w->liveness_ms = 18;
+    w->step_timeout_ms = 19;
     w->snapshot_port = 65535, w->wants_state = true;
     w->lives = BYTES(some_u32), w->sequences = BYTES(some_i64);
     w->states = BYTES(some_raw), w->hidden = BYTES(some_u32);
@@ -72,7 +73,7 @@ static struct message example(enum message_type type, bool full)
     case MESSAGE_WELCOME:
         fill_welcome(&m.welcome);
         if (!full)
-            m.welcome.states = (struct bytes){ NULL, 0 };
+            m.welcome.states = (struct bytes){ NULL, 0 }, m.welcome.step_timeout_ms = -1;
         break;
     case MESSAGE_REJECT:
         SET(m.reject.of, "fragment"), SET(m.reject.code, "gap"), SET(m.reject.reason, "Why not?");
@@ -104,6 +105,7 @@ static struct message example(enum message_type type, bool full)
         if (full) {
             m.heartbeat.newest = 84, m.heartbeat.start_version = 85, m.heartbeat.credit = 86;
             m.heartbeat.steps = 87, m.heartbeat.version = 88, SET(m.heartbeat.state, "acting");
+            m.heartbeat.diverged = 89;
             m.heartbeat.acked = BYTES(some_i64);
         }
         break;
@@ -120,10 +122,10 @@ static struct message example(enum message_type type, bool full)
 }
 
 static const char *const optional_keys[N_MESSAGE_TYPES] = {
-    [MESSAGE_HELLO] = " spec ", [MESSAGE_WELCOME] = " states ",
+    [MESSAGE_HELLO] = " spec ", [MESSAGE_WELCOME] = " states step_timeout_ms ",
     [MESSAGE_REJECT] = " incarnation stream sequence ",
     [MESSAGE_FRAGMENT] = " age_ms returns lengths state ",
-    [MESSAGE_HEARTBEAT] = " newest start_version credit acked steps version state ",
+    [MESSAGE_HEARTBEAT] = " newest start_version credit acked steps version state diverged ",
 };
 
 /* The fields of `type` that are struct bytes, up to four. */
@@ -475,6 +477,7 @@ START_TEST(numbers_out_of_range_are_rejected)
         { MESSAGE_WELCOME, "first_stream", 0, 1000000 }, { MESSAGE_WELCOME, "credit", 1, 4096 },
         { MESSAGE_WELCOME, "heartbeat_ms", 1, 10000000 },
         { MESSAGE_WELCOME, "liveness_ms", 1, 10000000 },
+        { MESSAGE_WELCOME, "step_timeout_ms", 1, 10000000 }, { MESSAGE_HEARTBEAT, "diverged", 0, count },
         { MESSAGE_WELCOME, "snapshot_port", 0, 65535 }, { MESSAGE_REJECT, "stream", 0, 1000000 },
         { MESSAGE_REJECT, "sequence", 0, count }, { MESSAGE_WANT, "version", -1, count },
         { MESSAGE_FRAGMENT, "epoch", 0, count }, { MESSAGE_FRAGMENT, "stream", 0, 1000000 },
@@ -760,9 +763,11 @@ START_TEST(a_header_never_needs_more_than_its_bound)
         size_t n = bytes_fields(&m, fields);
         for (size_t i = 0; i < n; i++)
             *fields[i] = (struct bytes){ NULL, 0 };
-        bool *flags[] = { &m.welcome.wants_state, &m.reject.retry, &m.snapshot.random };
-        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_REJECT, MESSAGE_SNAPSHOT };
-        for (size_t i = 0; i < 3; i++)
+        bool *flags[] = { &m.welcome.wants_state, &m.welcome.normalises, &m.reject.retry,
+                          &m.snapshot.random };
+        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_REJECT,
+                                             MESSAGE_SNAPSHOT };
+        for (size_t i = 0; i < TEST_COUNT(flags); i++)
             if (owners[i] == t)
                 *flags[i] = true;
         unsigned char data[CAPACITY];

@@ -893,6 +893,45 @@ START_TEST(sync_begins_a_new_life_where_the_state_was_refused)
 }
 END_TEST
 
+/* What a stream of the same state and actions meets may be what ends every process. */
+START_TEST(streams_begin_anew_when_several_processes_in_a_row_sent_nothing)
+{
+    struct desk *d = desk_create(MODE_SYNC, 1, 2);
+    uint64_t peer = ALICE;
+    publish(d, 0, 0);
+    join(d, peer, "alice");
+    skip(d);
+    send_good(d, peer, 1, 0, 0);
+    for (int i = 0; i < 2; i++) {
+        say(d, MESSAGE_BYE, peer++);
+        const struct welcome *w = join(d, peer, "alice");
+        ck_assert_int_eq(bytes_u32(w->lives, 0), 0);
+        ck_assert_int_eq(bytes_u32(w->lives, 1), 0);
+        ck_assert_int_eq(bytes_i64(w->sequences, 1), 1);
+        ck_assert_uint_eq(w->states.size, 2 * STATE_BYTES);
+        struct message again = hello(peer, "alice");    /* the same process: counts once */
+        receive(d, peer, &again);
+        skip(d);
+    }
+    for (uint32_t life = 1; life < 3; life++) {
+        say(d, MESSAGE_BYE, peer++);
+        int lines = d->n_lines;
+        const struct welcome *w = join(d, peer, "alice");
+        ck_assert_int_eq(bytes_u32(w->lives, 0), life);
+        ck_assert_int_eq(bytes_u32(w->lives, 1), life);
+        ck_assert_int_eq(bytes_i64(w->sequences, 1), 0);
+        ck_assert_uint_eq(w->states.size, 0);
+        ck_assert_int_eq(d->n_lines, lines + 2);    /* it joined, and why it begins anew */
+    }
+    send_good(d, peer, 0, 2, 0);
+    say(d, MESSAGE_BYE, peer++);
+    const struct welcome *w = join(d, peer, "alice");
+    ck_assert_int_eq(bytes_u32(w->lives, 0), 2);
+    ck_assert_int_eq(bytes_i64(w->sequences, 0), 1);
+    desk_destroy(d);
+}
+END_TEST
+
 START_TEST(fragments_lost_before_a_refused_one_are_counted)
 {
     struct desk *d = desk_create(MODE_ASYNC, 1, 2);
@@ -988,6 +1027,45 @@ START_TEST(heartbeats_repeat_the_books_every_heartbeat_ms)
     tick(d, 1);
     next(d, ALICE, MESSAGE_HEARTBEAT);
     desk_destroy(d);
+}
+END_TEST
+
+static int lines_about(struct desk *d, uint64_t peer, int64_t diverged)
+{
+    struct message m = member(MESSAGE_HEARTBEAT, peer);
+    int before = d->n_lines;
+    m.heartbeat.diverged = diverged;
+    receive(d, peer, &m);
+    expect_silence(d);
+    return d->n_lines - before;
+}
+
+START_TEST(episodes_that_broke_down_are_told_whenever_their_number_has_doubled)
+{
+    struct desk *d = desk_create(MODE_ASYNC, 1, 1);
+    join(d, ALICE, "alice");
+    ck_assert_int_eq(lines_about(d, ALICE, -1), 0);
+    const int64_t numbers[] = { 0, 3, 3, 5, 6, 11, 40, 79, 80 };
+    const int told[] = { 0, 1, 0, 0, 1, 0, 1, 0, 1 };
+    for (size_t i = 0; i < TEST_COUNT(numbers); i++)
+        ck_assert_int_eq(lines_about(d, ALICE, numbers[i]), told[i]);
+    say(d, MESSAGE_BYE, ALICE);
+    join(d, BOB, "alice");
+    ck_assert_int_eq(lines_about(d, BOB, 1), 1);    /* another process counts from 0 */
+    desk_destroy(d);
+}
+END_TEST
+
+START_TEST(the_time_limit_of_a_step_is_passed_on)
+{
+    for (int64_t limit_s = 0; limit_s < 2; limit_s++) {
+        struct desk *d = malloc(sizeof(*d));
+        desk_settings(d, MODE_ASYNC, 1, 1);
+        d->settings.actor.step_timeout_s = limit_s;
+        desk_open(d, NULL, NULL, NULL, NULL);
+        ck_assert_int_eq(join(d, ALICE, "alice")->step_timeout_ms, limit_s ? 1000 : -1);
+        desk_destroy(d);
+    }
 }
 END_TEST
 
@@ -1179,10 +1257,13 @@ int main(void)
         async_begins_a_new_life_only_where_something_was_accepted,
         sync_goes_on_from_the_state_behind_the_last_fragment,
         sync_begins_a_new_life_where_the_state_was_refused,
+        streams_begin_anew_when_several_processes_in_a_row_sent_nothing,
         fragments_lost_before_a_refused_one_are_counted, one_connection_holds_one_place,
         a_restarted_learner_goes_on_from_its_checkpoint,
         acks_say_what_was_consumed_once_for_each_change,
         heartbeats_repeat_the_books_every_heartbeat_ms,
+        episodes_that_broke_down_are_told_whenever_their_number_has_doubled,
+        the_time_limit_of_a_step_is_passed_on,
         want_is_answered_with_the_newest_snapshot,
         drain_tells_everybody_until_they_leave,
         bytes_of_every_message_are_counted,
