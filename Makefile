@@ -7,6 +7,8 @@
 #   make check-render     tests of shoal-render
 #   make test-long        the learning and system tests that take longer
 #   make test-peers       every environment against the real Gymnasium
+#   make bench            environment steps per second, bare and through Shoal
+#   make bench-peers      the same against Gymnasium's own environments
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained
 #   make VARIANT=asan     build one of: release (default), asan, tsan

@@ -142,6 +142,12 @@ bench: deps
 	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
 	$(BUILD)/tests/bench/bench_env $(BENCH_ARGS)
 
+# The same against Gymnasium's own environments; ENVS='Ant-v5 ...' for some
+.PHONY: bench-peers
+bench-peers: deps $(PEERS)/.stamp
+	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
+	@$(PEERS)/bin/python tests/peers/bench_env.py --bench $(BUILD)/tests/bench/bench_env $(ENVS)
+
 # make unit T=tests/unit/test_row.c builds and runs one test program
 unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 	$<
