@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "actor/actor_core.h"
+#include "actor/env/mujoco_guard.h"
 #include "common/digest.h"
 #include "common/matrix.h"
 #include "common/rng.h"
@@ -125,12 +126,14 @@ static void act(struct shell *s)
 
 static void say_counts(struct shell *s)
 {
-    char line[160];
+    char line[200], warnings[48] = "";
     struct actor_counts counts;
     actor_count(s->core, &counts);
+    if (mujoco_warnings() > 0)
+        snprintf(warnings, sizeof(warnings), ", %lu warnings from MuJoCo", mujoco_warnings());
     snprintf(line, sizeof(line), "%" PRId64 " transitions, %" PRId64 " fragments sent, %" PRId64
-             " refused, %" PRId64 " episodes broke down", counts.steps, counts.sent,
-             counts.refused, counts.diverged);
+             " refused, %" PRId64 " episodes broke down%s", counts.steps, counts.sent,
+             counts.refused, counts.diverged, warnings);
     on_log(s, line);
 }
 
