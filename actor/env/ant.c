@@ -69,26 +69,6 @@ static int find_body(const mjModel *m, const char *name, int *body, struct error
                      "of the model nor a number up to %d", name, (int)m->nbody - 1);
 }
 
-static void build_common(struct task_terms *t, const mjModel *m, const struct ant_options *o,
-                         int body, double forward, enum reward_kind alive)
-{
-    task_reward(t, REWARD_RATE, forward, operand_part(m, SOURCE_XPOS, 3 * body, 1));
-    task_reward(t, alive, o->healthy_reward, NOTHING);
-    task_reward(t, REWARD_ACTION_SQUARES, -o->ctrl_cost_weight, NOTHING);
-
-    task_require(t, operand_all(m, SOURCE_QPOS), EVERYTHING);
-    task_require(t, operand_all(m, SOURCE_QVEL), EVERYTHING);
-    task_require(t, operand_part(m, SOURCE_QPOS, 2, 1), o->healthy_z_range)->includes_bounds = true;
-    t->ends_when_unhealthy = o->terminate_when_unhealthy;
-
-    const int first = o->exclude_current_positions_from_observation ? 2 : 0;
-    task_observe(t, operand_part(m, SOURCE_QPOS, first, -1));
-    task_observe(t, operand_all(m, SOURCE_QVEL));
-
-    task_reset_uniform(t, m, false, o->reset_noise_scale);
-    task_reset_normal(t, m, true, o->reset_noise_scale);
-}
-
 static void pay_for_contact(struct task_terms *t, const mjModel *m, const struct ant_options *o)
 {
     struct reward_term *cost = task_reward(t, REWARD_SQUARES, -o->contact_cost_weight,
@@ -105,36 +85,44 @@ static void observe_contact(struct task_terms *t, const mjModel *m, const struct
               o->contact_force_range.low, o->contact_force_range.high);
 }
 
-static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
+/* v5 pays for contact always and observes the bodies' forces; v4 does both, with the world's forces, or
+ * neither. */
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
     const struct ant_options *o = values;
-    int body;
-    if (find_body(m, o->main_body, &body, err) != 0)
+    const bool is_v4 = version == 4, pays_at_the_end = is_v4 && o->terminate_when_unhealthy;
+    const int first = o->exclude_current_positions_from_observation ? 2 : 0;
+    int body = 1;
+    if (!is_v4 && find_body(m, o->main_body, &body, err) != 0)
         return ERR_CONFIG;
-    build_common(t, m, o, body, o->forward_reward_weight, REWARD_ALIVE);
-    pay_for_contact(t, m, o);
-    if (o->include_cfrc_ext_in_observation)
-        observe_contact(t, m, o, 6);    /* not the world's */
-    return 0;
-}
 
-static int build_v4(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    const struct ant_options *o = values;
-    (void)err;
-    build_common(t, m, o, 1, 1,
-                 o->terminate_when_unhealthy ? REWARD_CONSTANT : REWARD_ALIVE);
-    if (o->use_contact_forces) {
+    task_observe(t, operand_part(m, SOURCE_QPOS, first, -1));
+    task_observe(t, operand_all(m, SOURCE_QVEL));
+    if (is_v4 ? o->use_contact_forces : o->include_cfrc_ext_in_observation)
+        observe_contact(t, m, o, is_v4 ? 0 : 6);
+
+    task_reward(t, REWARD_RATE, is_v4 ? 1 : o->forward_reward_weight,
+                operand_part(m, SOURCE_XPOS, 3 * body, 1));
+    task_reward(t, pays_at_the_end ? REWARD_CONSTANT : REWARD_ALIVE, o->healthy_reward, NOTHING);
+    task_reward(t, REWARD_ACTION_SQUARES, -o->ctrl_cost_weight, NOTHING);
+    if (!is_v4 || o->use_contact_forces)
         pay_for_contact(t, m, o);
-        observe_contact(t, m, o, 0);
-    }
+
+    task_require(t, operand_all(m, SOURCE_QPOS), EVERYTHING);
+    task_require(t, operand_all(m, SOURCE_QVEL), EVERYTHING);
+    task_require(t, operand_part(m, SOURCE_QPOS, 2, 1), o->healthy_z_range)->includes_bounds = true;
+    t->ends_when_unhealthy = o->terminate_when_unhealthy;
+
+    task_reset_uniform(t, m, false, o->reset_noise_scale);
+    task_reset_normal(t, m, true, o->reset_noise_scale);
     return 0;
 }
 
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
-                                             .is_least = true, .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
-                                             .is_least = true, .build = build_v4 };
+static const struct mujoco_definition v5 = { .version = 5, .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build };
+static const struct mujoco_definition v4 = { .version = 4, .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build };
 
 MUJOCO_ENVIRONMENT(ant_v5, "Ant-v5", v5, options_v5, ant_options);
 MUJOCO_ENVIRONMENT(ant_v4, "Ant-v4", v4, options_v4, ant_options);

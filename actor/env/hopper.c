@@ -33,16 +33,18 @@ static const struct option options[] = {
               "leave out how far it came"),
 };
 
-static int build(struct task_terms *t, const mjModel *m, const struct hopper_options *o,
-                 bool pays_at_the_end)
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
+    const struct hopper_options *o = values;
+    const bool pays_at_the_end = version == 4 && o->terminate_when_unhealthy;
     const int first = o->exclude_current_positions_from_observation ? 1 : 0;
+    (void)err;
     task_observe(t, operand_part(m, SOURCE_QPOS, first, -1));
     task_clip(task_observe(t, operand_all(m, SOURCE_QVEL)), -10, 10);
 
     task_reward(t, REWARD_RATE, o->forward_reward_weight, operand_part(m, SOURCE_QPOS, 0, 1));
-    task_reward(t, pays_at_the_end && o->terminate_when_unhealthy ? REWARD_CONSTANT : REWARD_ALIVE,
-                o->healthy_reward, NOTHING);
+    task_reward(t, pays_at_the_end ? REWARD_CONSTANT : REWARD_ALIVE, o->healthy_reward, NOTHING);
     task_reward(t, REWARD_ACTION_SQUARES, -o->ctrl_cost_weight, NOTHING);
 
     task_require(t, operand_part(m, SOURCE_QPOS, 2, -1), o->healthy_state_range);
@@ -56,22 +58,10 @@ static int build(struct task_terms *t, const mjModel *m, const struct hopper_opt
     return 0;
 }
 
-static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    (void)err;
-    return build(t, m, values, false);
-}
-
-static int build_v4(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    (void)err;
-    return build(t, m, values, true);
-}
-
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
-                                             .is_least = true, .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
-                                             .is_least = true, .build = build_v4 };
+static const struct mujoco_definition v5 = { .version = 5, .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build };
+static const struct mujoco_definition v4 = { .version = 4, .time_limit = 1000, .nq = 3, .nv = 1, .nu = 1,
+                                             .is_least = true, .build = build };
 
 MUJOCO_ENVIRONMENT(hopper_v5, "Hopper-v5", v5, options, hopper_options);
 MUJOCO_ENVIRONMENT(hopper_v4, "Hopper-v4", v4, options, hopper_options);

@@ -111,84 +111,64 @@ static void pay_for_contact(struct task_terms *t, const mjModel *m, double weigh
     cost->limit_high = -range.low;
 }
 
-/* ---- Humanoid ---- */
-
-static void build_walk(struct task_terms *t, const mjModel *m, const struct humanoid_options *o,
-                       enum reward_kind alive)
+static int build_walk(struct task_terms *t, const mjModel *m, const void *values, int version,
+                      struct error *err)
 {
+    const struct humanoid_options *o = values;
+    const bool pays_at_the_end = version == 4 && o->terminate_when_unhealthy;
+    (void)err;
+    if (version == 4)
+        observe_v4(t, m, !o->exclude_current_positions_from_observation);
+    else
+        observe_v5(t, m, o);
+
     task_reward(t, REWARD_RATE, o->forward_reward_weight,
                 operand_part(m, SOURCE_CENTRE_OF_MASS, 0, 1));
-    task_reward(t, alive, o->healthy_reward, NOTHING);
+    task_reward(t, pays_at_the_end ? REWARD_CONSTANT : REWARD_ALIVE, o->healthy_reward, NOTHING);
     task_reward(t, REWARD_SQUARES, -o->ctrl_cost_weight, operand_all(m, SOURCE_CTRL));
+    if (version != 4)
+        pay_for_contact(t, m, o->contact_cost_weight, o->contact_cost_range);
 
     task_require(t, operand_part(m, SOURCE_QPOS, 2, 1), o->healthy_z_range);
     t->ends_when_unhealthy = o->terminate_when_unhealthy;
 
     task_reset_uniform(t, m, false, o->reset_noise_scale);
     task_reset_uniform(t, m, true, o->reset_noise_scale);
-}
-
-static int build_walk_v5(struct task_terms *t, const mjModel *m, const void *values,
-                         struct error *err)
-{
-    const struct humanoid_options *o = values;
-    (void)err;
-    observe_v5(t, m, o);
-    build_walk(t, m, o, REWARD_ALIVE);
-    pay_for_contact(t, m, o->contact_cost_weight, o->contact_cost_range);
     return 0;
 }
 
-static int build_walk_v4(struct task_terms *t, const mjModel *m, const void *values,
+/* v4 has no options: its numbers are v5's defaults. */
+static int build_standup(struct task_terms *t, const mjModel *m, const void *values, int version,
                          struct error *err)
 {
-    const struct humanoid_options *o = values;
+    static const struct humanoid_options fixed = {
+        .ctrl_cost_weight = 0.1, .impact_cost_weight = 5e-7, .reset_noise_scale = 0.01,
+        .impact_cost_range = { -INFINITY, 10 },
+    };
+    const struct humanoid_options *o = version == 4 ? &fixed : values;
     (void)err;
-    observe_v4(t, m, !o->exclude_current_positions_from_observation);
-    build_walk(t, m, o, o->terminate_when_unhealthy ? REWARD_CONSTANT : REWARD_ALIVE);
-    return 0;
-}
+    if (version == 4)
+        observe_v4(t, m, false);
+    else
+        observe_v5(t, m, o);
 
-/* ---- HumanoidStandup ---- */
-
-static void build_standup(struct task_terms *t, const mjModel *m, double ctrl_weight,
-                          double impact_weight, struct option_range impact_range, double noise)
-{
     task_reward(t, REWARD_VALUE, 1 / m->opt.timestep, operand_part(m, SOURCE_QPOS, 2, 1));
-    task_reward(t, REWARD_SQUARES, -ctrl_weight, operand_all(m, SOURCE_CTRL));
-    pay_for_contact(t, m, impact_weight, impact_range);
+    task_reward(t, REWARD_SQUARES, -o->ctrl_cost_weight, operand_all(m, SOURCE_CTRL));
+    pay_for_contact(t, m, o->impact_cost_weight, o->impact_cost_range);
     task_reward(t, REWARD_CONSTANT, 1, NOTHING);
 
-    task_reset_uniform(t, m, false, noise);
-    task_reset_uniform(t, m, true, noise);
-}
-
-static int build_standup_v5(struct task_terms *t, const mjModel *m, const void *values,
-                            struct error *err)
-{
-    const struct humanoid_options *o = values;
-    (void)err;
-    observe_v5(t, m, o);
-    build_standup(t, m, o->ctrl_cost_weight, o->impact_cost_weight, o->impact_cost_range,
-                  o->reset_noise_scale);
+    task_reset_uniform(t, m, false, o->reset_noise_scale);
+    task_reset_uniform(t, m, true, o->reset_noise_scale);
     return 0;
 }
 
-static int build_standup_v4(struct task_terms *t, const mjModel *m, const void *values,
-                            struct error *err)
-{
-    (void)values, (void)err;
-    observe_v4(t, m, false);
-    build_standup(t, m, 0.1, 5e-7, (struct option_range){ EVERYTHING.low, 10 }, 0.01);
-    return 0;
-}
-
-#define DEFINITION(build_) \
-    { .time_limit = 1000, .nq = 7, .nv = 6, .nu = 1, .is_least = true, .build = build_ }
-static const struct mujoco_definition walk_v5 = DEFINITION(build_walk_v5);
-static const struct mujoco_definition walk_v4 = DEFINITION(build_walk_v4);
-static const struct mujoco_definition standup_v5 = DEFINITION(build_standup_v5);
-static const struct mujoco_definition standup_v4 = DEFINITION(build_standup_v4);
+#define DEFINITION(version_, build_) \
+    { .version = version_, .time_limit = 1000, .nq = 7, .nv = 6, .nu = 1, .is_least = true, \
+      .build = build_ }
+static const struct mujoco_definition walk_v5 = DEFINITION(5, build_walk);
+static const struct mujoco_definition walk_v4 = DEFINITION(4, build_walk);
+static const struct mujoco_definition standup_v5 = DEFINITION(5, build_standup);
+static const struct mujoco_definition standup_v4 = DEFINITION(4, build_standup);
 
 MUJOCO_ENVIRONMENT(humanoid_v5, "Humanoid-v5", walk_v5, walk_v5_options, humanoid_options);
 MUJOCO_ENVIRONMENT(humanoid_v4, "Humanoid-v4", walk_v4, walk_v4_options, humanoid_options);

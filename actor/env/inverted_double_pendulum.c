@@ -25,9 +25,11 @@ static const struct option options[] = {
     TASK_REAL(double_pendulum_options, reset_noise_scale, "0.1", "of the start's noise"),
 };
 
-static int build(struct task_terms *t, const mjModel *m, const struct double_pendulum_options *o,
-                 int n_forces, enum reward_kind alive, struct error *err)
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
+    const struct double_pendulum_options *o = values;
+    const int n_forces = version == 4 ? 3 : 1;
     const struct operand tip = operand_position(m, SOURCE_SITE_XPOS, "tip", 0, 3);
     const struct operand x = { tip.source, tip.first, 1, false, 0 };
     const struct operand height = { tip.source, tip.first + 2, 1, false, 0 };
@@ -40,7 +42,7 @@ static int build(struct task_terms *t, const mjModel *m, const struct double_pen
     task_clip(task_observe(t, operand_all(m, SOURCE_QVEL)), -10, 10);
     task_clip(task_observe(t, operand_part(m, SOURCE_QFRC_CONSTRAINT, 0, n_forces)), -10, 10);
 
-    task_reward(t, alive, o->healthy_reward, NOTHING);
+    task_reward(t, version == 4 ? REWARD_CONSTANT : REWARD_ALIVE, o->healthy_reward, NOTHING);
     task_reward(t, REWARD_SQUARES, -0.01, x);
     task_reward(t, REWARD_SQUARES, -1, height)->target = 2;
     task_reward(t, REWARD_SQUARES, -1e-3, operand_part(m, SOURCE_QVEL, 1, 1));
@@ -54,20 +56,10 @@ static int build(struct task_terms *t, const mjModel *m, const struct double_pen
     return 0;
 }
 
-static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    return build(t, m, values, 1, REWARD_ALIVE, err);
-}
-
-static int build_v4(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    return build(t, m, values, 3, REWARD_CONSTANT, err);
-}
-
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 3, .nv = 3, .nu = 1,
-                                             .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 3, .nv = 3, .nu = 1,
-                                             .build = build_v4 };
+static const struct mujoco_definition v5 = { .version = 5, .time_limit = 1000, .nq = 3, .nv = 3, .nu = 1,
+                                             .build = build };
+static const struct mujoco_definition v4 = { .version = 4, .time_limit = 1000, .nq = 3, .nv = 3, .nu = 1,
+                                             .build = build };
 
 MUJOCO_ENVIRONMENT(inverted_double_pendulum_v5, "InvertedDoublePendulum-v5", v5, options,
                    double_pendulum_options);

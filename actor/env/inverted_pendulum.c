@@ -20,11 +20,15 @@ static const struct option options[] = {
               "half width of the start's noise"),
 };
 
-static void build_common(struct task_terms *t, const mjModel *m, const void *values)
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
     const struct inverted_pendulum_options *o = values;
+    (void)err;
     task_observe(t, operand_all(m, SOURCE_QPOS));
     task_observe(t, operand_all(m, SOURCE_QVEL));
+
+    task_reward(t, version == 4 ? REWARD_CONSTANT : REWARD_ALIVE, 1, NOTHING);
 
     task_require(t, operand_all(m, SOURCE_QPOS), EVERYTHING);
     task_require(t, operand_all(m, SOURCE_QVEL), EVERYTHING);
@@ -34,28 +38,13 @@ static void build_common(struct task_terms *t, const mjModel *m, const void *val
 
     task_reset_uniform(t, m, false, o->reset_noise_scale);
     task_reset_uniform(t, m, true, o->reset_noise_scale);
-}
-
-static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    (void)err;
-    build_common(t, m, values);
-    task_reward(t, REWARD_ALIVE, 1, NOTHING);
     return 0;
 }
 
-static int build_v4(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    (void)err;
-    build_common(t, m, values);
-    task_reward(t, REWARD_CONSTANT, 1, NOTHING);
-    return 0;
-}
-
-static const struct mujoco_definition v5 = { .time_limit = 1000, .nq = 2, .nv = 2, .nu = 1,
-                                             .build = build_v5 };
-static const struct mujoco_definition v4 = { .time_limit = 1000, .nq = 2, .nv = 2, .nu = 1,
-                                             .build = build_v4 };
+static const struct mujoco_definition v5 = { .version = 5, .time_limit = 1000, .nq = 2, .nv = 2, .nu = 1,
+                                             .build = build };
+static const struct mujoco_definition v4 = { .version = 4, .time_limit = 1000, .nq = 2, .nv = 2, .nu = 1,
+                                             .build = build };
 
 MUJOCO_ENVIRONMENT(inverted_pendulum_v5, "InvertedPendulum-v5", v5, options,
                    inverted_pendulum_options);

@@ -246,7 +246,7 @@ static int build_definition(void *context, struct task_terms *t, const mjModel *
 {
     const struct env_context *c = context;
     const struct mujoco_definition *definition = c->ops->definition;
-    return definition->build(t, m, c->options, err);
+    return definition->build(t, m, c->options, definition->version, err);
 }
 
 int mujoco_task_open(void **model, struct env_spec *spec, const struct env_context *context,

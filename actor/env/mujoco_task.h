@@ -39,13 +39,15 @@ struct mujoco_options {
 
 /* A task as its file defines it. */
 struct mujoco_definition {
+    int version;              /* of Gymnasium's environment, for `build` */
     int time_limit;
     int nq, nv, nu;           /* what the model must have, in MuJoCo's words */
     bool is_least;            /* more of them will do, too: the task fits many robots */
 
-    /* Write the task down for this model. Under the guard; ERR_CONFIG when the model lacks
-     * something. */
-    int (*build)(struct task_terms *t, const mjModel *m, const void *options, struct error *err);
+    /* Write that version of the task down for this model. Under the guard; ERR_CONFIG when the model
+     * lacks something. */
+    int (*build)(struct task_terms *t, const mjModel *m, const void *options, int version,
+                 struct error *err);
 
     /* Instead of, or after, the terms' noise: add to d->qpos, then to d->qvel. May be NULL. */
     void (*draw_start)(const mjModel *m, mjData *d, const void *options, struct rng *rng);

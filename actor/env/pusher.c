@@ -28,9 +28,11 @@ static const struct option options[] = {
 
 enum { N_ARM = 7 };
 
-static int build(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
     const struct pusher_options *o = values;
+    (void)version;
     const struct operand tip = operand_position(m, SOURCE_XPOS, "tips_arm", 0, 3);
     const struct operand object = operand_position(m, SOURCE_XPOS, "object", 0, 3);
     const struct operand goal = operand_position(m, SOURCE_XPOS, "goal", 0, 3);
@@ -64,7 +66,9 @@ static void draw_start(const mjModel *m, mjData *d, const void *values, struct r
         d->qvel[i] = 0;
 }
 
-static const struct mujoco_definition v5 = { .time_limit = 100, .nq = 11, .nv = 11, .nu = 7,
-                                             .build = build, .draw_start = draw_start };
+static const struct mujoco_definition v5 = {
+    .version = 5, .time_limit = 100, .nq = 11, .nv = 11, .nu = 7, .build = build,
+    .draw_start = draw_start,
+};
 
 MUJOCO_ENVIRONMENT(pusher_v5, "Pusher-v5", v5, options, pusher_options);

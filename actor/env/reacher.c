@@ -24,9 +24,10 @@ static const struct option options[] = {
     TASK_REAL(reacher_options, reward_control_weight, "1", "of the sum of squared actions"),
 };
 
-static int build(struct task_terms *t, const mjModel *m, const struct reacher_options *o,
-                 int n_axes, bool pays_before, struct error *err)
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
+    const struct reacher_options *o = values;
     const struct operand finger = operand_position(m, SOURCE_XPOS, "fingertip", 0, 3);
     const struct operand target = operand_position(m, SOURCE_XPOS, "target", 0, 3);
     if (finger.n == 0 || target.n == 0)
@@ -34,7 +35,7 @@ static int build(struct task_terms *t, const mjModel *m, const struct reacher_op
                          "\"target\"");
     const struct operand gap = operand_difference(finger, target);
     struct operand seen = gap;
-    seen.n = n_axes;
+    seen.n = version == 4 ? 3 : 2;
 
     task_observe(t, operand_part(m, SOURCE_QPOS, 0, 2))->function = COS;
     task_observe(t, operand_part(m, SOURCE_QPOS, 0, 2))->function = SIN;
@@ -42,19 +43,9 @@ static int build(struct task_terms *t, const mjModel *m, const struct reacher_op
     task_observe(t, operand_part(m, SOURCE_QVEL, 0, 2));
     task_observe(t, seen);
 
-    task_reward(t, REWARD_DISTANCE, -o->reward_dist_weight, gap)->is_before = pays_before;
+    task_reward(t, REWARD_DISTANCE, -o->reward_dist_weight, gap)->is_before = version == 4;
     task_reward(t, REWARD_ACTION_SQUARES, -o->reward_control_weight, NOTHING);
     return 0;
-}
-
-static int build_v5(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    return build(t, m, values, 2, false, err);
-}
-
-static int build_v4(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
-{
-    return build(t, m, values, 3, true, err);
 }
 
 static void draw_start(const mjModel *m, mjData *d, const void *values, struct rng *rng)
@@ -70,10 +61,10 @@ static void draw_start(const mjModel *m, mjData *d, const void *values, struct r
     d->qvel[2] = d->qvel[3] = 0;
 }
 
-static const struct mujoco_definition v5 = { .time_limit = 50, .nq = 4, .nv = 4, .nu = 2,
-                                             .build = build_v5, .draw_start = draw_start };
-static const struct mujoco_definition v4 = { .time_limit = 50, .nq = 4, .nv = 4, .nu = 2,
-                                             .build = build_v4, .draw_start = draw_start };
+static const struct mujoco_definition v5 = { .version = 5, .time_limit = 50, .nq = 4, .nv = 4, .nu = 2,
+                                             .build = build, .draw_start = draw_start };
+static const struct mujoco_definition v4 = { .version = 4, .time_limit = 50, .nq = 4, .nv = 4, .nu = 2,
+                                             .build = build, .draw_start = draw_start };
 
 MUJOCO_ENVIRONMENT(reacher_v5, "Reacher-v5", v5, options, reacher_options);
 MUJOCO_ENVIRONMENT(reacher_v4, "Reacher-v4", v4, options, reacher_options);

@@ -24,11 +24,12 @@ static const struct option options[] = {
               "leave out where it is"),
 };
 
-static int build(struct task_terms *t, const mjModel *m, const void *values, struct error *err)
+static int build(struct task_terms *t, const mjModel *m, const void *values, int version,
+                 struct error *err)
 {
     const struct swimmer_options *o = values;
     const int first = o->exclude_current_positions_from_observation ? 2 : 0;
-    (void)err;
+    (void)version, (void)err;
     task_observe(t, operand_part(m, SOURCE_QPOS, first, -1));
     task_observe(t, operand_all(m, SOURCE_QVEL));
 
@@ -41,7 +42,7 @@ static int build(struct task_terms *t, const mjModel *m, const void *values, str
 }
 
 static const struct mujoco_definition definition = {
-    .time_limit = 1000, .nq = 2, .nv = 1, .nu = 1, .is_least = true, .build = build
+    .version = 5, .time_limit = 1000, .nq = 2, .nv = 1, .nu = 1, .is_least = true, .build = build
 };
 
 MUJOCO_ENVIRONMENT(swimmer_v5, "Swimmer-v5", definition, options, swimmer_options);
