@@ -21,4 +21,7 @@ int command_config(int argc, char **argv, struct error *err);
 /* Put the directories on the environment path; NULL: none. ERR_MISSING when one is not there. */
 int use_env_path(const char *directories, struct error *err);
 
+/* What stands behind the subject of `command` must be env.option=value; otherwise ERR_USAGE. */
+int check_env_overrides(const char *command, char *const *overrides, int n, struct error *err);
+
 #endif
