@@ -145,6 +145,7 @@ START_TEST(options_that_cannot_be_are_refused)
     check_refused("Hopper-v5", "healthy_z_rang: [1, 2]", "did you mean \"healthy_z_range\"?");
     check_refused("Hopper-v5", "healthy_z_range: [2, 1]", "healthy_z_range");
     check_refused("Hopper-v5", "frame_skip: 0", "frame_skip");
+    check_refused("Hopper-v5", "reset_noise_scale: -0.1", "reset_noise_scale");
     check_refused("Hopper-v5", "xml_file: nowhere.xml", "nowhere.xml");
     check_refused("Hopper-v5", "xml_file: ../hopper.xml", "must be the name of a file");
     check_refused("Hopper-v5", "xml_file: ant.xml", "expects nq 6, nv 6 and nu 3");
