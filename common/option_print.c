@@ -252,10 +252,14 @@ static const char *format_default(const struct option *o, char out[OPTION_FORMAT
 /* help [0 to 1] (default 0.99) */
 static void print_comment(const struct option *o, const char *value, FILE *out)
 {
+    const double any = 1e300;    /* a bound that keeps out infinities only tells people nothing */
+    const bool is_any = o->type == OPTION_REAL && o->max >= any;
     char range[OPTION_WORDS_BYTES] = "";
     if (o->type == OPTION_CHOICE)
         format_choices(o, range);
-    else if (o->type == OPTION_INT || o->type == OPTION_REAL || option_is_list(o))
+    else if (is_any && o->min > -any)
+        snprintf(range, sizeof(range), "at least %.6g", o->min);
+    else if (!is_any && (o->type == OPTION_INT || o->type == OPTION_REAL || option_is_list(o)))
         format_range(o, "", range);
     fprintf(out, "# %s", o->help);
     if (*range)

@@ -36,6 +36,15 @@ int use_env_path(const char *directories, struct error *err)
     return 0;
 }
 
+int check_env_overrides(const char *command, char *const *overrides, int n, struct error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (strncmp(overrides[i], "env.", 4) != 0 || !strchr(overrides[i], '='))
+            return error_set(err, ERR_USAGE, "%s: \"%.100s\" is not expected; options of the environment "
+                             "are given as env.option=value", command, overrides[i]);
+    return 0;
+}
+
 /* ---- names ---- */
 
 struct names {

@@ -42,15 +42,6 @@ static bool ends_with(const char *text, const char *end)
 
 /* ---- the environment ---- */
 
-static int check_overrides(const struct request *q, struct error *err)
-{
-    for (int i = 0; i < q->n_overrides; i++)
-        if (strncmp(q->overrides[i], "env.", 4) != 0 || !strchr(q->overrides[i], '='))
-            return error_set(err, ERR_USAGE, "shoal rollout: \"%.100s\" is not expected; options of "
-                             "the environment are given as env.option=value", q->overrides[i]);
-    return 0;
-}
-
 static int load_environment(struct stage *s, const struct request *q, bool is_run,
                             struct error *err)
 {
@@ -58,11 +49,10 @@ static int load_environment(struct stage *s, const struct request *q, bool is_ru
     run_config_path(q->subject, path, sizeof(path));
     if (is_run)
         return experiment_load(&s->experiment, path, q->overrides, q->n_overrides, err);
-    const bool is_place = strchr(q->subject, '/') || file_exists(q->subject);
-    if (is_place && !ends_with(q->subject, ".yaml"))
-        return error_set(err, ERR_MISSING, "%s holds no run: there is no %s", q->subject, path);
-    return experiment_load_environment(&s->experiment, q->subject, q->overrides, q->n_overrides,
-                                       err);
+    int rc = run_refuse_place(q->subject, err);
+    return rc == 0 ? experiment_load_environment(&s->experiment, q->subject, q->overrides,
+                                                 q->n_overrides, err)
+                   : rc;
 }
 
 /* ---- the actions ---- */
@@ -153,7 +143,7 @@ static int roll_out(const struct request *q, struct error *err)
     const bool is_run = run_exists(q->subject);
     int rc = read_numbers(&s.plan, q, err);
     if (rc == 0)
-        rc = check_overrides(q, err);
+        rc = check_env_overrides("shoal rollout", q->overrides, q->n_overrides, err);
     if (rc == 0)
         rc = load_environment(&s, q, is_run, err);
     if (rc == 0)

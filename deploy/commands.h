@@ -24,4 +24,7 @@ int use_env_path(const char *directories, struct error *err);
 /* Plays evaluations for the learner that started it; people do not call it. */
 int command_evaluator(int argc, char **argv, struct error *err);
 
+/* What stands behind the subject of `command` must be env.option=value; otherwise ERR_USAGE. */
+int check_env_overrides(const char *command, char *const *overrides, int n, struct error *err);
+
 #endif

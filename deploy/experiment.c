@@ -42,10 +42,27 @@ static void list_sections(struct experiment *e)
     }
 }
 
+static bool is_task_file(const char *name)
+{
+    const size_t n = strlen(name);
+    return n > 5 && strcmp(name + n - 5, ".yaml") == 0;
+}
+
+/* A task's file that the working directory does not have is taken from beside the configuration. */
+static void look_beside(const char *config, char *name, size_t bytes)
+{
+    char beside[PATH_MAX];
+    const char *slash = strrchr(config, '/');
+    if (!slash || name[0] == '/' || !is_task_file(name) || file_exists(name))
+        return;
+    const int n = snprintf(beside, sizeof(beside), "%.*s/%s", (int)(slash - config), config, name);
+    if (n < (int)sizeof(beside) && (size_t)n < bytes && file_exists(beside))
+        memcpy(name, beside, (size_t)n + 1);
+}
+
 int experiment_locate_task(char *name, size_t bytes, struct error *err)
 {
-    size_t n = strlen(name);
-    const bool is_task = n > 5 && strcmp(name + n - 5, ".yaml") == 0;
+    const bool is_task = is_task_file(name);
     char absolute[PATH_MAX];
     if (strchr(name, '/') && !is_task)
         return error_set(err, ERR_CONFIG, "env.name: \"%.100s\" is a path; name a task's .yaml file, "
@@ -101,6 +118,7 @@ static int find_environment(struct experiment *e, const char *path, char *const 
     e->sections[SETTINGS_ENV].is_open = false;
     if (rc != 0)
         return rc;
+    look_beside(path, e->settings.env.name, sizeof(e->settings.env.name));
     rc = experiment_locate_task(e->settings.env.name, sizeof(e->settings.env.name), err);
     if (rc == 0)
         rc = env_source_find(&e->source, last_part(e->settings.env.name), program_env_path(), err);
@@ -133,8 +151,10 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     if (rc == 0)
         rc = options_load(e->sections, e->n_sections, path, overrides, n_overrides, err);
     /* The path of a task as it was found, also where overrides named it otherwise. */
-    if (rc == 0)
+    if (rc == 0) {
+        look_beside(path, e->settings.env.name, sizeof(e->settings.env.name));
         rc = experiment_locate_task(e->settings.env.name, sizeof(e->settings.env.name), err);
+    }
     if (rc == 0)
         rc = describe_environment(e, path, err);
     if (rc == 0)

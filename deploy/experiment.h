@@ -26,7 +26,8 @@ struct experiment {
 };
 
 /* Read CONFIG and apply overrides. The environment's options are those of the environment that it
- * names. A task given as a path to its YAML file is put on the environment path. */
+ * names. A task given as a path to its YAML file, relative to the working directory or else to CONFIG's,
+ * is put on the environment path. */
 int experiment_load(struct experiment *e, const char *path, char *const *overrides,
                     int n_overrides, struct error *err);
 

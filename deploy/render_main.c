@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "actor/env.h"
 #include "actor/render/scene.h"
@@ -16,19 +15,19 @@
 #include "common/file.h"
 #include "common/policy.h"
 #include "deploy/args.h"
+#include "deploy/commands.h"
 #include "deploy/experiment.h"
 #include "deploy/program.h"
 #include "deploy/run.h"
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof(*(a))))
 
-enum { NAME_BYTES = 4096 };    /* of an environment, perhaps with its path */
-
 /* What to play and what to write. */
 struct order {
     const char *subject;      /* an environment or a run directory */
     const char *out, *camera;
-    const char *env_options;  /* one line, of an environment without a run; NULL: defaults */
+    char **overrides;         /* [n_overrides] "env.option=value", of either */
+    int n_overrides;
     bool best, is_random;
     long long width, height, seed;
     long long episodes, steps;    /* whichever is reached first; 0: no limit */
@@ -70,7 +69,7 @@ static int open_run(struct player *p, const struct order *o, struct error *err)
     struct policy_shape shape;
     float *params = NULL;
     run_config_path(o->subject, path, sizeof(path));
-    int rc = experiment_load(&e, path, NULL, 0, err);
+    int rc = experiment_load(&e, path, o->overrides, o->n_overrides, err);
     if (rc == 0) {
         snprintf(path, sizeof(path), "%s/%s/policy.safetensors", o->subject,
                  o->best ? "best" : "checkpoint");
@@ -97,21 +96,14 @@ static int open_run(struct player *p, const struct order *o, struct error *err)
 /* An environment by its name, or by the path of its task file. */
 static int open_environment(struct player *p, const struct order *o, struct error *err)
 {
-    char name[NAME_BYTES];
-    struct stat st;
-    if (stat(o->subject, &st) == 0 && S_ISDIR(st.st_mode))
-        return error_set(err, ERR_MISSING, "%s holds no run: there is no %s/config.yaml", o->subject,
-                         o->subject);
-    snprintf(name, sizeof(name), "%s", o->subject);
-    int rc = experiment_locate_task(name, sizeof(name), err);
-    if (rc != 0)
-        return rc;
-    const char *slash = strrchr(name, '/');
-    const struct env_setup setup = {
-        .name = slash ? slash + 1 : name, .options = o->env_options,
-        .models_dir = program_models_dir(), .env_path = program_env_path(),
-    };
-    return env_open(&p->model, &setup, err);
+    struct experiment e = { 0 };
+    int rc = run_refuse_place(o->subject, err);
+    if (rc == 0)
+        rc = experiment_load_environment(&e, o->subject, o->overrides, o->n_overrides, err);
+    if (rc == 0)
+        rc = env_open(&p->model, &e.env, err);
+    experiment_fini(&e);
+    return rc;
 }
 
 static int player_open(struct player *p, const struct order *o, struct error *err)
@@ -292,9 +284,9 @@ static int read_policy(const struct texts *t, struct order *o, struct error *err
     o->is_random = !t->policy || strcmp(t->policy, "random") == 0;
     if (t->policy && !o->is_random && strcmp(t->policy, "zero") != 0)
         return error_set(err, ERR_USAGE, "--policy: expected random or zero, found \"%s\"", t->policy);
-    if (has_policy && (t->policy || o->env_options))
-        return error_set(err, ERR_USAGE, "shoal render: %s is a run and has a policy and options of its own; "
-                         "leave --policy and --env-options out", o->subject);
+    if (has_policy && t->policy)
+        return error_set(err, ERR_USAGE, "shoal render: %s is a run and has a policy of its own; leave "
+                         "--policy out", o->subject);
     if (!has_policy && o->best)
         return error_set(err, ERR_USAGE, "shoal render: --best is for a run, and %s is none", o->subject);
     return 0;
@@ -317,12 +309,11 @@ static int run_command(int argc, char **argv, struct error *err)
         { "--seed", "S", &t.seed, NULL, "which starts and random actions (default 0)" },
         { "--policy", "NAME", &t.policy, NULL, "random or zero actions, without a run (default random)" },
         { "--best", NULL, NULL, &o.best, "the best evaluated policy instead of the last" },
-        { "--env-options", "LINE", &o.env_options, NULL, "of ENV: \"key: value, key: value\"" },
-        { "--env-path", "DIRS", &env_path, NULL, "where tasks and plug-ins are, ':' between them" },
+        ENV_PATH_FLAG(env_path),
         { "--camera", "NAME", &o.camera, NULL, "a camera of the model, by name or number, or free" },
     };
     const struct command command = {
-        "render", "ENV|RUN --out FILE [flags]", NULL,
+        "render", "ENV|RUN --out FILE [flags] [env.option=value ...]", NULL,
         "Draw an environment as a video, played by the mean action of a run's policy or at random. "
         "Needs no display.",
         "shoal render runs/inverted_pendulum-1-20260101-120000 --best --out pole.mp4", flags,
@@ -331,14 +322,18 @@ static int run_command(int argc, char **argv, struct error *err)
     int n = args_parse(&command, argc, argv, &wants_help, err);
     if (n < 0 || wants_help)
         return n < 0 ? n : 0;
-    if (n != 1 || !o.out)
+    if (n < 1 || !o.out)
         return error_set(err, ERR_USAGE, "shoal render needs one environment or run directory, and --out "
                          "FILE; see shoal render --help");
     o.subject = argv[0];
-    if (env_path)
-        program_add_env_path(env_path);
+    o.overrides = argv + 1;
+    o.n_overrides = n - 1;
     program_catch_signals();
-    int rc = read_numbers(&t, &o, err);
+    int rc = check_env_overrides("shoal render", o.overrides, o.n_overrides, err);
+    if (rc == 0)
+        rc = use_env_path(env_path, err);
+    if (rc == 0)
+        rc = read_numbers(&t, &o, err);
     if (rc == 0)
         rc = read_policy(&t, &o, err);
     return rc == 0 ? render(&o, err) : rc;

@@ -59,6 +59,16 @@ bool run_exists(const char *run)
     return file_exists(path);
 }
 
+int run_refuse_place(const char *subject, struct error *err)
+{
+    const size_t n = strlen(subject);
+    if ((!strchr(subject, '/') && !file_exists(subject))
+        || (n > 5 && strcmp(subject + n - 5, ".yaml") == 0))
+        return 0;
+    return error_set(err, ERR_MISSING, "%.80s holds no run: there is no %.80s/config.yaml; it is no task "
+                     "either, whose file ends in .yaml", subject, subject);
+}
+
 static FILE *open_file(const struct run *r, const char *name, const char *mode, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];

@@ -54,6 +54,9 @@ void run_close(struct run *r);
 /* Where the configuration of a run is, whether there is a run, and whether it has a checkpoint. */
 void run_config_path(const char *run, char *out, size_t bytes);
 bool run_exists(const char *run);
+/* What is no run, where an environment may stand too: ERR_MISSING when it looks like a place and is not
+ * a task's YAML file. */
+int run_refuse_place(const char *subject, struct error *err);
 bool run_has_checkpoint(const struct run *r);
 
 /* Checkpoint the training core: the resumable state first, then the policy for others to read. */

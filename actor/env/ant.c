@@ -37,7 +37,7 @@ struct ant_options {
     TASK_BOOL(ant_options, terminate_when_unhealthy, "true", "or go on lying there"), \
     TASK_RANGE(ant_options, healthy_z_range, "[0.2, 1]", "of the torso's height"), \
     TASK_RANGE(ant_options, contact_force_range, "[-1, 1]", "that contact forces are clipped to"), \
-    TASK_REAL(ant_options, reset_noise_scale, "0.1", "of the start's noise"), \
+    TASK_SCALE(ant_options, reset_noise_scale, "0.1", "of the start's noise"), \
     TASK_BOOL(ant_options, exclude_current_positions_from_observation, "true", \
               "leave out where it is")
 

@@ -9,15 +9,6 @@
 #include "actor/env/task_file.h"
 #include "common/file.h"
 
-/* Append the names to "known are ...", as many as fit. */
-static void list_names(const char *const *names, int n, char *out, size_t bytes)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (int i = 0; i < n && used < bytes; i++)
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s", i ? ", " : "", names[i]);
-}
-
 /* On an environment path the name may have been meant for a plug-in. */
 static int unknown_plugin(const char *name, const char *env_path, const char *near, struct error *err)
 {
@@ -28,6 +19,12 @@ static int unknown_plugin(const char *name, const char *env_path, const char *ne
                      "lib%.63s.so in %.200s%s", name, name, env_path, hint);
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+    const size_t n = strlen(name), m = strlen(end);
+    return n > m && strcmp(name + n - m, end) == 0;
+}
+
 static int unknown_name(const char *name, const char *env_path, struct error *err)
 {
     const char *names[N_ENVIRONMENTS];
@@ -36,22 +33,18 @@ static int unknown_name(const char *name, const char *env_path, struct error *er
     if (strcmp(name, "Pusher-v4") == 0)
         return error_set(err, ERR_CONFIG, "Pusher-v4 has an almost massless object, with which MuJoCo 3 "
                          "and later do not simulate what version 2 did; use Pusher-v5");
+    if (strncmp(name, "lib", 3) == 0 && ends_in(name + 3, ".so"))
+        return error_set(err, ERR_CONFIG, "unknown environment \"%.80s\"; a plug-in is named without lib "
+                         "and .so: \"%.*s\"", name, (int)(strlen(name) < 80 ? strlen(name) - 6 : 74),
+                         name + 3);
     if (env_path && env_path[0] && plugin_is_name(name))
         return unknown_plugin(name, env_path, near, err);
     if (near)
         return error_set(err, ERR_CONFIG, "unknown environment \"%.80s\"; did you mean \"%s\"?",
                          name, near);
 
-    char known[120];
-    list_names(names, N_ENVIRONMENTS, known, sizeof(known));
     return error_set(err, ERR_CONFIG, "unknown environment \"%.60s\"; `shoal envs` lists those there "
-                     "are (%.60s...)", name, known);
-}
-
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    return n > m && strcmp(name + n - m, end) == 0;
+                     "are, and a plug-in needs its directory in --env-path", name);
 }
 
 int env_source_find(struct env_source *s, const char *name, const char *env_path,

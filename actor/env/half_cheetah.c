@@ -19,7 +19,7 @@ static const struct option options[] = {
     TASK_MUJOCO(half_cheetah_options, "half_cheetah.xml", "5"),
     TASK_REAL(half_cheetah_options, forward_reward_weight, "1", "of the forward speed"),
     TASK_REAL(half_cheetah_options, ctrl_cost_weight, "0.1", "of the sum of squared actions"),
-    TASK_REAL(half_cheetah_options, reset_noise_scale, "0.1", "of the start's noise"),
+    TASK_SCALE(half_cheetah_options, reset_noise_scale, "0.1", "of the start's noise"),
     TASK_BOOL(half_cheetah_options, exclude_current_positions_from_observation, "true",
               "leave out how far it came"),
 };

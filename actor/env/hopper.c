@@ -28,7 +28,7 @@ static const struct option options[] = {
                "of all positions and velocities but the first two positions"),
     TASK_RANGE(hopper_options, healthy_z_range, "[0.7, .inf]", "of the torso's height"),
     TASK_RANGE(hopper_options, healthy_angle_range, "[-0.2, 0.2]", "of the torso's angle"),
-    TASK_REAL(hopper_options, reset_noise_scale, "5e-3", "half width of the start's noise"),
+    TASK_SCALE(hopper_options, reset_noise_scale, "5e-3", "half width of the start's noise"),
     TASK_BOOL(hopper_options, exclude_current_positions_from_observation, "true",
               "leave out how far it came"),
 };

@@ -34,7 +34,7 @@ struct humanoid_options {
     TASK_REAL(humanoid_options, healthy_reward, "5", "for every step in health"), \
     TASK_BOOL(humanoid_options, terminate_when_unhealthy, "true", "or go on lying there"), \
     TASK_RANGE(humanoid_options, healthy_z_range, "[1, 2]", "of the root's height"), \
-    TASK_REAL(humanoid_options, reset_noise_scale, "1e-2", "half width of the start's noise"), \
+    TASK_SCALE(humanoid_options, reset_noise_scale, "1e-2", "half width of the start's noise"), \
     TASK_BOOL(humanoid_options, exclude_current_positions_from_observation, "true", \
               "leave out where it is")
 
@@ -65,7 +65,7 @@ static const struct option standup_v5_options[] = {
     TASK_REAL(humanoid_options, impact_cost_weight, "5e-7",
               "of the sum of squared contact forces"),
     TASK_RANGE(humanoid_options, impact_cost_range, "[-.inf, 10]", "of the whole cost of impact"),
-    TASK_REAL(humanoid_options, reset_noise_scale, "1e-2", "half width of the start's noise"),
+    TASK_SCALE(humanoid_options, reset_noise_scale, "1e-2", "half width of the start's noise"),
     TASK_BOOL(humanoid_options, exclude_current_positions_from_observation, "true",
               "leave out where it is"),
     OBSERVED_OPTIONS,

@@ -22,7 +22,7 @@ struct double_pendulum_options {
 static const struct option options[] = {
     TASK_MUJOCO(double_pendulum_options, "inverted_double_pendulum.xml", "5"),
     TASK_REAL(double_pendulum_options, healthy_reward, "10", "for every step above the limit"),
-    TASK_REAL(double_pendulum_options, reset_noise_scale, "0.1", "of the start's noise"),
+    TASK_SCALE(double_pendulum_options, reset_noise_scale, "0.1", "of the start's noise"),
 };
 
 static int build(struct task_terms *t, const mjModel *m, const void *values, int version,

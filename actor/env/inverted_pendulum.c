@@ -16,7 +16,7 @@ struct inverted_pendulum_options {
 
 static const struct option options[] = {
     TASK_MUJOCO(inverted_pendulum_options, "inverted_pendulum.xml", "2"),
-    TASK_REAL(inverted_pendulum_options, reset_noise_scale, "0.01",
+    TASK_SCALE(inverted_pendulum_options, reset_noise_scale, "0.01",
               "half width of the start's noise"),
 };
 

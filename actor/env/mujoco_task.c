@@ -96,7 +96,12 @@ static int load_model(const struct mujoco_source *source, const struct env_conte
         return error_set(err, ERR_CONFIG, "%s: xml_file is \"%.100s\"; it must be the name of a file, "
                          "which is looked for on the environment path and among the models",
                          source->name, source->xml);
-    if (!find_model(path, context, source->xml))
+    const bool is_found = find_model(path, context, source->xml);
+    if (!is_found && context->file)
+        return error_set(err, ERR_MISSING, "%s: model: there is no %.60s beside the task, on the environment "
+                         "path (--env-path) or among the models (where it would be %.100s)",
+                         source->name, source->xml, path);
+    if (!is_found)
         return error_set(err, ERR_MISSING,
                          "%s needs the model %.150s, which cannot be read; run `make deps`, let "
                          "SHOAL_MODELS name the directory with Gymnasium's models, or give a "

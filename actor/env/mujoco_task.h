@@ -23,6 +23,10 @@ struct mujoco_options {
 #define TASK_REAL(struct_, field, value_, help_) \
     { .name = #field, .type = OPTION_REAL, .offset = offsetof(struct struct_, field), \
       .value = value_, .min = -1e300, .max = 1e300, .help = help_ }
+/* The width of something random: not negative, as NumPy asks for. */
+#define TASK_SCALE(struct_, field, value_, help_) \
+    { .name = #field, .type = OPTION_REAL, .offset = offsetof(struct struct_, field), \
+      .value = value_, .min = 0, .max = 1e300, .help = help_ }
 #define TASK_RANGE(struct_, field, value_, help_) \
     { .name = #field, .type = OPTION_RANGE, .offset = offsetof(struct struct_, field), \
       .value = value_, .help = help_ }

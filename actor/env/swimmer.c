@@ -19,7 +19,7 @@ static const struct option options[] = {
     TASK_MUJOCO(swimmer_options, "swimmer.xml", "4"),
     TASK_REAL(swimmer_options, forward_reward_weight, "1", "of the forward speed"),
     TASK_REAL(swimmer_options, ctrl_cost_weight, "1e-4", "of the sum of squared actions"),
-    TASK_REAL(swimmer_options, reset_noise_scale, "0.1", "half width of the start's noise"),
+    TASK_SCALE(swimmer_options, reset_noise_scale, "0.1", "half width of the start's noise"),
     TASK_BOOL(swimmer_options, exclude_current_positions_from_observation, "true",
               "leave out where it is"),
 };

@@ -183,6 +183,9 @@ static int read_source(const struct task_file *f, const struct node *term, enum 
         return document_fail(f->document, term, f->err, "this term needs a source, one of %s",
                              SOURCE_WORDS);
     int rc = need_kind(f, node, NODE_SCALAR, "source");
+    if (rc == 0 && (strcmp(node->text, "xpos") == 0 || strcmp(node->text, "site_xpos") == 0))
+        return document_fail(f->document, node, f->err, "MuJoCo's %s is called %s here", node->text,
+                             node->text[0] == 'x' ? "body_position" : "site_position");
     if (rc == 0)
         rc = check_word(f, node, "source", SOURCE_WORDS);
     for (size_t i = 0; rc == 0 && i < sizeof(sources) / sizeof(*sources); i++)
@@ -265,6 +268,9 @@ static int read_minus(const struct task_file *f, const mjModel *m, const struct 
         return document_fail(f->document, node, f->err, "minus needs body_position or "
                              "site_position as its source");
     const bool is_body = out->source == SOURCE_XPOS;
+    if (!document_find(term, is_body ? "body" : "site"))
+        return document_fail(f->document, node, f->err, "minus needs a %s to subtract from",
+                             is_body ? "body" : "site");
     int rc = find_named(f, m, node, is_body ? mjOBJ_BODY : mjOBJ_SITE, is_body ? "body" : "site",
                         &id);
     out->is_difference = true;
@@ -329,6 +335,22 @@ static const struct {
 enum { N_REWARD_KINDS = sizeof(reward_kinds) / sizeof(*reward_kinds) };
 #define REWARD_WORDS "constant|alive|value|rate|distance|squares|action_squares"
 
+/* What fits together. */
+static int check_reward(const struct task_file *f, const struct node *term,
+                        const struct reward_term *r)
+{
+    const char *word = document_find(term, "term")->text;
+    if (r->kind != REWARD_SQUARES && (document_find(term, "target") || r->is_clipped))
+        return document_fail(f->document, term, f->err, "target and clip belong to the term squares");
+    if ((r->kind == REWARD_VALUE || r->kind == REWARD_RATE) && r->of.n != 1)
+        return document_fail(f->document, term, f->err, "%s is of one number, and these are %d; pick "
+                             "one with from: and count: 1", word, r->of.n);
+    if (r->kind == REWARD_RATE && r->is_before)
+        return document_fail(f->document, term, f->err, "rate is over the step; before has no meaning "
+                             "for it");
+    return 0;
+}
+
 static int read_reward(const struct task_file *f, const mjModel *m, const struct node *term,
                        struct task_terms *t)
 {
@@ -361,9 +383,7 @@ static int read_reward(const struct task_file *f, const mjModel *m, const struct
         rc = read_range(f, term, "limit", &r->is_limited, &r->limit_low, &r->limit_high);
     if (rc == 0)
         rc = read_bool(f, term, "before", &r->is_before);
-    if (rc == 0 && r->kind != REWARD_SQUARES && (document_find(term, "target") || r->is_clipped))
-        rc = document_fail(f->document, term, f->err, "target and clip belong to the term squares");
-    return rc;
+    return rc == 0 ? check_reward(f, term, r) : rc;
 }
 
 static int read_health(const struct task_file *f, const mjModel *m, const struct node *term,
@@ -380,7 +400,12 @@ static int read_health(const struct task_file *f, const mjModel *m, const struct
     rc = read_range(f, term, "range", &is_given, &h->low, &h->high);
     if (rc == 0 && !is_given)
         rc = document_fail(f->document, term, f->err, "healthy needs a range: [low, high]");
-    return rc == 0 ? read_bool(f, term, "inclusive", &h->includes_bounds) : rc;
+    if (rc == 0)
+        rc = read_bool(f, term, "inclusive", &h->includes_bounds);
+    if (rc == 0 && h->low == h->high && !h->includes_bounds)
+        rc = document_fail(f->document, document_find(term, "range"), f->err, "nothing is inside "
+                           "this range; inclusive: true would count its ends");
+    return rc;
 }
 
 static int read_reset(const struct task_file *f, const mjModel *m, const struct node *term,
@@ -401,6 +426,9 @@ static int read_reset(const struct task_file *f, const mjModel *m, const struct 
     rc = read_range(f, term, "uniform", &is_uniform, &r->low, &r->high);
     if (rc == 0)
         rc = read_real(f, term, "normal", &r->scale);
+    if (rc == 0 && r->is_normal && r->scale < 0)
+        rc = document_fail(f->document, document_find(term, "normal"), f->err, "normal: a standard "
+                           "deviation is not negative");
     if (rc == 0 && is_uniform && !(isfinite(r->low) && isfinite(r->high)))
         rc = document_fail(f->document, term, f->err, "uniform needs finite ends");
     if (rc == 0 && is_uniform == r->is_normal)
@@ -437,6 +465,9 @@ static int build_file(void *context, struct task_terms *t, const mjModel *m, str
     t->ends_when_unhealthy = t->n_healths > 0;
     if (rc == 0)
         rc = read_bool(f, f->root, "end_when_unhealthy", &t->ends_when_unhealthy);
+    if (rc == 0 && t->ends_when_unhealthy && t->n_healths == 0)
+        rc = document_fail(f->document, document_find(f->root, "end_when_unhealthy"), err,
+                           "end_when_unhealthy needs a healthy: list that says what health is");
     if (rc == 0 && terms_n_obs(t) > ENV_MAX_OBS)
         rc = document_fail(f->document, document_find(f->root, "observation"), err,
                            "%d observations are more than %d", terms_n_obs(t), ENV_MAX_OBS);
@@ -453,7 +484,8 @@ static int check_root(const struct task_file *f)
     for (int i = 0; i < 3 && rc == 0; i++) {
         const struct node *node = document_find(f->root, needed[i]);
         if (!node)
-            return document_fail(f->document, f->root, f->err, "a task needs a %s", needed[i]);
+            return document_fail(f->document, f->root, f->err, "a task needs %s %s",
+                                 needed[i][0] == 'o' ? "an" : "a", needed[i]);
         rc = need_kind(f, node, i == 0 ? NODE_SCALAR : NODE_LIST, needed[i]);
         if (rc == 0 && (node->kind == NODE_LIST ? node->n == 0 : node->bytes == 0))
             rc = document_fail(f->document, node, f->err, "%s is empty", needed[i]);

@@ -27,7 +27,7 @@ struct walker2d_options {
     TASK_BOOL(walker2d_options, terminate_when_unhealthy, "true", "or go on lying there"), \
     TASK_RANGE(walker2d_options, healthy_z_range, "[0.8, 2]", "of the torso's height"), \
     TASK_RANGE(walker2d_options, healthy_angle_range, "[-1, 1]", "of the torso's angle"), \
-    TASK_REAL(walker2d_options, reset_noise_scale, "5e-3", "half width of the start's noise"), \
+    TASK_SCALE(walker2d_options, reset_noise_scale, "5e-3", "half width of the start's noise"), \
     TASK_BOOL(walker2d_options, exclude_current_positions_from_observation, "true", \
               "leave out how far it came"), \
 }

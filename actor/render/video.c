@@ -247,6 +247,16 @@ int video_open(struct video **v, const char *path, int width, int height, double
 
 /* ---- encoding ---- */
 
+/* Libav leaves the picture that it could not complete beside those it could. */
+static void remove_partial_picture(const struct video *v)
+{
+    char name[4096], partial[sizeof(name) + 8];
+    if (av_get_frame_filename(name, sizeof(name), v->url + strlen("file:"), (int)v->n_frames - 1) < 0)
+        return;
+    snprintf(partial, sizeof(partial), "%s.tmp", name);
+    unlink(partial);
+}
+
 /* Send a frame, or NULL at the end, and write the packets that are ready. */
 static int encode(struct video *v, const AVFrame *frame, struct error *err)
 {
@@ -263,6 +273,8 @@ static int encode(struct video *v, const AVFrame *frame, struct error *err)
         v->packet->stream_index = v->stream->index;
         code = av_interleaved_write_frame(v->mux, v->packet);
     }
+    if (v->format->is_numbered)
+        remove_partial_picture(v);
     return av_error(err, v, "write", code);
 }
 

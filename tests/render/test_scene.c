@@ -386,7 +386,7 @@ START_TEST(the_command_films_as_many_steps_as_it_is_told_in_real_time)
         { "Pendulum-v1 --seconds 2 --fps 60 --out %s/c.mp4", "c.mp4", 120, 60 },
         { "Pendulum-v1 --seconds 2 --fps 5 --out %s/d.mp4", "d.mp4", 10, 5 },
         { "InvertedPendulum-v5 --policy zero --seconds 1 --out %s/e.mp4", "e.mp4", 25, 25 },
-        { "Pendulum-v1 --env-options 'max_episode_steps: 7' --out %s/g.gif", "g.gif", 8, 20 },
+        { "Pendulum-v1 env.max_episode_steps=7 --out %s/g.gif", "g.gif", 8, 20 },
         { "Pendulum-v1 --episodes 2 --fps 1 --out %s/f.mp4", "f.mp4", 21, 1 },
     };
     char directory[512], path[600];
@@ -419,6 +419,9 @@ START_TEST(the_command_refuses_what_it_cannot_do_and_leaves_no_file)
         { "Pendulum-v1 --out %s/a.mp4 --camera 0", "--camera", 64 },
         { "Pendulum-v1 --out %s/a.mp4 --policy good", "random or zero", 64 },
         { "/ --out %s/a.mp4", "holds no run", 78 },
+        { "Pendulum-v1 --out %s/a.mp4 env.mass=1", "unknown key \"mass\"", 78 },
+        { "Pendulum-v1 --out %s/a.mp4 seed=1", "env.option=value", 64 },
+        { "Pendulum-v1 --out %s/a.mp4 --env-path /nowhere", "no directory \"/nowhere\"", 78 },
         { "InvertedPendulum-v5 --out %s/a.mp4 --camera 0", "\"free\"", 78 },
     };
     char directory[512], path[600];

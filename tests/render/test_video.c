@@ -2,9 +2,11 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "tests/render/decode.h"
@@ -221,6 +223,32 @@ START_TEST(a_video_given_up_leaves_what_was_there_and_nothing_else)
 }
 END_TEST
 
+START_TEST(a_picture_that_does_not_fit_on_the_disk_leaves_only_whole_ones)
+{
+    char path[600], first[700];
+    struct error err = { 0 };
+    struct video *v;
+    uint8_t rgb[WIDTH * HEIGHT * 3];
+    struct rlimit limit;
+    paint(rgb, 0);
+    place(path, sizeof(path), "a%d.png");
+    ck_assert_int_eq(video_open(&v, path, WIDTH, HEIGHT, 25, &err), 0);
+    ck_assert_int_eq(video_write(v, rgb, &err), 0);
+    for (size_t i = 0; i < sizeof(rgb); i++)    /* noise is as long as its pixels */
+        rgb[i] = (uint8_t)(i * i * 31 >> 7);
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = 2048;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    ck_assert_int_eq(video_write(v, rgb, &err), ERR_IO);
+    video_discard(&v);
+    *strrchr(path, '/') = '\0';
+    ck_assert_int_eq(files_in(path), 1);
+    snprintf(first, sizeof(first), "%s/a0.png", path);
+    ck_assert_int_eq(access(first, F_OK), 0);
+}
+END_TEST
+
 START_TEST(a_video_without_frames_is_refused_and_leaves_no_file)
 {
     char path[600];
@@ -298,6 +326,7 @@ int main(void)
         numbered_pictures_are_exact,
         the_same_frames_give_the_same_bytes,
         a_video_given_up_leaves_what_was_there_and_nothing_else,
+        a_picture_that_does_not_fit_on_the_disk_leaves_only_whole_ones,
         a_video_without_frames_is_refused_and_leaves_no_file,
         names_sizes_and_rates_a_format_cannot_have_are_refused,
         colons_and_percent_signs_in_paths_are_only_characters,

@@ -745,6 +745,7 @@ def envs_lists_every_environment():
     assert all(line.endswith("MuJoCo") for line in lines if line.startswith("InvertedPendulum"))
     simulated = json.loads(call_well("envs", "InvertedPendulum-v5", "--json"))
     assert simulated in listed and simulated["mujoco"]
+    assert "1e300" not in call_well("envs", "Hopper-v5")
     text = call_well("envs", "InvertedPendulum-v5")
     assert all(re.search(rf"(?m)^  {o['name']}: \S+ +# {re.escape(o['help'])}", text) for o in simulated["options"])
 
@@ -945,6 +946,19 @@ def python_actor_written_from_the_protocol_is_understood():
     for reason in "dimensions", "version", "nonfinite", "malformed":
         assert counts[f"rejected_{reason}"] == "1", f"{reason}: {counts}"
     assert int(counts["fragments_accepted"]) >= 3
+
+
+@test()
+def a_task_is_found_beside_its_configuration():
+    """The working directory comes first, then the configuration's; the run names it absolutely."""
+    task = (ROOT / "actor/task/hopper.yaml").read_text()
+    Path("tasks").mkdir()
+    Path("tasks/mine.yaml").write_text(task)
+    Path("tasks/sac.yaml").write_text("algorithm: sac\nenv:\n  name: mine.yaml\n")
+    assert f'name: "{Path("tasks/mine.yaml").resolve()}"' in call_well("config", "tasks/sac.yaml")
+    Path("mine.yaml").write_text(task)
+    assert f'name: "{Path("mine.yaml").resolve()}"' in call_well("config", "tasks/sac.yaml")
+    assert call("config", "tasks/sac.yaml", "env.name=other.yaml")[0] == CONFIG
 
 
 # ---- errors ----

@@ -162,6 +162,7 @@ START_TEST(another_robot_will_do_where_the_task_can_use_it)
                   "model has 2, 2 and 1");
     check_refused("Humanoid-v5", "xml_file: hopper.xml", "at least nq 7");
     check_refused("Reacher-v5", "xml_file: ant.xml", "Reacher-v5 expects nq 4");
+    check_refused("Hopper-v5", "reset_noise_scale: -0.1", "reset_noise_scale");
     check_refused("Ant-v5", "main_body: nose",
                   "main_body is \"nose\", which is neither the name of a body");
     check_refused("Ant-v5", "main_body: \"14\"", "main_body is \"14\"");

@@ -75,6 +75,9 @@ START_TEST(unknown_names_say_where_was_searched)
                    "unknown environment \"sldier\": it is not built in, and there is no libsldier.so in "
                    "/nowhere:/there", "");
     assert_refused("Pendulm-v1", "/nowhere", "in /nowhere; did you mean \"Pendulum-v1\"?", "");
+    assert_refused("libslider.so", "/nowhere", "a plug-in is named without lib and .so: \"slider\"", "");
+    assert_refused("slider", "", "unknown environment \"slider\"; `shoal envs` lists those there are, and a "
+                   "plug-in needs its directory in --env-path", "");
     assert_refused("Pendulm-v1", "", "unknown environment \"Pendulm-v1\"; did you mean \"Pendulum-v1\"?", "");
     assert_refused("Pendulm-v1", NULL, "unknown environment \"Pendulm-v1\"; did you mean \"Pendulum-v1\"?",
                    "");

@@ -200,7 +200,7 @@ START_TEST(mistakes_are_answered_with_line_column_and_reason)
 {
     check_mistake("", "1:1: a task is a mapping: model, observation, reward, ...");
     check_mistake("modle: reacher.xml\n", "1:1: unknown key \"modle\"; did you mean \"model\"?");
-    check_mistake("model: reacher.xml\n", "1:1: a task needs a observation");
+    check_mistake("model: reacher.xml\n", "1:1: a task needs an observation");
     check_mistake(HEAD "observation: []\n", "3:14: observation is empty");
     check_mistake(HEAD "observation: qpos\n",
                   "3:14: observation: expected a list, found one value");
@@ -247,6 +247,31 @@ START_TEST(mistakes_are_answered_with_line_column_and_reason)
 }
 END_TEST
 
+#define BODY "model: reacher.xml\nobservation: [{source: qpos}]\n"
+
+START_TEST(what_would_silently_mean_something_else_is_refused)
+{
+    check_mistake(HEAD "observation:\n  - {source: body_position, minus: target}\n",
+                  "4:36: minus needs a body to subtract from");
+    check_mistake(HEAD "observation:\n  - {source: body_position, minus: target, from: 9}\n",
+                  "4:36: minus needs a body to subtract from");
+    check_mistake(HEAD "observation:\n  - {source: xpos, body: target}\n",
+                  "4:14: MuJoCo's xpos is called body_position here");
+    check_mistake(BODY "reward:\n  - {term: value, source: qpos}\n",
+                  "4:5: value is of one number, and these are 4; pick one with from: and count: 1");
+    check_mistake(BODY "reward:\n  - {term: rate, source: qpos, from: 2}\n",
+                  "4:5: rate is of one number, and these are 2; pick one with from: and count: 1");
+    check_mistake(BODY "reward:\n  - {term: rate, source: qpos, from: 3, before: true}\n",
+                  "4:5: rate is over the step; before has no meaning for it");
+    check_mistake(BODY "reward: [{term: alive}]\nhealthy:\n  - {source: qpos, range: [1, 1]}\n",
+                  "5:27: nothing is inside this range; inclusive: true would count its ends");
+    check_mistake(BODY "reward: [{term: alive}]\nend_when_unhealthy: true\n",
+                  "4:21: end_when_unhealthy needs a healthy: list that says what health is");
+    check_mistake(BODY "reward: [{term: alive}]\nreset: [{source: qvel, normal: -1}]\n",
+                  "4:32: normal: a standard deviation is not negative");
+}
+END_TEST
+
 START_TEST(a_missing_model_names_the_file)
 {
     struct env_model *m;
@@ -255,7 +280,7 @@ START_TEST(a_missing_model_names_the_file)
                                   "reward: [{term: alive}]\n");
     const struct env_setup setup = { name, NULL, models_dir(), directory };
     ck_assert_int_eq(env_open(&m, &setup, &err), ERR_MISSING);
-    ck_assert_ptr_nonnull(strstr(err.text, "nothing.xml"));
+    ck_assert_ptr_nonnull(strstr(err.text, "task.yaml: model: there is no nothing.xml beside the task"));
 }
 END_TEST
 
@@ -312,6 +337,7 @@ int main(void)
         terms_name_parts_of_the_simulation,
         rewards_are_sums_of_weighted_terms,
         mistakes_are_answered_with_line_column_and_reason,
+        what_would_silently_mean_something_else_is_refused,
         a_missing_model_names_the_file,
         a_name_from_elsewhere_opens_nothing_outside_the_path,
         arbitrary_bytes_never_crash_the_reader,
