@@ -65,13 +65,12 @@ int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life
                    const unsigned char *state)
 {
     uint64_t position[2];
-    double saved[ENV_MAX_OBS + 4096];
-    size_t bytes = s->state_bytes - sizeof(position);
-    if (bytes > sizeof(saved))
+    if (s->state_bytes == 0)
         return ERR_FORMAT;
-    memcpy(position, state, sizeof(position));
-    memcpy(saved, state + sizeof(position), bytes);
-    if (env_set_state(s->env, saved) != 0)
+    /* Into the stream's own buffer, where the doubles are aligned. */
+    memcpy(s->state, state, s->state_bytes);
+    memcpy(position, s->state, sizeof(position));
+    if (env_set_state(s->env, (const double *)(const void *)(s->state + sizeof(position))) != 0)
         return ERR_FORMAT;
     seed_sequences(s, seed, number, life);
     rng_seek(&s->reset_rng, position[0]);
