@@ -30,6 +30,8 @@ static int check_word(const struct task_file *f, const struct node *key, const c
     char list[512];
     const char *names[32], *near;
     int n = 0;
+    if (strlen(key->text) != key->bytes)
+        return document_fail(f->document, key, f->err, "a %s with a NUL character", what);
     snprintf(list, sizeof(list), "%s", words);
     for (char *save = NULL, *w = strtok_r(list, "|", &save); w; w = strtok_r(NULL, "|", &save)) {
         assert(n < 32);
@@ -249,7 +251,6 @@ static int find_place(const struct task_file *f, const mjModel *m, const struct 
             *begin = is_position ? m->jnt_qposadr[id] : m->jnt_dofadr[id];
             *size = (is_position ? positions : velocities)[m->jnt_type[id]];
         }
-        return 0;
     }
     return 0;
 }
@@ -265,6 +266,9 @@ static int read_minus(const struct task_file *f, const mjModel *m, const struct 
         return document_fail(f->document, node, f->err, "minus needs body_position or "
                              "site_position as its source");
     const bool is_body = out->source == SOURCE_XPOS;
+    if (!document_find(term, is_body ? "body" : "site"))
+        return document_fail(f->document, node, f->err, "minus needs a %s to subtract from",
+                             is_body ? "body" : "site");
     int rc = find_named(f, m, node, is_body ? mjOBJ_BODY : mjOBJ_SITE, is_body ? "body" : "site",
                         &id);
     out->is_difference = true;
