@@ -79,14 +79,13 @@ int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life
                    const unsigned char *state)
 {
     uint64_t position[2];
-    double saved[ENV_MAX_OBS + 4096];
-    size_t bytes = s->state_bytes - sizeof(position);
-    if (bytes > sizeof(saved))
+    if (s->state_bytes == 0)
         return ERR_FORMAT;
-    memcpy(position, state, sizeof(position));
-    memcpy(saved, state + sizeof(position), bytes);
+    /* Into the stream's own buffer, where the doubles are aligned. */
+    memcpy(s->state, state, s->state_bytes);
+    memcpy(position, s->state, sizeof(position));
     watch_enter(s->watch, WATCH_RESTORING, number, 0);
-    int rc = env_set_state(s->env, saved);
+    int rc = env_set_state(s->env, (const double *)(const void *)(s->state + sizeof(position)));
     watch_leave(s->watch);
     if (rc != 0)
         return rc;

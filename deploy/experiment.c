@@ -77,6 +77,9 @@ int experiment_locate_task(char *name, size_t bytes, struct error *err)
                          "%.100s", bytes - 1, absolute);
     snprintf(name, bytes, "%s", absolute);
     *strrchr(absolute, '/') = '\0';
+    if (strchr(absolute, ':'))
+        return error_set(err, ERR_CONFIG, "env.name: the directory %.150s cannot be searched for tasks, "
+                         "as ':' stands between directories; rename it", absolute);
     program_add_env_path(absolute[0] ? absolute : "/");
     return 0;
 }

@@ -18,6 +18,7 @@
 static const double PI = 3.141592653589793;
 static const double GRAVITY = 9.8;
 static const double DT = 0.2;
+static const double MAX_ANGLE = 1e6;     /* before it is wrapped; own states stay below 10 */
 static const double L1 = 1.0;            /* length of the first link; masses and inertias are 1 */
 static const double LC1 = 0.5, LC2 = 0.5;    /* to the centres of mass */
 
@@ -116,6 +117,11 @@ static void acrobot_step(void *self, const float *action, struct env_step *out)
 {
     struct acrobot *a = self;
     runge_kutta(a->s, (double)action[0] - 1);
+    /* Only a foreign state leads there, and 2 PI less would be the same number or nearly for ever. */
+    if (!(fabs(a->s[0]) < MAX_ANGLE && fabs(a->s[1]) < MAX_ANGLE)) {
+        *out = (struct env_step){ .diverged = true };
+        return;
+    }
     a->s[0] = wrapped(a->s[0]);
     a->s[1] = wrapped(a->s[1]);
     a->s[2] = within(a->s[2], 4 * PI);

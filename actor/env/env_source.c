@@ -56,6 +56,9 @@ int env_source_find(struct env_source *s, const char *name, const char *env_path
     if (strchr(name, '/'))
         return error_set(err, ERR_CONFIG, "the environment's name \"%.80s\" is a path; directories "
                          "are given with --env-path", name);
+    if (strlen(name) >= ENV_NAME_BYTES)
+        return error_set(err, ERR_CONFIG, "the environment's name \"%.63s...\" is longer than %d bytes; "
+                         "give the file a shorter one", name, ENV_NAME_BYTES - 1);
     if (ends_in(name, ".yaml")) {
         s->ops = &task_file_environment;
         if (file_find(s->file, sizeof(s->file), env_path, name))

@@ -30,6 +30,8 @@ static int check_word(const struct task_file *f, const struct node *key, const c
     char list[512];
     const char *names[32], *near;
     int n = 0;
+    if (strlen(key->text) != key->bytes)
+        return document_fail(f->document, key, f->err, "a %s with a NUL character", what);
     snprintf(list, sizeof(list), "%s", words);
     for (char *save = NULL, *w = strtok_r(list, "|", &save); w; w = strtok_r(NULL, "|", &save)) {
         assert(n < 32);
@@ -252,7 +254,6 @@ static int find_place(const struct task_file *f, const mjModel *m, const struct 
             *begin = is_position ? m->jnt_qposadr[id] : m->jnt_dofadr[id];
             *size = (is_position ? positions : velocities)[m->jnt_type[id]];
         }
-        return 0;
     }
     return 0;
 }

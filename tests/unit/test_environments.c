@@ -1,5 +1,6 @@
 /* All registered environments: what they say they are, how they start, that they can be saved. What
  * they do is compared with Gymnasium in tests/golden. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -467,6 +468,34 @@ START_TEST(saved_state_continues_bit_for_bit_in_another_process)
 }
 END_TEST
 
+/* States come from peers and files: whatever finite number stands in one, a step comes back. */
+START_TEST(a_step_from_any_finite_state_comes_to_an_end)
+{
+    static const double numbers[] = { 1e9, -1e18, 1e300 };
+    for (size_t i = 0; i < TEST_COUNT(known); i++) {
+        struct env_model *m = open_with(known[i].name, NULL);
+        struct env *e = env_create(m);
+        const struct env_spec *spec = env_spec(m);
+        const int begin = env_state_size(m) - spec->n_state;
+        double state[MOST_STATE];
+        float obs[ENV_MAX_OBS], action[ENV_MAX_ACT] = { 0 };
+        get_under_way(e, spec);
+        env_get_state(e, state);
+        for (int k = 0; k < 3 * spec->n_state; k++) {
+            double *number = &state[begin + k / 3], old = *number;
+            struct env_outcome out;
+            *number = numbers[k % 3];
+            ck_assert_int_eq(env_set_state(e, state), 0);
+            env_step(e, action, obs, &out);
+            ck_assert_msg(fabs(out.reward) <= (double)FLT_MAX, "%s", known[i].name);
+            *number = old;
+        }
+        env_destroy(&e);
+        env_close(&m);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -481,6 +510,7 @@ int main(void)
         mountain_car_starts_at_rest_in_the_valley,
         orientation_of_the_ant_is_normalised_by_its_first_step_only,
         saved_state_continues_bit_for_bit_in_another_process,
+        a_step_from_any_finite_state_comes_to_an_end,
     };
     return suite_run("environments", tests, TEST_COUNT(tests), 120);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 #include "actor/env/plugin.h"
+#include "actor/plugin/shoal_environment.h"
+#include "actor/stream.h"
 #include "tests/unit/plugin_support.h"
 
 /* ---- names and places ---- */
@@ -348,6 +350,31 @@ START_TEST(opening_and_closing_again_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_stream_goes_on_from_the_largest_state)
+{
+    struct env_model *m = open_well("large");
+    struct arena *arena = arena_create(1 << 20);
+    struct frame_pool *frames = frame_pool_create(stream_frame_bytes(m, 1));
+    struct fragment_header h = { 0 };
+    struct stream a, b;
+    stream_init(&a, m, 1, arena);
+    stream_init(&b, m, 1, arena);
+    stream_start(&a, 1, 0, 0);
+    stream_begin(&a, frame_pool_take(frames), 0);
+    stream_row(&a)[row_act(a.shape)] = 0.5f;
+    stream_step(&a);
+    stream_describe(&a, &h, 0);
+    ck_assert_uint_gt(h.state.size, SHOAL_MAX_STATE * sizeof(double));
+    ck_assert_int_eq(stream_restore(&b, 1, 0, 0, h.state.data), 0);
+    ck_assert(b.obs[0] == a.obs[0] && a.obs[0] != 0);
+    stream_fini(&a);
+    stream_fini(&b);
+    frame_pool_destroy(&frames);
+    arena_destroy(&arena);
+    env_close(&m);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -359,6 +386,7 @@ int main(void)
         a_seed_repeats_an_episode,
         random_numbers_are_those_of_shoal,
         a_saved_episode_continues_bit_for_bit,
+        a_stream_goes_on_from_the_largest_state,
         numbers_that_are_none_end_the_episode,
         divergence_of_a_plugin_is_counted_and_truncated,
         options_reach_the_plugin,

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "actor/env.h"
+#include "common/file.h"
+#include "deploy/experiment.h"
 #include "tests/support.h"
 
 static const char *models_dir(void)
@@ -222,6 +224,12 @@ START_TEST(mistakes_are_answered_with_line_column_and_reason)
                   "4:35: the model has no body \"fingertop\"; did you mean \"fingertip\"?");
     check_mistake(HEAD "observation:\n  - {source: qpos, body: target}\n",
                   "4:26: body has no meaning for this source");
+    check_mistake(HEAD "observation:\n  - {source: body_position, body: target, joint: joint0}\n",
+                  "4:50: joint has no meaning for this source");
+    check_mistake(HEAD "observation:\n  - {source: body_position, from: 12, count: 3, minus: target}\n",
+                  "4:56: minus needs a body to subtract from");
+    check_mistake(HEAD "observation:\n  - {source: qpos, \"from\\0\": 1}\n",
+                  "4:20: a key with a NUL character");
     check_mistake(HEAD "observation:\n  - {source: sensordata}\n",
                   "4:5: the model has nothing of this source");
     check_mistake(HEAD "observation: [{source: qpos}]\nhealthy: [{source: qpos}]\n",
@@ -300,6 +308,36 @@ START_TEST(a_name_from_elsewhere_opens_nothing_outside_the_path)
 }
 END_TEST
 
+START_TEST(a_name_too_long_for_messages_is_refused_as_such)
+{
+    struct env_model *m;
+    struct error err;
+    char name[71], path[400];
+    memset(name, 'a', 65);
+    memcpy(name + 65, ".yaml", 6);
+    write_task("");
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    test_write(path, "model: reacher.xml\n", 19);
+    ck_assert_int_eq(env_open(&m, &(struct env_setup){ .name = name, .env_path = directory }, &err),
+                     ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "longer than 63 bytes"));
+}
+END_TEST
+
+START_TEST(a_directory_that_cannot_stand_on_the_path_is_refused)
+{
+    struct error err;
+    char odd[300], name[400];
+    write_task("");
+    snprintf(odd, sizeof(odd), "%s/a:b", directory);
+    ck_assert_int_eq(file_make_directory(odd, &err), 0);
+    snprintf(name, sizeof(name), "%s/task.yaml", odd);
+    test_write(name, "", 0);
+    ck_assert_int_eq(experiment_locate_task(name, sizeof(name), &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "/a:b cannot be searched"));
+}
+END_TEST
+
 START_TEST(arbitrary_bytes_never_crash_the_reader)
 {
     struct rng rng;
@@ -340,6 +378,8 @@ int main(void)
         what_would_silently_mean_something_else_is_refused,
         a_missing_model_names_the_file,
         a_name_from_elsewhere_opens_nothing_outside_the_path,
+        a_name_too_long_for_messages_is_refused_as_such,
+        a_directory_that_cannot_stand_on_the_path_is_refused,
         arbitrary_bytes_never_crash_the_reader,
     };
     return suite_run("task_file", tests, TEST_COUNT(tests), 60);
