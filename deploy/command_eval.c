@@ -40,6 +40,9 @@ static int evaluate(const char *run, bool best, int episodes, uint64_t seed, boo
         rc = env_open(&model, &e.env, err);
     if (rc == 0)
         rc = run_load_policy(run, best, env_spec(model), &shape, &params, err);
+    if (rc == 0 && run_environment_differs(run, best, env_spec(model)))
+        fprintf(stderr, "shoal: note: %s is not the environment this run was trained in: its files, "
+                "options or bounds have changed since\n", e.env_name);
     if (rc == 0) {
         evaluator = evaluator_create(model, &shape, episodes);
         rc = evaluator_play(evaluator, params, seed, 0, &result, returns, program_stop_requests);

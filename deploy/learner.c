@@ -380,6 +380,7 @@ static int open_run(struct learner *l, struct error *err)
     int rc = o->resume ? run_resume(&l->run, o->run, err)
                        : run_create(&l->run, o->run, l->experiment, err);
     l->run.row = env_spec(l->model)->shape;
+    env_spec_hash(env_spec(l->model), l->run.spec_hash);
     return rc;
 }
 
@@ -430,6 +431,9 @@ static int create_cores(struct learner *l, struct error *err)
         .context = l, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate,
         .hash = on_hash, .scheduled = on_scheduled });
     if (l->options->resume && run_has_checkpoint(&l->run)) {
+        if (run_environment_differs(l->run.path, false, spec))
+            say(l, "the environment is not the one this run was trained in: its files, options or "
+                   "bounds have changed since");
         int rc = run_load(&l->run, l->training, err);
         if (rc != 0)
             return rc;

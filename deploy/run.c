@@ -272,8 +272,29 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
     shape.normalises = s->learner.normalise_observations;
     const struct tensor_metadata about[] = {
         { "algorithm", e->algorithm->name }, { "environment", e->env_name }, { "format", "shoal-1" },
+        { "specification", r->spec_hash },
     };
-    return policy_save(path, &shape, e->algorithm->head, params, about, 3, err);
+    return policy_save(path, &shape, e->algorithm->head, params, about, 4, err);
+}
+
+static void policy_path(const char *run, bool best, char *path, size_t bytes)
+{
+    snprintf(path, bytes, "%s/%s/policy.safetensors", run, best ? "best" : "checkpoint");
+}
+
+bool run_environment_differs(const char *run, bool best, const struct env_spec *env)
+{
+    char path[RUN_PATH_BYTES + 64], hash[ENV_SPEC_HASH_BYTES];
+    struct safetensors *file;
+    struct error err;
+    policy_path(run, best, path, sizeof(path));
+    if (safetensors_open(&file, path, &err) != 0)
+        return false;
+    const char *trained = safetensors_metadata(file, "specification");
+    env_spec_hash(env, hash);
+    const bool differs = trained && strcmp(trained, hash) != 0;
+    safetensors_close(&file);
+    return differs;
 }
 
 int run_load_policy(const char *run, bool best, const struct env_spec *env,
@@ -281,7 +302,7 @@ int run_load_policy(const char *run, bool best, const struct env_spec *env,
 {
     char path[RUN_PATH_BYTES + 64];
     *params = NULL;
-    snprintf(path, sizeof(path), "%s/%s/policy.safetensors", run, best ? "best" : "checkpoint");
+    policy_path(run, best, path, sizeof(path));
     if (!file_exists(path))
         return error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
                          best ? "been evaluated" : "written a checkpoint");

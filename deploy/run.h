@@ -27,6 +27,7 @@ struct run {
     int64_t epoch;
     int lock;
     struct row_shape row;           /* of the environment; set by whoever opens the run */
+    char spec_hash[ENV_SPEC_HASH_BYTES];    /* of the environment */
     double time_before_s;           /* training time of earlier learners of this run */
     double best_mean;               /* -INFINITY before the first evaluation */
     FILE *metrics, *eval, *hashes, *log, *schedule;
@@ -75,6 +76,10 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
  * malloc. ERR_MISSING when there is none yet, ERR_FORMAT when it does not fit. */
 int run_load_policy(const char *run, bool best, const struct env_spec *env,
                     struct policy_shape *shape, float **params, struct error *err);
+
+/* Whether the policy in `run` was trained in an environment of another specification: other files,
+ * options or bounds than it has today. False when there is no telling. */
+bool run_environment_differs(const char *run, bool best, const struct env_spec *env);
 
 void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
                        const struct training_report *t, const struct session_counts *s,

@@ -115,6 +115,7 @@ test-long: deps
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
 	@tests/system/test_ssh.sh
+	@$(MAKE) --no-print-directory check-render
 
 # Against the real Gymnasium, in a Python environment of its own (network, once). ENVS=... for some.
 PEERS := build/peers

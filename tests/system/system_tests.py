@@ -1156,6 +1156,9 @@ def task_in_yaml_is_learnt_in_seconds():
     call_well("train", "--resume", "../run-1")
     assert json.loads(call_well("eval", "../run-1", "--episodes", 20, "--json"))["mean"] >= 80
     os.chdir("..")
+    Path("tasks/ball.yaml").write_text(BALL_TASK.replace("weight: -1", "weight: -2"))
+    status, out, err = call("eval", "run-2", "--episodes", 1)
+    assert status == 0 and "ball.yaml is not the environment this run was trained in" in err, f"{status} {out}{err}"
 
 
 @test()
