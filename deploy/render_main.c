@@ -13,9 +13,9 @@
 #include "actor/render/scene.h"
 #include "actor/render/video.h"
 #include "common/arena.h"
-#include "common/file.h"
 #include "common/policy.h"
 #include "deploy/args.h"
+#include "deploy/commands.h"
 #include "deploy/experiment.h"
 #include "deploy/program.h"
 #include "deploy/run.h"
@@ -55,13 +55,6 @@ struct film {
 
 /* ---- whom to play ---- */
 
-static bool is_run(const char *subject)
-{
-    char path[RUN_PATH_BYTES + 64];
-    run_config_path(subject, path, sizeof(path));
-    return file_exists(path);
-}
-
 /* The environment and the policy of a run. */
 static int open_run(struct player *p, const struct order *o, struct error *err)
 {
@@ -71,20 +64,10 @@ static int open_run(struct player *p, const struct order *o, struct error *err)
     float *params = NULL;
     run_config_path(o->subject, path, sizeof(path));
     int rc = experiment_load(&e, path, NULL, 0, err);
-    if (rc == 0) {
-        snprintf(path, sizeof(path), "%s/%s/policy.safetensors", o->subject,
-                 o->best ? "best" : "checkpoint");
-        rc = file_exists(path) ? policy_load(path, &shape, &params, err)
-           : error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
-                       o->best ? "been evaluated" : "written a checkpoint");
-    }
     if (rc == 0)
         rc = env_open(&p->model, &e.env, err);
-    if (rc == 0 && (env_spec(p->model)->shape.n_obs != shape.row.n_obs
-                    || env_spec(p->model)->shape.n_act != shape.row.n_act))
-        rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",
-                       path, shape.row.n_obs, shape.row.n_act, env_spec(p->model)->name,
-                       env_spec(p->model)->shape.n_obs, env_spec(p->model)->shape.n_act);
+    if (rc == 0)
+        rc = run_load_policy(o->subject, o->best, env_spec(p->model), &shape, &params, err);
     if (rc == 0) {
         p->policy = policy_create(&shape, 1, p->arena);
         policy_set(p->policy, params);
@@ -117,7 +100,7 @@ static int open_environment(struct player *p, const struct order *o, struct erro
 static int player_open(struct player *p, const struct order *o, struct error *err)
 {
     p->arena = arena_create(1 << 16);
-    const int rc = is_run(o->subject) ? open_run(p, o, err) : open_environment(p, o, err);
+    const int rc = run_exists(o->subject) ? open_run(p, o, err) : open_environment(p, o, err);
     if (rc != 0)
         return rc;
     const struct env_spec *spec = env_spec(p->model);
@@ -288,7 +271,7 @@ static int read_numbers(const struct texts *t, struct order *o, struct error *er
 
 static int read_policy(const struct texts *t, struct order *o, struct error *err)
 {
-    const bool has_policy = is_run(o->subject);
+    const bool has_policy = run_exists(o->subject);
     o->is_random = !t->policy || strcmp(t->policy, "random") == 0;
     if (t->policy && !o->is_random && strcmp(t->policy, "zero") != 0)
         return error_set(err, ERR_USAGE, "--policy: expected random or zero, found \"%s\"", t->policy);
@@ -318,7 +301,7 @@ static int run_command(int argc, char **argv, struct error *err)
         { "--policy", "NAME", &t.policy, NULL, "random or zero actions, without a run (default random)" },
         { "--best", NULL, NULL, &o.best, "the best evaluated policy instead of the last" },
         { "--env-options", "LINE", &o.env_options, NULL, "of ENV: \"key: value, key: value\"" },
-        { "--env-path", "DIRS", &env_path, NULL, "where tasks and plug-ins are, ':' between them" },
+        ENV_PATH_FLAG(env_path),
         { "--camera", "NAME", &o.camera, NULL, "a camera of the model, by name or number, or free" },
     };
     const struct command command = {
@@ -335,10 +318,10 @@ static int run_command(int argc, char **argv, struct error *err)
         return error_set(err, ERR_USAGE, "shoal render needs one environment or run directory, and --out "
                          "FILE; see shoal render --help");
     o.subject = argv[0];
-    if (env_path)
-        program_add_env_path(env_path);
     program_catch_signals();
-    int rc = read_numbers(&t, &o, err);
+    int rc = use_env_path(env_path, err);
+    if (rc == 0)
+        rc = read_numbers(&t, &o, err);
     if (rc == 0)
         rc = read_policy(&t, &o, err);
     return rc == 0 ? render(&o, err) : rc;

@@ -419,6 +419,7 @@ START_TEST(the_command_refuses_what_it_cannot_do_and_leaves_no_file)
         { "Pendulum-v1 --out %s/a.mp4 --camera 0", "--camera", 64 },
         { "Pendulum-v1 --out %s/a.mp4 --policy good", "random or zero", 64 },
         { "/ --out %s/a.mp4", "holds no run", 78 },
+        { "Pendulum-v1 --out %s/a.mp4 --env-path /tmp:nowhere", "no directory \"nowhere\"", 78 },
         { "InvertedPendulum-v5 --out %s/a.mp4 --camera 0", "\"free\"", 78 },
     };
     char directory[512], path[600];
