@@ -62,8 +62,6 @@ static int read_options(const struct environment *ops, const char *name, const c
 
 /* ---- the model ---- */
 
-
-
 /* Hold an environment to its contract, and give discrete actions their bounds. */
 static int check_spec(struct env_spec *spec, struct error *err)
 {

@@ -66,8 +66,8 @@ struct environment {
     size_t options_bytes;
     const void *definition;         /* for an `open` that serves several environments */
 
-    /* Load what all instances share (read-only afterwards) and describe it. Called once per
-     * process, before any create, from one thread at a time. `*model` may stay NULL. */
+    /* Load what all instances share (read-only afterwards) and describe it. From one thread at a
+     * time, also while other models are open. `*model` may stay NULL. */
     int (*open)(void **model, struct env_spec *spec, const struct env_context *context,
                 struct error *err);
     void (*close)(void *model);

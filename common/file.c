@@ -58,10 +58,16 @@ int file_commit(struct file_writer *w, struct error *err)
 int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err)
 {
     struct stat st;
-    FILE *fp = fopen(path, "rb");
-    if (!fp)
+    /* A pipe without a writer must not hold up the program before it is found to be one. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
+    if (fd < 0)
         return error_errno(err, "cannot open %s", path);
-    int rc = 0;
+    FILE *fp = fdopen(fd, "rb");
+    if (!fp) {
+        rc = error_errno(err, "cannot open %s", path);
+        close(fd);
+        return rc;
+    }
     if (fstat(fileno(fp), &st) != 0) {
         rc = error_errno(err, "cannot read %s", path);
     } else if (!S_ISREG(st.st_mode)) {

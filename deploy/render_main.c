@@ -12,7 +12,6 @@
 #include "actor/render/scene.h"
 #include "actor/render/video.h"
 #include "common/arena.h"
-#include "common/file.h"
 #include "common/policy.h"
 #include "deploy/args.h"
 #include "deploy/commands.h"
@@ -54,13 +53,6 @@ struct film {
 
 /* ---- whom to play ---- */
 
-static bool is_run(const char *subject)
-{
-    char path[RUN_PATH_BYTES + 64];
-    run_config_path(subject, path, sizeof(path));
-    return file_exists(path);
-}
-
 /* The environment and the policy of a run. */
 static int open_run(struct player *p, const struct order *o, struct error *err)
 {
@@ -70,20 +62,10 @@ static int open_run(struct player *p, const struct order *o, struct error *err)
     float *params = NULL;
     run_config_path(o->subject, path, sizeof(path));
     int rc = experiment_load(&e, path, o->overrides, o->n_overrides, err);
-    if (rc == 0) {
-        snprintf(path, sizeof(path), "%s/%s/policy.safetensors", o->subject,
-                 o->best ? "best" : "checkpoint");
-        rc = file_exists(path) ? policy_load(path, &shape, &params, err)
-           : error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
-                       o->best ? "been evaluated" : "written a checkpoint");
-    }
     if (rc == 0)
         rc = env_open(&p->model, &e.env, err);
-    if (rc == 0 && (env_spec(p->model)->shape.n_obs != shape.row.n_obs
-                    || env_spec(p->model)->shape.n_act != shape.row.n_act))
-        rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",
-                       path, shape.row.n_obs, shape.row.n_act, env_spec(p->model)->name,
-                       env_spec(p->model)->shape.n_obs, env_spec(p->model)->shape.n_act);
+    if (rc == 0)
+        rc = run_load_policy(o->subject, o->best, env_spec(p->model), &shape, &params, err);
     if (rc == 0) {
         p->policy = policy_create(&shape, 1, p->arena);
         policy_set(p->policy, params);
@@ -109,7 +91,7 @@ static int open_environment(struct player *p, const struct order *o, struct erro
 static int player_open(struct player *p, const struct order *o, struct error *err)
 {
     p->arena = arena_create(1 << 16);
-    const int rc = is_run(o->subject) ? open_run(p, o, err) : open_environment(p, o, err);
+    const int rc = run_exists(o->subject) ? open_run(p, o, err) : open_environment(p, o, err);
     if (rc != 0)
         return rc;
     const struct env_spec *spec = env_spec(p->model);
@@ -280,7 +262,7 @@ static int read_numbers(const struct texts *t, struct order *o, struct error *er
 
 static int read_policy(const struct texts *t, struct order *o, struct error *err)
 {
-    const bool has_policy = is_run(o->subject);
+    const bool has_policy = run_exists(o->subject);
     o->is_random = !t->policy || strcmp(t->policy, "random") == 0;
     if (t->policy && !o->is_random && strcmp(t->policy, "zero") != 0)
         return error_set(err, ERR_USAGE, "--policy: expected random or zero, found \"%s\"", t->policy);

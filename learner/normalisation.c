@@ -77,7 +77,8 @@ struct normalisation *normalisation_create(const struct normalisation_setup *set
 static float field(const struct normalisation *n, const void *rows, int row, int i)
 {
     float x;
-    memcpy(&x, (const float *)rows + (size_t)row * (size_t)n->stride + i, sizeof(x));
+    const size_t at = (size_t)row * (size_t)n->stride + (size_t)i;
+    memcpy(&x, (const unsigned char *)rows + at * sizeof(x), sizeof(x));
     return x;
 }
 

@@ -42,10 +42,12 @@ int mujoco_guard_install(struct error *err)
 bool mujoco_guarded(void (*call)(void *), void *argument)
 {
     jmp_buf here;
+    bool is_done = false;    /* changes only where no jump can follow */
     guard_exit = &here;
-    const bool is_done = setjmp(here) == 0;
-    if (is_done)
+    if (setjmp(here) == 0) {
         call(argument);
+        is_done = true;
+    }
     guard_exit = NULL;
     return is_done;
 }

@@ -95,6 +95,12 @@ struct instance {
     void *self;      /* the plug-in's own */
 };
 
+static void close_shared(const struct plugin *p, void *shared)
+{
+    if (p->table.close)
+        p->table.close(shared);
+}
+
 /* Random numbers as the plug-in sees them. */
 struct randomness {
     struct shoal_random seen;    /* first: the plug-in's pointer is this struct's */
@@ -111,10 +117,30 @@ static double draw_normal(struct shoal_random *r)
     return rng_normal(((struct randomness *)r)->rng);
 }
 
-static void close_shared(const struct plugin *p, void *shared)
+/* Whether an episode's beginning can be saved: states that are not finite are refused when they come
+ * back, and a run whose actor was lost would wait for it for ever. */
+static int try_state(const struct plugin *p, const struct shoal_spec *s, const void *shared,
+                     struct error *err)
 {
-    if (p->table.close)
-        p->table.close(shared);
+    struct rng rng;
+    struct randomness random = { { draw_uniform, draw_normal }, &rng };
+    int rc = 0;
+    if (s->n_state == 0)
+        return 0;
+    void *self = p->table.create(shared);
+    if (!self)
+        return plugin_refuse(p, err, "its create() returned NULL, which it must not");
+    double *state = memory_alloc((size_t)s->n_state, sizeof(*state));
+    rng_init(&rng, 0, RNG_TEST, 0, 0);
+    p->table.reset(self, &random.seen);
+    p->table.get_state(self, state);
+    for (int i = 0; i < s->n_state && rc == 0; i++)
+        if (!isfinite(state[i]))
+            rc = plugin_refuse(p, err, "its get_state() set number %d of a new episode to %g; write "
+                               "finite numbers only", i, state[i]);
+    free(state);
+    p->table.destroy(self);
+    return rc;
 }
 
 /* Call the plug-in's open and check what it says. */
@@ -137,6 +163,8 @@ static int describe(const struct plugin *p, const void *options, struct shoal_sp
                                        "returned %d and did not say why", answer);
     }
     int rc = check_spec(p, given, err);
+    if (rc == 0)
+        rc = try_state(p, given, *shared, err);
     if (rc != 0)
         close_shared(p, *shared);
     return rc;

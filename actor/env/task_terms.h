@@ -104,8 +104,8 @@ int term_source_size(const mjModel *m, enum term_source source);
 #define NOTHING ((struct operand){ .n = 0 })
 #define EVERYTHING ((struct option_range){ -INFINITY, INFINITY })
 
-/* Append a term. Our bug: more than TASK_MAX_TERMS, a negative operand (both
- * asserted), or one that ends outside its source. */
+/* Append a term. Our bug: more than TASK_MAX_TERMS or a negative operand (both asserted), or one that
+ * ends outside its source. */
 struct observation_term *task_observe(struct task_terms *t, struct operand of);
 struct reward_term *task_reward(struct task_terms *t, enum reward_kind kind, double weight,
                                 struct operand of);

@@ -57,10 +57,18 @@ static int badspec_open(const double *values, struct shoal_spec *spec, void **sh
     return 0;
 }
 
+static void badspec_get_state(const void *self, double *state)
+{
+    plain_get_state(self, state);
+    if (plain_values[0] == 11)
+        state[1] = -INFINITY;
+}
+
 static struct shoal_environment table = PLAIN_TABLE("badspec", options, badspec_open, plain_step);
 
 const struct shoal_environment *shoal_environment(void)
 {
     table.close = badspec_close;
+    table.get_state = badspec_get_state;
     return &table;
 }

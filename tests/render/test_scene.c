@@ -422,6 +422,7 @@ START_TEST(the_command_refuses_what_it_cannot_do_and_leaves_no_file)
         { "Pendulum-v1 --out %s/a.mp4 env.mass=1", "unknown key \"mass\"", 78 },
         { "Pendulum-v1 --out %s/a.mp4 seed=1", "env.option=value", 64 },
         { "Pendulum-v1 --out %s/a.mp4 --env-path /nowhere", "no directory \"/nowhere\"", 78 },
+        { "Pendulum-v1 --out %s/a.mp4 --env-path /tmp:nowhere", "no directory \"nowhere\"", 78 },
         { "InvertedPendulum-v5 --out %s/a.mp4 --camera 0", "\"free\"", 78 },
     };
     char directory[512], path[600];

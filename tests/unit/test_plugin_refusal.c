@@ -131,6 +131,7 @@ START_TEST(impossible_specifications_are_refused)
         { 8, "its open() set time_limit to -1; from 0 to 1000000000 is possible" },
         { 9, "its open() set n_state to -3; from 0 to 65536 is possible" },
         { 10, "its open() set step_s to nan; it must be finite and not negative" },
+        { 11, "its get_state() set number 1 of a new episode to -inf; write finite numbers only" },
     };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         struct opened o;

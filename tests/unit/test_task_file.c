@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "actor/env.h"
 #include "common/file.h"
@@ -324,6 +325,20 @@ START_TEST(a_name_too_long_for_messages_is_refused_as_such)
 }
 END_TEST
 
+START_TEST(a_pipe_in_place_of_a_task_is_refused_at_once)
+{
+    struct env_model *m;
+    struct error err;
+    char path[300];
+    write_task("");
+    snprintf(path, sizeof(path), "%s/pipe.yaml", directory);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(env_open(&m, &(struct env_setup){ .name = "pipe.yaml", .env_path = directory },
+                              &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "pipe.yaml is not a regular file"));
+}
+END_TEST
+
 START_TEST(a_directory_that_cannot_stand_on_the_path_is_refused)
 {
     struct error err;
@@ -379,6 +394,7 @@ int main(void)
         a_missing_model_names_the_file,
         a_name_from_elsewhere_opens_nothing_outside_the_path,
         a_name_too_long_for_messages_is_refused_as_such,
+        a_pipe_in_place_of_a_task_is_refused_at_once,
         a_directory_that_cannot_stand_on_the_path_is_refused,
         arbitrary_bytes_never_crash_the_reader,
     };
