@@ -1,12 +1,13 @@
 /* Environment steps per second on one core, as ratios to the bare simulation, in one run.
  *
- *   bare       mj_step alone, with the actions and start states of Shoal's episodes; resets are outside
- *              the timed part; mj_rnePostConstraint where the task reads what it fills
+ *   bare       mj_step alone, with the start states and actions of episodes that Shoal played; resets are
+ *              outside the timed part; mj_rnePostConstraint where the task reads what it fills
  *   interface  E streams through actor/stream.h: observations, rewards, ends, resets, rows of fragments
  *   policy     the same with a 2 x 256 network choosing the actions, noise included
  *
  * Windows of the kinds take turns, so that a disturbance of the machine meets all of them; a ratio is
- * the median over rounds of one window's rate to the bare window of the same round.
+ * the median over rounds of one window's rate to the bare window of the same round, under the same kind
+ * of actions: random ones for the interface, the network's for the policy. The column shows the former.
  *
  *   bench_env [--seconds S] [--rounds N] [--json] [ENVIRONMENT ...] */
 #include <math.h>
@@ -43,6 +44,8 @@ struct crowd {
     float *actions;         /* [N_ACTIONS][n_act] random, in policy units */
     int n_act, n_choices, n_obs;
     int next_action;
+    float *spare_row;       /* [stride] */
+    struct rng rng;         /* of the episodes for the bare loop */
 };
 
 static void crowd_create(struct crowd *c, const char *name, const char *models)
@@ -75,6 +78,8 @@ static void crowd_create(struct crowd *c, const char *name, const char *models)
     for (int i = 0; i < N_ACTIONS * c->n_act; i++)
         c->actions[i] = c->n_choices ? (float)rng_below(&rng, (uint64_t)c->n_choices)
                                      : (float)rng_uniform(&rng, -1, 1);
+    rng_init(&c->rng, 2, RNG_TEST, 0, 0);
+    c->spare_row = arena_alloc(c->arena, (size_t)row_stride(spec->shape), sizeof(float));
     for (int i = 0; i < MAX_E; i++) {
         stream_init(&c->streams[i], c->model, HORIZON, c->arena);
         stream_start(&c->streams[i], 1, i, 0);
@@ -90,6 +95,13 @@ static void crowd_destroy(struct crowd *c)
     arena_destroy(&c->arena);
 }
 
+static const float *next_actions(struct crowd *c)
+{
+    const float *actions = c->actions + (size_t)(c->next_action * c->n_act);
+    c->next_action = (c->next_action + 1) % N_ACTIONS;
+    return actions;
+}
+
 /* One step of each of E streams, which are all inside a fragment at the same place. */
 static void crowd_step(struct crowd *c, int E, bool has_policy)
 {
@@ -101,9 +113,7 @@ static void crowd_step(struct crowd *c, int E, bool has_policy)
         if (has_policy) {
             rng_fill_normal(&c->streams[i].action_rng, c->noise + i * c->n_act, (size_t)c->n_act);
         } else {
-            memcpy(c->rows[i] + c->n_obs, c->actions + (size_t)(c->next_action * c->n_act),
-                   (size_t)c->n_act * sizeof(float));
-            c->next_action = (c->next_action + 1) % N_ACTIONS;
+            memcpy(c->rows[i] + c->n_obs, next_actions(c), (size_t)c->n_act * sizeof(float));
         }
     }
     if (has_policy)
@@ -155,49 +165,62 @@ static bool reads_body_forces(const char *name)
     return false;
 }
 
-/* Replays episodes that the interface plays (untimed) with mj_step alone (timed). */
-static double time_bare(struct crowd *c, struct bare *b, double seconds)
+enum { MAX_EPISODE = 500 };
+
+/* An episode played through the interface. */
+struct episode {
+    int n;
+    double start[256];                          /* qpos | qvel */
+    float units[MAX_EPISODE][ENV_MAX_ACT];      /* the actions, as the environment got them */
+};
+
+static void play(struct crowd *c, struct env *e, bool has_policy, struct episode *out)
 {
     const struct env_spec *spec = env_spec(c->model);
+    float *row = c->spare_row, *action = row + c->n_obs;
+    struct env_outcome outcome = { .kind = ROW_STEP };
+    struct env_physics p;
+    env_reset(e, &c->rng, row);
+    env_physics(e, &p);
+    memcpy(out->start, p.qpos, (size_t)p.nq * sizeof(double));
+    memcpy(out->start + p.nq, p.qvel, (size_t)p.nv * sizeof(double));
+    for (out->n = 0; outcome.kind == ROW_STEP && out->n < MAX_EPISODE; out->n++) {
+        if (has_policy) {
+            rng_fill_normal(&c->rng, c->noise, (size_t)c->n_act);
+            policy_act(c->policy, 1, &row, c->noise);
+        } else {
+            memcpy(action, next_actions(c), (size_t)c->n_act * sizeof(float));
+        }
+        env_rescale(spec, action, out->units[out->n]);
+        env_step(e, action, row, &outcome);
+    }
+}
+
+/* Steps per second of mj_step alone (timed) in episodes that the interface plays (untimed). */
+static double time_bare(struct crowd *c, struct bare *b, bool has_policy, double seconds)
+{
+    static struct episode episode;
     struct env *e = env_create(c->model);
-    struct rng rng;
-    float *obs = malloc((size_t)c->n_obs * sizeof(float)), units[ENV_MAX_ACT];
-    double *start = malloc((size_t)(b->m->nq + b->m->nv) * sizeof(double));
     double spent = 0;
     long steps = 0;
-    rng_init(&rng, 2, RNG_TEST, 0, 0);
     while (spent < seconds) {
-        struct env_physics p;
-        struct env_outcome out = { .kind = ROW_STEP };
-        const int first = c->next_action;
-        int n = 0;
-        env_reset(e, &rng, obs);
-        env_physics(e, &p);
-        memcpy(start, p.qpos, (size_t)p.nq * sizeof(double));
-        memcpy(start + p.nq, p.qvel, (size_t)p.nv * sizeof(double));
-        for (; out.kind == ROW_STEP && n < 500; n++)
-            env_step(e, c->actions + (size_t)((first + n) % N_ACTIONS * c->n_act), obs, &out);
-        c->next_action = (first + n) % N_ACTIONS;
-
+        play(c, e, has_policy, &episode);
         mj_resetData(b->m, b->d);
-        memcpy(b->d->qpos, start, (size_t)p.nq * sizeof(double));
-        memcpy(b->d->qvel, start + p.nq, (size_t)p.nv * sizeof(double));
+        memcpy(b->d->qpos, episode.start, (size_t)b->m->nq * sizeof(double));
+        memcpy(b->d->qvel, episode.start + b->m->nq, (size_t)b->m->nv * sizeof(double));
         mj_forward(b->m, b->d);
         const double began = now_s();
-        for (int t = 0; t < n; t++) {
-            env_rescale(spec, c->actions + (size_t)((first + t) % N_ACTIONS * c->n_act), units);
+        for (int t = 0; t < episode.n; t++) {
             for (int k = 0; k < c->n_act; k++)
-                b->d->ctrl[k] = (double)units[k];
+                b->d->ctrl[k] = (double)episode.units[t][k];
             for (int k = 0; k < b->frame_skip; k++)
                 mj_step(b->m, b->d);
             if (b->reads_body_forces)
                 mj_rnePostConstraint(b->m, b->d);
         }
         spent += now_s() - began;
-        steps += n;
+        steps += episode.n;
     }
-    free(start);
-    free(obs);
     env_destroy(&e);
     return (double)steps / spent;
 }
@@ -239,12 +262,13 @@ static struct results measure(const char *name, const char *models, double secon
         b.reads_body_forces = reads_body_forces(name);
     }
     for (int k = 0; k < rounds; k++) {
-        bare[k] = b.m ? time_bare(&c, &b, seconds) : (double)NAN;
+        bare[k] = b.m ? time_bare(&c, &b, false, seconds) : (double)NAN;
         inter[k] = time_crowd(&c, 1, false, seconds);
         inter_ratio[k] = inter[k] / bare[k];
+        double acted = b.m ? time_bare(&c, &b, true, seconds) : (double)NAN;
         for (int i = 0; i < N_SIZES; i++) {
             policy[i][k] = time_crowd(&c, SIZES[i], true, seconds);
-            policy_ratio[i][k] = policy[i][k] / bare[k];
+            policy_ratio[i][k] = policy[i][k] / acted;
         }
     }
     r.bare = median(bare, rounds);
