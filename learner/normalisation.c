@@ -22,8 +22,7 @@ struct normalisation {
     struct moments obs, ret;
     double *returns;            /* [n_streams] R, the running discounted return */
     double *mean, *m2;          /* [n_obs] scratch: of one fragment */
-    float *active;              /* [2 n_obs] mean | 1 / std of this version */
-    float reward_scale;         /* of this version */
+    float *active;              /* [2 n_obs + 1] of this version: mean | 1 / std | of rewards */
 };
 
 static struct moments moments_create(int n, struct arena *arena)
@@ -66,7 +65,7 @@ struct normalisation *normalisation_create(const struct normalisation_setup *set
     n->returns = arena_alloc(arena, (size_t)setup->n_streams, sizeof(double));
     n->mean = arena_alloc(arena, n_obs, sizeof(double));
     n->m2 = arena_alloc(arena, n_obs, sizeof(double));
-    n->active = arena_alloc(arena, 2 * n_obs, sizeof(float));
+    n->active = arena_alloc(arena, 2 * n_obs + 1, sizeof(float));
     normalisation_refresh(n);
     return n;
 }
@@ -155,7 +154,7 @@ void normalisation_refresh(struct normalisation *n)
         n->active[i] = (float)n->obs.store[1 + i];
         n->active[n_obs + i] = (float)moments_inverse_std(&n->obs, i);
     }
-    n->reward_scale = (float)moments_inverse_std(&n->ret, 0);
+    n->active[2 * n_obs] = (float)moments_inverse_std(&n->ret, 0);
 }
 
 void normalisation_apply(const struct normalisation *n, int count, float *rows)
@@ -170,7 +169,7 @@ void normalisation_apply(const struct normalisation *n, int count, float *rows)
         for (int i = 0; i < count; i++) {
             float *reward = rows + (size_t)(2 * i) * (size_t)n->stride
                           + row_reward(n->setup.shape);
-            *reward = normaliser_clip(*reward * n->reward_scale);
+            *reward = normaliser_clip(*reward * n->active[2 * n_obs]);
         }
 }
 
@@ -183,36 +182,41 @@ size_t normalisation_write(const struct normalisation *n, float *out)
 
 /* ---- saving ---- */
 
-static struct tensor doubles(const char *name, size_t count, const double *data)
-{
-    struct tensor t = { .type = TENSOR_F64, .n_dims = 1, .dims = { (int64_t)count }, .data = data };
-    snprintf(t.name, sizeof(t.name), "%s", name);
-    return t;
-}
-
-/* Names and sizes of the state; each array is wherever it is. Returns how many. */
+/* Names, places and sizes of the state. Returns how many. */
 static int state(const struct normalisation *n, struct tensor out[NORMALISATION_MAX_TENSORS],
-                 double *data[NORMALISATION_MAX_TENSORS])
+                 void *data[NORMALISATION_MAX_TENSORS])
 {
+    const struct {
+        const char *name;
+        bool is_kept;
+        enum tensor_type type;
+        size_t count;
+        void *at;
+    } parts[NORMALISATION_MAX_TENSORS] = {
+        { "normalisation.observations", n->setup.of_observations, TENSOR_F64,
+          1 + 2 * (size_t)n->obs.n, n->obs.store },
+        { "normalisation.return", n->setup.of_rewards, TENSOR_F64, 3, n->ret.store },
+        { "normalisation.running_returns", n->setup.of_rewards, TENSOR_F64,
+          (size_t)n->setup.n_streams, n->returns },
+        { "normalisation.version", n->setup.of_observations || n->setup.of_rewards, TENSOR_F32,
+          2 * (size_t)n->obs.n + 1, n->active },
+    };
     int count = 0;
-    if (n->setup.of_observations) {
-        data[count] = n->obs.store;
-        out[count++] = doubles("normalisation.observations", 1 + 2 * (size_t)n->obs.n,
-                               n->obs.store);
-    }
-    if (n->setup.of_rewards) {
-        data[count] = n->ret.store;
-        out[count++] = doubles("normalisation.return", 3, n->ret.store);
-        data[count] = n->returns;
-        out[count++] = doubles("normalisation.running_returns", (size_t)n->setup.n_streams,
-                               n->returns);
+    for (int i = 0; i < NORMALISATION_MAX_TENSORS; i++) {
+        if (!parts[i].is_kept)
+            continue;
+        data[count] = parts[i].at;
+        out[count] = (struct tensor){ .type = parts[i].type, .n_dims = 1,
+                                      .dims = { (int64_t)parts[i].count }, .data = parts[i].at };
+        snprintf(out[count].name, sizeof(out[count].name), "%s", parts[i].name);
+        count++;
     }
     return count;
 }
 
 int normalisation_save(struct normalisation *n, struct tensor out[NORMALISATION_MAX_TENSORS])
 {
-    double *data[NORMALISATION_MAX_TENSORS];
+    void *data[NORMALISATION_MAX_TENSORS];
     return state(n, out, data);
 }
 
@@ -228,18 +232,19 @@ static bool are_sane(const struct moments *m)
 int normalisation_load(struct normalisation *n, const struct safetensors *file, struct error *err)
 {
     struct tensor tensors[NORMALISATION_MAX_TENSORS];
-    double *data[NORMALISATION_MAX_TENSORS];
+    void *data[NORMALISATION_MAX_TENSORS];
     int count = state(n, tensors, data), rc = 0;
     for (int i = 0; i < count && rc == 0; i++)
-        rc = safetensors_copy(file, tensors[i].name, TENSOR_F64, (size_t)tensors[i].dims[0],
+        rc = safetensors_copy(file, tensors[i].name, tensors[i].type, (size_t)tensors[i].dims[0],
                               data[i], err);
     if (rc != 0)
         return rc;
     bool is_sane = are_sane(&n->obs) && are_sane(&n->ret);
     for (int64_t i = 0; i < n->setup.n_streams; i++)
         is_sane &= isfinite(n->returns[i]);
+    for (int i = 0; i < 2 * n->obs.n + 1; i++)
+        is_sane &= isfinite(n->active[i]);
     if (!is_sane)
         return error_set(err, ERR_FORMAT, "the checkpoint's normalisation statistics cannot be");
-    normalisation_refresh(n);
     return 0;
 }

@@ -54,7 +54,7 @@ void normalisation_apply(const struct normalisation *n, int count, float *rows);
 size_t normalisation_write(const struct normalisation *n, float *out);
 
 /* State for a checkpoint (borrowed until the next consume) and back. Returns how many tensors. */
-enum { NORMALISATION_MAX_TENSORS = 3 };
+enum { NORMALISATION_MAX_TENSORS = 4 };
 int normalisation_save(struct normalisation *n, struct tensor out[NORMALISATION_MAX_TENSORS]);
 int normalisation_load(struct normalisation *n, const struct safetensors *file, struct error *err);
 

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    PROTOCOL_VERSION = 1,
+    PROTOCOL_VERSION = 2,
     MESSAGE_HEADER_BYTES = 3072,    /* a message without its `bin` fields never needs more */
     MESSAGE_MAX_STREAMS = 1024,     /* streams of one actor */
     MESSAGE_MAX_HORIZON = 16384,    /* transitions in a fragment */

@@ -42,7 +42,7 @@ class Actor:
     def hello(self):
         self.run, self.welcome = {}, {}
         w = self.welcome = self.wait(lambda m: m["type"] == "WELCOME" and m["incarnation"] == self.incarnation,
-                                     lambda: self.send("HELLO", protocol=1, name="python", program="python", cpu="any"))
+                                     lambda: self.send("HELLO", protocol=2, name="python", program="python", cpu="any"))
         self.run, self.sequences = {"run": w["run"], "epoch": w["epoch"]}, numbers("q", w["sequences"])
         self.news = dict(start_version=0, credit=w["credit"], acked=self.sequences[:])
 
@@ -84,7 +84,7 @@ signal.alarm(60)
 a = Actor(sys.argv[1]) if len(sys.argv) == 2 else sys.exit(__doc__)
 a.hello()
 w, spec = a.welcome, b"shoal-env-2 Pendulum-v1 n_obs 3 n_act 1 n_choices 0 limit 200 low -2 high 2 content - options -"
-check(w["protocol"] == 1 and w["spec"] == hashlib.sha256(spec).hexdigest()[:16], "welcome, and the spec is ours")
+check(w["protocol"] == 2 and w["spec"] == hashlib.sha256(spec).hexdigest()[:16], "welcome, and the spec is ours")
 a.want(0)
 p, sizes = a.snapshot["parameters"], [w["n_obs"], *numbers("I", w["hidden"]), 2 * w["n_act"]]
 check(len(p) == 4 * sum((i + 1) * o for i, o in zip(sizes, sizes[1:])) and zlib.crc32(p) == a.snapshot["checksum"],
