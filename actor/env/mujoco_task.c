@@ -15,6 +15,7 @@ enum { PATH_BYTES = 4096, MODEL_BYTES = 64 << 20 };
 /* What the instances share. */
 struct mujoco_model {
     mjModel *m;
+    double *initial;    /* the whole state after mj_resetData, as mj_getState writes it */
     struct task_terms terms;
     int frame_skip, n_carried;
     double step_s;
@@ -70,12 +71,22 @@ static void make_data(void *argument)
     s->d = mj_makeData(s->m);
 }
 
-/* Make and evaluate one instance, so that `create` cannot fail on this model. */
+/* What a step depends on: positions, velocities, warm start, controls, forces from outside, ... */
+static const unsigned WHOLE_STATE = mjSTATE_INTEGRATION;
+
+struct trial_call {
+    const mjModel *m;
+    mjData *d;
+    double *initial;
+};
+
+/* Make, note and evaluate one instance, so that `create` cannot fail on this model. */
 static void try_out(void *argument)
 {
-    struct simulation *s = argument;
-    make_data(s);
-    mj_forward(s->m, s->d);
+    struct trial_call *c = argument;
+    c->d = mj_makeData(c->m);
+    mj_getState(c->m, c->d, c->initial, WHOLE_STATE);
+    mj_forward(c->m, c->d);
 }
 
 /* MuJoCo's texts have several lines. */
@@ -123,9 +134,10 @@ static bool is_enough(const struct mujoco_source *source, int wanted, int n)
     return wanted == 0 || n == wanted || (source->is_least && n > wanted);
 }
 
-static int check_model(const struct mujoco_source *source, const char *path, const mjModel *m,
-                       struct error *err)
+static int check_model(const struct mujoco_source *source, const char *path,
+                       struct mujoco_model *shared, struct error *err)
 {
+    const mjModel *m = shared->m;
     if (!is_enough(source, source->nq, (int)m->nq) || !is_enough(source, source->nv, (int)m->nv)
         || !is_enough(source, source->nu, (int)m->nu))
         return error_set(err, ERR_CONFIG,
@@ -144,7 +156,8 @@ static int check_model(const struct mujoco_source *source, const char *path, con
         return error_set(err, ERR_CONFIG, "%s: the model uses a MuJoCo plug-in with a state, which "
                          "cannot be saved", path);
 
-    struct simulation trial = { .m = m };
+    shared->initial = memory_alloc((size_t)mj_stateSize(m, WHOLE_STATE), sizeof(double));
+    struct trial_call trial = { .m = m, .initial = shared->initial };
     const bool works = mujoco_guarded(try_out, &trial);
     mj_deleteData(trial.d);
     if (!works)
@@ -229,7 +242,7 @@ int mujoco_task_load(void **model, struct env_spec *spec, const struct mujoco_so
     if (rc == 0)
         rc = load_model(source, context, path, &shared->m, err);
     if (rc == 0)
-        rc = check_model(source, path, shared->m, err);
+        rc = check_model(source, path, shared, err);
     if (rc == 0)
         rc = finish_model(source, shared, err);
     if (rc == 0) {
@@ -275,6 +288,7 @@ void mujoco_task_close(void *model)
 {
     struct mujoco_model *shared = model;
     mj_deleteModel(shared->m);
+    free(shared->initial);
     free(shared);
 }
 
@@ -314,12 +328,25 @@ struct reset_call {
     const double *qpos, *qvel;
 };
 
+/* As mj_resetData, of which this is what matters: that also clears some 200 KiB of statistics, which
+ * costs more than a simulation step of a small model. After an error only mj_resetData will do. */
+static void begin_again(struct simulation *s)
+{
+    if (s->is_broken) {
+        mj_resetData(s->m, s->d);
+        return;
+    }
+    mj_setState(s->m, s->d, s->shared->initial, WHOLE_STATE);
+    if (s->shared->reads_body_forces)    /* mj_forward leaves them as they are */
+        memset(s->d->cfrc_ext, 0, 6 * (size_t)s->m->nbody * sizeof(*s->d->cfrc_ext));
+}
+
 static void reset(void *argument)
 {
     struct reset_call *c = argument;
     struct simulation *s = c->s;
     const struct mujoco_model *shared = s->shared;
-    mj_resetData(s->m, s->d);
+    begin_again(s);
     if (c->rng) {
         terms_draw_start(&shared->terms, s->d, c->rng);
         if (shared->draw_start)

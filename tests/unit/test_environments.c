@@ -445,6 +445,43 @@ static void get_under_way(struct env *e, const struct env_spec *spec)
     }
 }
 
+/* With contacts, warm starts and forces of an episode before, also of one that broke down. */
+START_TEST(a_used_instance_starts_like_a_fresh_one)
+{
+    static struct trace used, fresh;
+    for (size_t i = 0; i < TEST_COUNT(known); i++) {
+        struct env_model *m = open_with(known[i].name, NULL);
+        const struct env_spec *spec = env_spec(m);
+        struct env *e[2] = { env_create(m), env_create(m) };
+        float obs[2][MOST_OBS];
+        double exact[2][MOST_OBS];
+        for (int round = 0; round < 2; round++) {
+            const float wrong[MOST_ACT] = { NAN };
+            struct env_outcome out;
+            struct rng starts[2];
+            get_under_way(e[0], spec);
+            if (round == 1)
+                env_step_units(e[0], wrong, obs[0], &out);
+            env_destroy(&e[1]);
+            e[1] = env_create(m);
+            for (int k = 0; k < 2; k++) {
+                rng_init(&starts[k], 11, RNG_RESET, 0, 0);
+                env_reset(e[k], &starts[k], obs[k]);
+                env_observation(e[k], exact[k]);
+            }
+            ck_assert_mem_eq(exact[0], exact[1], sizeof(double) * (size_t)spec->shape.n_obs);
+            follow(e[0], spec, &used);
+            follow(e[1], spec, &fresh);
+            ck_assert_msg(memcmp(&used, &fresh, sizeof(used)) == 0, "%s starts differently",
+                          known[i].name);
+        }
+        env_destroy(&e[0]);
+        env_destroy(&e[1]);
+        env_close(&m);
+    }
+}
+END_TEST
+
 START_TEST(saved_state_continues_bit_for_bit_in_another_process)
 {
     static struct trace here, there;
@@ -509,6 +546,7 @@ int main(void)
         pusher_starts_with_its_object_away_from_the_goal,
         mountain_car_starts_at_rest_in_the_valley,
         orientation_of_the_ant_is_normalised_by_its_first_step_only,
+        a_used_instance_starts_like_a_fresh_one,
         saved_state_continues_bit_for_bit_in_another_process,
         a_step_from_any_finite_state_comes_to_an_end,
     };
