@@ -506,6 +506,21 @@ def an_environment_that_gives_no_numbers_costs_episodes_and_never_the_run():
 
 
 @test(40)
+def an_environment_whose_state_cannot_be_restored_costs_a_life_and_never_the_run():
+    output, log = train_on_plugin("badstate", "run", "total_steps=1500", "mode=sync", "env.after=0",
+                                  "env.after_in_episode=50", "env.chance=0.1")
+    assert_complete("run", 1500)
+    for text in output, log:
+        assert len(re.findall(r"actor actor-0 left: environment badstate, stream \d, step 64 of its episode: get_state gave "
+                              r"numbers that are not finite", text.replace("actor-1", "actor-0"))) == 3, text
+        assert len(re.findall(r"actor-\d ended with status 75; starting it again", text)) == 3, text
+        assert_says(text, r"actor-\d: 2 processes in a row ended before they sent anything; its streams begin new episodes")
+    # Nobody needs the states in async.
+    output, _ = train_on_plugin("badstate", "async", "total_steps=1500", "env.after=0", "env.after_in_episode=50")
+    assert "starting it again" not in output
+
+
+@test(40)
 def an_environment_that_crashes_in_evaluations_costs_those():
     for mode in "async", "sync":
         output, log = train_on_plugin("evalcrash", mode, "total_steps=3000", f"mode={mode}", "env.after=100",
