@@ -9,7 +9,8 @@
 #include "deploy/program.h"
 #include "deploy/recording.h"
 
-enum { SHOW_EVERY_US = 500000 };
+enum { SHOW_EVERY_US = 500000,
+       MAX_START = 1 << 20 };      /* numbers in the file of a start: no environment has so many */
 
 /* One environment on its way. */
 struct player {
@@ -59,7 +60,7 @@ int rollout_read_actions(const char *path, const struct env_spec *spec, int64_t 
 {
     const int n_act = spec->shape.n_act;
     char shape[128];
-    int rc = npy_read(path, actions, err);
+    int rc = npy_read(path, NPZ_MAX_ELEMENTS, actions, err);
     if (rc != 0)
         return rc;
     describe_shape(actions, shape, sizeof(shape));
@@ -83,7 +84,7 @@ static int read_vector(struct npz *z, const char *path, const char *name, struct
                        struct error *err)
 {
     char shape[128];
-    int rc = npz_read(z, name, a, err);
+    int rc = npz_read(z, name, MAX_START, a, err);
     if (rc != 0)
         return rc;
     for (int i = 0; i + 1 < a->n_dims; i++)
