@@ -226,6 +226,23 @@ static void print_details(const struct subject *s)
 
 /* ---- for programs ---- */
 
+/* A text of any bytes: those that are not UTF-8, as file names may have, are written as \\xNN. */
+static json_t *text_json(const char *text)
+{
+    json_t *j = json_string(text);
+    if (j)
+        return j;
+    char *escaped = memory_alloc(4 * strlen(text) + 1, 1), *out = escaped;
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x80)
+            *out++ = *text;
+        else
+            out += snprintf(out, 5, "\\x%02x", (unsigned char)*text);
+    j = json_string(escaped);
+    free(escaped);
+    return j;
+}
+
 static json_t *bound(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
@@ -286,7 +303,7 @@ static void spec_into_json(json_t *j, const struct subject *s)
 static json_t *subject_json(const struct subject *s)
 {
     json_t *j = json_object();
-    json_object_set_new(j, "name", json_string(s->name));
+    json_object_set_new(j, "name", text_json(s->name));
     if (s->has_source) {
         const struct option_section section = options_of(s);
         json_t *options = json_array();
@@ -294,13 +311,13 @@ static json_t *subject_json(const struct subject *s)
             json_array_append_new(options, option_json(&section.options[i]));
         json_object_set_new(j, "kind", json_string(kind_of(s)));
         if (s->experiment.source.file[0])
-            json_object_set_new(j, "file", json_string(s->experiment.source.file));
+            json_object_set_new(j, "file", text_json(s->experiment.source.file));
         json_object_set_new(j, "options", options);
     }
     if (s->model)
         spec_into_json(j, s);
     else
-        json_object_set_new(j, "error", json_string(s->error.text));
+        json_object_set_new(j, "error", text_json(s->error.text));
     return j;
 }
 

@@ -779,6 +779,9 @@ def envs_lists_what_does_not_open_with_the_reason():
     assert re.search("200 +0.05", lines["Pendulum-v1"]), "the rest are not listed"
     listed = json.loads(call("envs", "--env-path", "tasks", "--json", env=nowhere)[1])
     assert {e["name"] for e in listed if "error" in e} >= {"broken", "broken.yaml", "InvertedPendulum-v5"}
+    Path(os.fsdecode(b"tasks/\xff\xe4.yaml")).write_text("[")
+    listed = json.loads(call("envs", "--env-path", "tasks", "--json", env=nowhere)[1])
+    assert "\\xff\\xe4.yaml" in {e["name"] for e in listed if "error" in e}, "a name that is not UTF-8"
     status, out, err = call("envs", "InvertedPendulum-v5", env=nowhere)
     assert status == CONFIG and "reset_noise_scale" in out and "make deps" in err and err.count("\n") == 1
 
