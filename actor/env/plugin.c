@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "actor/env/plugin_private.h"
 #include "common/arena.h"
@@ -92,23 +91,22 @@ static int check_machine(const char *path, const ElfW(Ehdr) *header, struct erro
 static int check_elf(const char *path, struct error *err)
 {
     ElfW(Ehdr) header = { 0 };
-    struct stat st;
-    int rc = 0;
-    FILE *fp = fopen(path, "rb");
-    if (!fp || fstat(fileno(fp), &st) != 0) {
-        rc = error_errno(err, "cannot open the plug-in %s", plugin_shown(path));
-    } else if (fread(&header, sizeof(header), 1, fp) != 1
+    size_t bytes = 0;
+    FILE *fp;
+    int rc = file_open(path, &fp, &bytes, err);
+    if (rc != 0)
+        return rc;
+    if (fread(&header, sizeof(header), 1, fp) != 1
                || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
         rc = error_set(err, ERR_CONFIG, "%s is not a shared library; build it with `cc -shared -fPIC -o "
                        "libNAME.so NAME.c`", plugin_shown(path));
     } else if ((rc = check_machine(path, &header, err)) == 0) {
         const uint64_t needed = bytes_needed(fp, &header);
-        if (needed == 0 || needed > (uint64_t)st.st_size)
-            rc = error_set(err, ERR_CONFIG, "%s is only a part of a shared library (%lld bytes); build or "
-                           "copy it again", plugin_shown(path), (long long)st.st_size);
+        if (needed == 0 || needed > bytes)
+            rc = error_set(err, ERR_CONFIG, "%s is only a part of a shared library (%zu bytes); build or "
+                           "copy it again", plugin_shown(path), bytes);
     }
-    if (fp)
-        fclose(fp);
+    fclose(fp);
     return rc;
 }
 
