@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/file.h"
+#include "common/text.h"
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/experiment.h"
@@ -33,12 +34,6 @@ struct stage {
     struct arena *arena;            /* of the policy */
     struct rollout_plan plan;
 };
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), n_end = strlen(end);
-    return n > n_end && strcmp(text + n - n_end, end) == 0;
-}
 
 /* ---- the environment ---- */
 
@@ -84,7 +79,7 @@ static int choose_actor(struct stage *s, const struct request *q, bool is_run, s
         s->plan.actor = ROLLOUT_RANDOM;
     } else if (strcmp(q->policy, "zero") == 0) {
         s->plan.actor = ROLLOUT_ZERO;
-    } else if (ends_with(q->policy, ".npy")) {
+    } else if (text_ends_with(q->policy, ".npy")) {
         s->plan.actor = ROLLOUT_GIVEN;
         int rc = rollout_read_actions(q->policy, env_spec(s->model), &s->plan.steps, &s->actions,
                                       err);
@@ -102,7 +97,7 @@ static int read_numbers(struct rollout_plan *plan, const struct request *q, stru
     long long steps = 0, seed = 0;
     if (!q->out)
         return error_set(err, ERR_USAGE, "shoal rollout needs --out FILE.npz or FILE.csv");
-    if (!q->steps && !(q->policy && ends_with(q->policy, ".npy")))
+    if (!q->steps && !(q->policy && text_ends_with(q->policy, ".npy")))
         return error_set(err, ERR_USAGE, "shoal rollout needs --steps N (only --policy FILE.npy says "
                          "itself how many)");
     int rc = q->steps ? args_int("--steps", q->steps, 1, MAX_STEPS, &steps, err) : 0;
