@@ -249,6 +249,7 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
         stop(a, err.code, "%s", err.text);
         return;
     }
+    a->counts.has_joined = true;
     say(a, "joined: %s, streams %" PRId64 " to %" PRId64, w->environment, w->first_stream,
         w->first_stream + w->n_streams - 1);
     a->was_told_full = false;

@@ -127,8 +127,8 @@ static void print_summary(const struct rollout_result *r, const char *name, doub
         snprintf(mean, sizeof(mean), " (mean return %.2f)", r->return_mean);
     if (r->diverged > 0)
         snprintf(diverged, sizeof(diverged), ", %" PRId64 " of them diverged", r->diverged);
-    printf("%s: %" PRId64 " steps, %" PRId64 " episodes ended%s%s, %.0f steps/s\n", name, r->steps,
-           r->episodes, mean, diverged, steps_per_s);
+    printf("%s: %" PRId64 " step%s, %" PRId64 " episode%s ended%s%s, %.0f steps/s\n", name, r->steps,
+           text_plural(r->steps), r->episodes, text_plural(r->episodes), mean, diverged, steps_per_s);
 }
 
 static int roll_out(const struct request *q, struct error *err)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "deploy/console.h"
 #include "deploy/program.h"
 #include "deploy/recording.h"
@@ -287,8 +288,9 @@ static void show_progress(const struct player *p, const struct rollout_result *r
 {
     char line[160];
     snprintf(line, sizeof(line), "%3.0f%%  %" PRId64 "/%" PRId64 " steps  %.0f steps/s  %" PRId64
-             " episodes", 100.0 * (double)result->steps / (double)p->plan->steps, result->steps,
-             p->plan->steps, (double)result->steps / result->time_s, result->episodes);
+             " episode%s", 100.0 * (double)result->steps / (double)p->plan->steps, result->steps,
+             p->plan->steps, (double)result->steps / result->time_s, result->episodes,
+             text_plural(result->episodes));
     console_live(line);
 }
 

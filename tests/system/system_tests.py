@@ -589,7 +589,7 @@ def ctrl_c_stops_cleanly_and_resume_continues():
     assert Path("run/checkpoint/learner.safetensors").exists()
     stopped = summary("run")
     assert stopped["status"] == "interrupted" and 2000 < stopped["env_steps"] < total
-    call_well("eval", "run", "--episodes", 1)
+    assert " over 1 episode (" in call_well("eval", "run", "--episodes", 1)
     call_well("train", "--resume", "run")
     assert epoch("run") == 2 and summary("run")["time_s"] > stopped["time_s"]
     assert_complete("run", total)
@@ -1209,6 +1209,7 @@ def actor_with_another_plug_in_is_refused():
         actor = shoal("actor", "--learner", endpoint, env={**os.environ, "SHOAL_ENV_PATH": path})
         actor.ends_with(status)
         assert all(w in actor.output() for w in words), f"{path!r}: {actor.output()}"
+        assert ("transition" in actor.output()) == (status == 0), f"what it did without having joined: {actor.output()}"
     learner.ends_with(0)
     assert_complete("run", 500)
 
