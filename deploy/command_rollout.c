@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
 #include "common/text.h"
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/experiment.h"
+#include "deploy/guard.h"
+#include "deploy/notes.h"
 #include "deploy/program.h"
 #include "deploy/rollout.h"
 #include "deploy/run.h"
@@ -33,6 +36,7 @@ struct stage {
     struct npz_array actions;
     struct arena *arena;            /* of the policy */
     struct rollout_plan plan;
+    bool is_guarded;                /* against what the environment does to this process */
 };
 
 /* ---- the environment ---- */
@@ -131,6 +135,30 @@ static void print_summary(const struct rollout_result *r, const char *name, doub
            text_plural(r->steps), r->episodes, text_plural(r->episodes), mean, diverged, steps_per_s);
 }
 
+static void tell(const char *line, size_t n)
+{
+    notes_write(STDERR_FILENO, 0, line, n);
+}
+
+/* Open the environment, under a guard from then on. */
+static int open_guarded(struct stage *s, struct error *err)
+{
+    static struct watch watch;
+    static const struct guard guard = { .who = "shoal rollout", .place = "episode", .watch = &watch,
+                                        .tell = tell };
+    const struct env_setup *setup = &s->experiment.env;
+    int rc = guard_begin(&guard, err);
+    if (rc != 0)
+        return rc;
+    s->is_guarded = true;
+    s->plan.watch = &watch;
+    watch_begin(&watch, setup->name, 0);
+    watch_enter(&watch, WATCH_OPENING, 0, 0);
+    rc = env_open(&s->model, setup, err);
+    watch_leave(&watch);
+    return rc;
+}
+
 static int roll_out(const struct request *q, struct error *err)
 {
     struct stage s = { 0 };
@@ -142,7 +170,7 @@ static int roll_out(const struct request *q, struct error *err)
     if (rc == 0)
         rc = load_environment(&s, q, is_run, err);
     if (rc == 0)
-        rc = env_open(&s.model, &s.experiment.env, err);
+        rc = open_guarded(&s, err);
     if (rc == 0)
         rc = choose_actor(&s, q, is_run, err);
     if (rc == 0) {
@@ -159,6 +187,8 @@ static int roll_out(const struct request *q, struct error *err)
     arena_destroy(&s.arena);
     npz_array_free(&s.actions);
     env_close(&s.model);
+    if (s.is_guarded)
+        guard_end();
     experiment_fini(&s.experiment);
     return rc;
 }

@@ -231,15 +231,20 @@ static int take_step(struct player *p, int64_t t, struct rollout_result *result,
 {
     float units[ENV_MAX_ACT] = { 0 };
     struct env_outcome outcome;
-    if (!p->is_running)
+    if (!p->is_running) {
+        watch_enter(p->plan->watch, WATCH_RESETTING, result->episodes, 0);
         env_reset(p->env, &p->reset_rng, p->row);
-    look(p, false);
+        watch_leave(p->plan->watch);
+    }
     choose_action(p, t, units);
     for (int j = 0; j < p->spec->shape.n_act; j++)
         field(p, RECORD_ACTION)[j] = (double)units[j];
 
+    watch_enter(p->plan->watch, WATCH_STEPPING, result->episodes, env_elapsed(p->env) + 1);
+    look(p, false);
     env_step_units(p->env, units, p->row, &outcome);
     look(p, true);
+    watch_leave(p->plan->watch);
     if (outcome.diverged)
         keep_last_state(p);
     *field(p, RECORD_REWARD) = outcome.reward;
@@ -247,7 +252,7 @@ static int take_step(struct player *p, int64_t t, struct rollout_result *result,
     *field(p, RECORD_TRUNCATED) = outcome.truncated;
 
     p->is_running = outcome.kind == ROW_STEP;
-    result->steps++;
+    watch_count(p->plan->watch, ++result->steps);
     if (!p->is_running) {
         result->episodes++;
         result->diverged += outcome.diverged;
@@ -319,7 +324,9 @@ int rollout_play(const struct rollout_plan *plan, struct rollout_result *out, st
 {
     struct player p = { .plan = plan, .spec = env_spec(plan->model) };
     *out = (struct rollout_result){ 0 };
+    watch_enter(plan->watch, WATCH_CREATING, 0, 0);
     p.env = env_create(plan->model);
+    watch_leave(plan->watch);
     rng_init(&p.reset_rng, plan->seed, RNG_RESET, 0, 0);
     rng_init(&p.action_rng, plan->seed, RNG_ACTION, 0, 0);
     int rc = begin(&p, err);

@@ -900,6 +900,17 @@ def rollout_keeps_what_there_is_or_leaves_nothing():
 
 
 @test()
+def rollout_of_an_environment_that_ends_the_process_says_so():
+    env = {"SHOAL_ENV_PATH": PLUGINS}
+    status, out, err = call("rollout", "crash", "--steps", 100, "--out", "out.npz", "env.after=40", "env.how=2", env=env)
+    assert status == 69 and not out and not Path("out.npz").exists(), f"{status} {out}"
+    assert err == ("shoal rollout: exit() was called while stepping environment crash: episode 0, step 41 of its episode, "
+                   "after 40 transitions of this process\n"), err
+    _, _, err = call("rollout", "crash", "--steps", 200, "--out", "out.npz", "env.after=140", env=env)
+    assert_says(err, r"shoal rollout: crashed with signal 11 .* while stepping environment crash: episode 1, step 41 of")
+
+
+@test()
 def rollout_errors_are_clear():
     Path("two.npy").write_bytes(npy([0.0] * 6, (3, 2)))
     Path("nan.npy").write_bytes(npy([0.0, math.nan], (2, 1)))
