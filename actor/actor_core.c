@@ -221,8 +221,8 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
         if (!is_saved)
             stream_start(s, w->seed, number, life);
         else if (stream_restore(s, w->seed, number, life, w->states.data + i * state_bytes) != 0)
-            return error_set(err, ERR_FORMAT, "the learner's saved state of stream %" PRId64
-                             " is not one of %s", number, w->environment);
+            return error_set(err, ERR_TEMPORARY, "environment %s, stream %" PRId64 ": the state that the "
+                             "learner saved is none that can be restored", w->environment, number);
     }
     arena_seal(work->arena);
     return 0;
@@ -249,6 +249,7 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
         stop(a, err.code, "%s", err.text);
         return;
     }
+    a->counts.has_joined = true;
     say(a, "joined: %s, streams %" PRId64 " to %" PRId64, w->environment, w->first_stream,
         w->first_stream + w->n_streams - 1);
     a->was_told_full = false;
@@ -383,11 +384,23 @@ static bool begin_fragments(struct actor *a, int64_t now_us)
     return did;
 }
 
+/* Whoever took the stream over could not go on from here: end as in a crash, so that it goes on from
+ * the state before, and after a few of those with new episodes. */
+static void on_bad_state(struct actor *a, const struct stream *s)
+{
+    stop(a, ERR_TEMPORARY, "environment %s, stream %" PRId64 ", step %d of its episode: get_state gave "
+         "numbers that are not finite; let it write finite numbers only",
+         env_spec(a->work.model)->name, s->number, env_elapsed(s->env));
+}
+
 static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
 {
     struct message m;
     message_init(&m, MESSAGE_FRAGMENT);
-    stream_describe(s, &m.fragment, now_us);
+    if (stream_describe(s, &m.fragment, now_us) != 0 && a->wants_state) {
+        on_bad_state(a, s);
+        return;
+    }
     m.fragment.run = a->run;
     m.fragment.epoch = a->epoch;
     m.fragment.incarnation = a->setup.incarnation;
@@ -460,7 +473,7 @@ bool actor_step(struct actor *a, int64_t now_us)
             on_diverged(a, w->open[i]);
     a->counts.steps += n;
     watch_count(a->setup.watch, a->counts.steps);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n && a->phase == ACTOR_ACTING; i++)
         if (stream_is_complete(w->open[i]))
             finish_fragment(a, w->open[i], now_us);
     return true;

@@ -64,9 +64,10 @@ bool actor_is_between_fragments(const struct actor *a);
 int actor_result(const struct actor *a, struct error *err);
 
 /* Transitions collected, fragments sent, fragments the learner refused, episodes whose simulation
- * broke down. */
+ * broke down; all 0 for one that never joined. */
 struct actor_counts {
     int64_t steps, sent, refused, diverged;
+    bool has_joined;
 };
 void actor_count(const struct actor *a, struct actor_counts *out);
 

@@ -371,27 +371,33 @@ int env_state_size(const struct env_model *m)
     return m->ops->get_state ? 2 + m->spec.shape.n_obs + m->spec.n_state : 0;
 }
 
-void env_get_state(const struct env *e, double *state)
+/* Whether an unfinished episode can be in this state. */
+static bool is_state(const struct env_model *m, const double *state)
+{
+    const struct env_spec *spec = &m->spec;
+    const int most = spec->time_limit > 0 ? spec->time_limit - 1 : INT32_MAX - 1;
+    for (int i = 0; i < env_state_size(m); i++)
+        if (!isfinite(state[i]))
+            return false;
+    return state[0] >= 0 && state[0] <= most && state[0] == floor(state[0])
+        && all_fit(state + 2, spec->shape.n_obs);
+}
+
+int env_get_state(const struct env *e, double *state)
 {
     assert(e->is_running && e->m->ops->get_state);
     state[0] = e->elapsed;
     state[1] = e->episode_return;
     env_observation(e, state + 2);
     e->m->ops->get_state(e->self, state + 2 + e->m->spec.shape.n_obs);
+    return is_state(e->m, state) ? 0 : ERR_NUMERIC;
 }
 
 int env_set_state(struct env *e, const double *state)
 {
-    const struct env_spec *spec = &e->m->spec;
-    const int n_obs = spec->shape.n_obs;
-    const int most = spec->time_limit > 0 ? spec->time_limit - 1 : INT32_MAX - 1;
+    const int n_obs = e->m->spec.shape.n_obs;
     assert(e->m->ops->set_state);
-
-    for (int i = 0; i < env_state_size(e->m); i++)
-        if (!isfinite(state[i]))
-            return ERR_FORMAT;
-    if (state[0] < 0 || state[0] > most || state[0] != floor(state[0])
-        || !all_fit(state + 2, n_obs))
+    if (!is_state(e->m, state))
         return ERR_FORMAT;
 
     e->elapsed = (int)state[0];

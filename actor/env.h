@@ -87,8 +87,9 @@ int env_set_raw_state(struct env *e, const double *state, int n, struct error *e
 int env_state_size(const struct env_model *m);
 
 /* Save inside an episode: after env_reset, env_set_state or a step of kind STEP.
- *   state  [env_state_size] */
-void env_get_state(const struct env *e, double *state);
+ *   state  [env_state_size]
+ * Returns ERR_NUMERIC when the environment gave what env_set_state would refuse. */
+int env_get_state(const struct env *e, double *state);
 
 /* Continue a saved episode bit for bit, in this or in another process. Returns ERR_FORMAT, and
  * leaves the instance alone, when the numbers cannot be a state: not finite, or elapsed steps that

@@ -150,15 +150,16 @@ bool stream_step(struct stream *s)
     return outcome.diverged;
 }
 
-void stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
+int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
 {
+    int rc = 0;
     assert(stream_is_complete(s));
     if (s->state_bytes) {
         uint64_t position[2] = { s->reset_rng.position, s->action_rng.position };
         memcpy(s->state, position, sizeof(position));
         /* The arena's block is aligned and the two positions keep doubles so. */
         watch_enter(s->watch, WATCH_SAVING, s->number, env_elapsed(s->env));
-        env_get_state(s->env, (double *)(void *)(s->state + sizeof(position)));
+        rc = env_get_state(s->env, (double *)(void *)(s->state + sizeof(position)));
         watch_leave(s->watch);
     }
     h->stream = s->number;
@@ -177,6 +178,7 @@ void stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us
     h->rows = (struct bytes){ (const unsigned char *)s->rows,
                               (size_t)s->n_rows * (size_t)s->stride * sizeof(float) };
     h->checksum = digest_crc32(h->rows.data, h->rows.size);
+    return rc;
 }
 
 struct frame *stream_take(struct stream *s)

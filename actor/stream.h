@@ -73,8 +73,9 @@ static inline bool stream_is_complete(const struct stream *s)
 }
 
 /* Close the complete fragment: fill `h` (returns, lengths, state and rows are borrowed until the next
- * stream_begin) except for run, epoch, incarnation and version. */
-void stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us);
+ * stream_begin) except for run, epoch, incarnation and version. Returns ERR_NUMERIC when all is well
+ * but the state, which nobody could restore. */
+int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us);
 
 /* Hand over the frame; the next fragment has the next sequence number. */
 struct frame *stream_take(struct stream *s);

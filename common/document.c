@@ -11,11 +11,12 @@
 #include <yaml.h>
 
 #include "common/arena.h"
+#include "common/text.h"
 
-enum { SHORT_PATH_BYTES = 160, CHUNK_BYTES = 16 << 10 };
+enum { CHUNK_BYTES = 16 << 10 };
 
 struct document {
-    char name[SHORT_PATH_BYTES + 1];
+    char name[TEXT_SHORT_PATH_BYTES + 1];
     struct arena *nodes;
     const struct node *root;
 };
@@ -32,12 +33,6 @@ struct reader {
 };
 
 /* ---- errors ---- */
-
-const char *document_short_path(const char *path)
-{
-    size_t length = strlen(path);
-    return path + (length > SHORT_PATH_BYTES ? length - SHORT_PATH_BYTES : 0);
-}
 
 static yaml_mark_t mark_of(const struct reader *r, size_t offset);
 
@@ -348,7 +343,7 @@ static int read_stream(struct reader *r)
 static struct document *document_create(const char *name)
 {
     struct document *d = memory_alloc(1, sizeof(*d));
-    snprintf(d->name, sizeof(d->name), "%s", document_short_path(name));
+    snprintf(d->name, sizeof(d->name), "%s", text_short_path(name));
     d->nodes = arena_create(CHUNK_BYTES);
     return d;
 }
@@ -441,7 +436,7 @@ static int read_all(int fd, const char *path, char *text, size_t *bytes, struct 
         if (n == 0)
             break;
         if (n < 0 && errno != EINTR)
-            return error_errno(err, "%s: cannot be read", document_short_path(path));
+            return error_errno(err, "%s: cannot be read", text_short_path(path));
         *bytes += n > 0 ? (size_t)n : 0;
     }
     return 0;
@@ -450,7 +445,7 @@ static int read_all(int fd, const char *path, char *text, size_t *bytes, struct 
 /* A pipe without a writer must not hold up the program before it is found to be one. */
 static int open_regular(const char *path, int *fd, struct error *err)
 {
-    const char *name = document_short_path(path);
+    const char *name = text_short_path(path);
     struct stat st;
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (*fd < 0) {

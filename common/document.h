@@ -70,7 +70,4 @@ bool document_is_nothing(const struct node *node);
 int document_fail(const struct document *d, const struct node *at, struct error *err,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* The end of a path, short enough to leave room for the message behind it. */
-const char *document_short_path(const char *path);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/digest.h"
+#include "common/text.h"
 
 const struct option env_common_options[N_ENV_COMMON_OPTIONS] = {
     { .name = "max_episode_steps", .type = OPTION_INT,
@@ -44,12 +45,7 @@ void env_spec_hash(const struct env_spec *spec, char out[ENV_SPEC_HASH_BYTES])
     snprintf(out, ENV_SPEC_HASH_BYTES, "%.*s", ENV_SPEC_HASH_BYTES - 1, digits);
 }
 
-static const char *plural(int n)
-{
-    return n == 1 ? "" : "s";
-}
-
-static bool bounds_are_equal(const struct env_spec *spec)
+bool env_bounds_are_equal(const struct env_spec *spec)
 {
     for (int i = 1; i < spec->shape.n_act; i++)
         if (spec->act_low[i] != spec->act_low[0] || spec->act_high[i] != spec->act_high[0])
@@ -61,11 +57,11 @@ void env_spec_describe(const struct env_spec *spec, char *out, size_t bytes)
 {
     const struct row_shape shape = spec->shape;
     out[0] = '\0';
-    append(out, bytes, "%s (%d observation%s, ", spec->name, shape.n_obs, plural(shape.n_obs));
+    append(out, bytes, "%s (%d observation%s, ", spec->name, shape.n_obs, text_plural(shape.n_obs));
     if (spec->n_choices > 0)
-        append(out, bytes, "%d choice%s", spec->n_choices, plural(spec->n_choices));
-    else if (bounds_are_equal(spec))
-        append(out, bytes, "%d action%s in [%.4g, %.4g]", shape.n_act, plural(shape.n_act),
+        append(out, bytes, "%d choice%s", spec->n_choices, text_plural(spec->n_choices));
+    else if (env_bounds_are_equal(spec))
+        append(out, bytes, "%d action%s in [%.4g, %.4g]", shape.n_act, text_plural(shape.n_act),
                (double)spec->act_low[0], (double)spec->act_high[0]);
     else
         append(out, bytes, "%d actions of different bounds", shape.n_act);

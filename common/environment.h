@@ -109,6 +109,8 @@ extern const struct option env_common_options[N_ENV_COMMON_OPTIONS];
  * do. */
 void env_spec_hash(const struct env_spec *spec, char out[ENV_SPEC_HASH_BYTES]);
 
+bool env_bounds_are_equal(const struct env_spec *spec);
+
 /* One readable line: "Pendulum-v1 (3 observations, 1 action in [-2, 2], limit 200)". */
 void env_spec_describe(const struct env_spec *spec, char *out, size_t bytes);
 

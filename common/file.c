@@ -55,28 +55,34 @@ int file_commit(struct file_writer *w, struct error *err)
     return rc;
 }
 
-int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err)
+int file_open(const char *path, FILE **fp, size_t *bytes, struct error *err)
 {
     struct stat st;
-    /* A pipe without a writer must not hold up the program before it is found to be one. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
-    if (fd < 0)
-        return error_errno(err, "cannot open %s", path);
-    FILE *fp = fdopen(fd, "rb");
-    if (!fp) {
+    int rc = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *fp = NULL;
+    if (fd < 0 || fstat(fd, &st) != 0)
         rc = error_errno(err, "cannot open %s", path);
-        close(fd);
-        return rc;
-    }
-    if (fstat(fileno(fp), &st) != 0) {
-        rc = error_errno(err, "cannot read %s", path);
-    } else if (!S_ISREG(st.st_mode)) {
+    else if (!S_ISREG(st.st_mode))
         rc = error_set(err, ERR_IO, "%s is not a regular file", path);
-    } else if ((size_t)st.st_size > limit) {
-        rc = error_set(err, ERR_LIMIT, "%s has %zu bytes, more than the %zu allowed", path,
-                       (size_t)st.st_size, limit);
+    else if (!(*fp = fdopen(fd, "rb")))
+        rc = error_errno(err, "cannot open %s", path);
+    else
+        *bytes = (size_t)st.st_size;
+    if (rc != 0 && fd >= 0)
+        close(fd);
+    return rc;
+}
+
+int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err)
+{
+    FILE *fp;
+    size_t size = 0;
+    int rc = file_open(path, &fp, &size, err);
+    if (rc != 0)
+        return rc;
+    if (size > limit) {
+        rc = error_set(err, ERR_LIMIT, "%s has %zu bytes, more than the %zu allowed", path, size, limit);
     } else {
-        size_t size = (size_t)st.st_size;
         char *text = memory_alloc(size + 1, 1);
         if (fread(text, 1, size, fp) != size) {
             free(text);

@@ -19,6 +19,10 @@ int file_begin(struct file_writer *w, const char *path, struct error *err);
  * the temporary is gone. */
 int file_commit(struct file_writer *w, struct error *err);
 
+/* Open a regular file for reading. Anything else is refused (ERR_IO), a pipe at once and not when
+ * somebody writes into it. */
+int file_open(const char *path, FILE **fp, size_t *bytes, struct error *err);
+
 /* The contents, NUL-terminated, freed by the caller; refuses more than `limit` bytes. */
 int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct error *err);
 

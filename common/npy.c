@@ -18,7 +18,6 @@ enum {
     FIRST_DIM_DIGITS = 21,      /* NumPy leaves room for the first dimension to grow */
     ALIGNMENT = 64,
 };
-static const uint64_t MAX_ELEMENTS = (uint64_t)1 << 31;
 
 /* What a header says. */
 struct layout {
@@ -128,7 +127,7 @@ static int take_shape(const char **at, struct layout *l, struct error *err)
         uint64_t dim = 0;
         *at += strspn(*at, " \t\n");
         size_t digits = strspn(*at, "0123456789");
-        for (size_t k = 0; k < digits && dim <= MAX_ELEMENTS; k++)
+        for (size_t k = 0; k < digits && dim <= NPZ_MAX_ELEMENTS; k++)
             dim = 10 * dim + (uint64_t)((*at)[k] - '0');
         *at += digits;
         take(at, 'L');
@@ -138,7 +137,7 @@ static int take_shape(const char **at, struct layout *l, struct error *err)
         if (l->n_dims == NPZ_MAX_DIMS)
             return error_set(err, ERR_FORMAT, "it has more than %d dimensions: reshape it",
                              NPZ_MAX_DIMS);
-        if (dim > MAX_ELEMENTS || extent * (dim ? dim : 1) > MAX_ELEMENTS)
+        if (dim > NPZ_MAX_ELEMENTS || extent * (dim ? dim : 1) > NPZ_MAX_ELEMENTS)
             return error_set(err, ERR_LIMIT, "it has more than 2^31 elements: save it in parts");
         extent *= dim ? dim : 1;
         l->dims[l->n_dims++] = (int64_t)dim;
@@ -342,7 +341,7 @@ static void reorder(struct npz_array *a)
     free(in);
 }
 
-int npy_decode(const struct npy_source *source, struct npz_array *a, struct error *err)
+int npy_decode(const struct npy_source *source, size_t most, struct npz_array *a, struct error *err)
 {
     struct layout l = { 0 };
     *a = (struct npz_array){ 0 };
@@ -356,6 +355,8 @@ int npy_decode(const struct npy_source *source, struct npz_array *a, struct erro
     if (n * l.item_bytes != held)
         rc = error_set(err, ERR_FORMAT, "its shape needs %zu bytes of data and it has %" PRIu64
                        "; the file is truncated or damaged", n * l.item_bytes, held);
+    else if (n > most)
+        rc = error_set(err, ERR_LIMIT, "it has %zu elements, but at most %zu can be used here", n, most);
     if (rc == 0) {
         a->data = memory_alloc(n ? n : 1, sizeof(*a->data));
         rc = read_elements(source, &l, n, a->data, err);
@@ -386,7 +387,7 @@ static int64_t read_file(void *self, void *out, size_t n)
     return got == 0 && ferror(self) ? -1 : (int64_t)got;
 }
 
-int npy_read(const char *path, struct npz_array *a, struct error *err)
+int npy_read(const char *path, size_t most, struct npz_array *a, struct error *err)
 {
     uint64_t bytes = 0;
     struct error why = { 0 };
@@ -398,7 +399,7 @@ int npy_read(const char *path, struct npz_array *a, struct error *err)
     if (!fp)
         return error_errno(err, "cannot open %s", path);
     const struct npy_source source = { read_file, fp, bytes };
-    rc = npy_decode(&source, a, &why);
+    rc = npy_decode(&source, most, a, &why);
     fclose(fp);
     return rc == 0 ? 0 : error_set(err, rc, "%s: %s", path, why.text);
 }

@@ -23,8 +23,8 @@ struct npy_source {
     uint64_t bytes;
 };
 
-/* Read one array. The error says what is wrong, but not where. */
-int npy_decode(const struct npy_source *source, struct npz_array *a, struct error *err);
+/* Read one array of at most `most` elements. The error says what is wrong, but not where. */
+int npy_decode(const struct npy_source *source, size_t most, struct npz_array *a, struct error *err);
 
 /* The size of a regular file; ERR_IO, naming it, for anything else. */
 int npy_file_bytes(const char *path, uint64_t *bytes, struct error *err);

@@ -121,7 +121,7 @@ static const char *implausible(const struct npz *z, const zip_stat_t *st)
     return NULL;
 }
 
-static int read_array(const struct npz *z, zip_uint64_t entry, struct npz_array *a,
+static int read_array(const struct npz *z, zip_uint64_t entry, size_t most, struct npz_array *a,
                       struct error *err)
 {
     zip_stat_t st;
@@ -134,7 +134,7 @@ static int read_array(const struct npz *z, zip_uint64_t entry, struct npz_array 
     if (!file)
         return error_set(err, ERR_FORMAT, "%s; the file is damaged", zip_strerror(z->archive));
     const struct npy_source source = { read_entry, file, st.size };
-    int rc = npy_decode(&source, a, err);
+    int rc = npy_decode(&source, most, a, err);
     char beyond;
     /* At the end, and not before, libzip compares checksum and size. */
     zip_int64_t more = rc == 0 ? zip_fread(file, &beyond, 1) : 0;
@@ -148,14 +148,14 @@ static int read_array(const struct npz *z, zip_uint64_t entry, struct npz_array 
     return rc;
 }
 
-int npz_read(struct npz *z, const char *name, struct npz_array *a, struct error *err)
+int npz_read(struct npz *z, const char *name, size_t most, struct npz_array *a, struct error *err)
 {
     struct error why = { 0 };
     *a = (struct npz_array){ 0 };
     zip_int64_t entry = locate(z, name);
     if (entry < 0)
         return missing(z, name, err);
-    int rc = read_array(z, (zip_uint64_t)entry, a, &why);
+    int rc = read_array(z, (zip_uint64_t)entry, most, a, &why);
     return rc == 0 ? 0 : error_set(err, rc, "%s, array \"%s\": %s", z->path, name, why.text);
 }
 

@@ -14,10 +14,11 @@
 #include "common/error.h"
 
 enum { NPZ_MAX_DIMS = 4, NPZ_NAME_BYTES = 64 };
+#define NPZ_MAX_ELEMENTS ((size_t)1 << 31)
 
 struct npz_array {
     int n_dims;                     /* 0 is a single number */
-    int64_t dims[NPZ_MAX_DIMS];     /* of n_dims; each, and the product, at most 2^31 */
+    int64_t dims[NPZ_MAX_DIMS];     /* of n_dims; each, and the product, at most NPZ_MAX_ELEMENTS */
     double *data;                   /* owned, row-major, never NULL once read */
 };
 
@@ -27,10 +28,11 @@ void npz_array_free(struct npz_array *a);
 
 /* ---- reading ---- */
 
-/* The array in a .npy file. On failure `a` is empty and the error names the file: ERR_IO when it
- * cannot be read, ERR_FORMAT when it is damaged or of a kind not read here, ERR_LIMIT when it has
- * more than 2^31 elements. */
-int npy_read(const char *path, struct npz_array *a, struct error *err);
+/* The array in a .npy file, of `most` elements at most: what the caller can use, since a small
+ * compressed file may hold a thousand times its size. On failure `a` is empty and the error names
+ * the file: ERR_IO when it cannot be read, ERR_FORMAT when it is damaged or of a kind not read
+ * here, ERR_LIMIT when it has more than `most` elements. */
+int npy_read(const char *path, size_t most, struct npz_array *a, struct error *err);
 
 /* A .npz file as np.savez and np.savez_compressed write it. Only its directory is read here. */
 struct npz;
@@ -42,7 +44,8 @@ bool npz_has(const struct npz *z, const char *name);
 
 /* The array called `name`, without ".npy". Errors as npy_read's; they name file and array, and
  * ERR_MISSING lists the arrays there are. */
-int npz_read(struct npz *z, const char *name, struct npz_array *a, struct error *err);
+int npz_read(struct npz *z, const char *name, size_t most, struct npz_array *a,
+             struct error *err);
 
 /* ---- writing ---- */
 

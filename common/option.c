@@ -7,6 +7,7 @@
 
 #include "common/arena.h"
 #include "common/document.h"
+#include "common/text.h"
 
 enum { OVERRIDE_LINE = -1, NEAR_BYTES = 64 };
 
@@ -258,7 +259,7 @@ static int missing(const struct option_section *s, const struct option *o, const
         snprintf(where, sizeof(where), "at the top level");
     return error_set(err, ERR_CONFIG,
                      "%s: %s is required (%s); write \"%s: ...\" %s or give %s=...",
-                     document_short_path(name), path, expected, o->name, where, path);
+                     text_short_path(name), path, expected, o->name, where, path);
 }
 
 /* A hidden section is not in use: what it requires is not asked for. */

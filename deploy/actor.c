@@ -11,6 +11,7 @@
 #include "common/digest.h"
 #include "common/matrix.h"
 #include "common/rng.h"
+#include "common/text.h"
 #include "deploy/console.h"
 #include "deploy/guard.h"
 #include "deploy/notes.h"
@@ -124,16 +125,21 @@ static void act(struct shell *s)
     }
 }
 
+/* What it did, if it came to do anything. */
 static void say_counts(struct shell *s)
 {
     char line[200], warnings[48] = "";
     struct actor_counts counts;
     actor_count(s->core, &counts);
+    if (!counts.has_joined)
+        return;
     if (mujoco_warnings() > 0)
-        snprintf(warnings, sizeof(warnings), ", %lu warnings from MuJoCo", mujoco_warnings());
-    snprintf(line, sizeof(line), "%" PRId64 " transitions, %" PRId64 " fragments sent, %" PRId64
-             " refused, %" PRId64 " episodes broke down%s", counts.steps, counts.sent,
-             counts.refused, counts.diverged, warnings);
+        snprintf(warnings, sizeof(warnings), ", %lu warning%s from MuJoCo", mujoco_warnings(),
+                 text_plural((int64_t)mujoco_warnings()));
+    snprintf(line, sizeof(line), "%" PRId64 " transition%s, %" PRId64 " fragment%s sent, %" PRId64
+             " refused, %" PRId64 " episode%s broke down%s", counts.steps, text_plural(counts.steps),
+             counts.sent, text_plural(counts.sent), counts.refused, counts.diverged,
+             text_plural(counts.diverged), warnings);
     on_log(s, line);
 }
 

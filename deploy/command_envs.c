@@ -8,8 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "actor/env/env_source.h"
 #include "actor/env/registry.h"
 #include "common/arena.h"
+#include "common/text.h"
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/experiment.h"
@@ -64,11 +66,10 @@ static void add_name(struct names *names, const char *name)
 /* A file's name as an environment's: libNAME.so is NAME, a task keeps its ending. */
 static bool name_of_file(const char *file, char name[256])
 {
-    const size_t n = strlen(file);
-    const bool is_plugin = n > 6 && strncmp(file, "lib", 3) == 0 && strcmp(file + n - 3, ".so") == 0;
-    const bool is_task = n > 5 && file[0] != '.' && strcmp(file + n - 5, ".yaml") == 0;
+    const bool is_plugin = strncmp(file, "lib", 3) == 0 && text_ends_with(file + 3, ".so");
+    const bool is_task = file[0] != '.' && env_source_is_task(file);
     if (is_plugin)
-        snprintf(name, 256, "%.*s", (int)n - 6, file + 3);
+        snprintf(name, 256, "%.*s", (int)strlen(file) - 6, file + 3);
     else if (is_task)
         snprintf(name, 256, "%s", file);
     return is_plugin || is_task;
@@ -139,9 +140,7 @@ static struct option_section options_of(const struct subject *s)
 
 static const char *kind_of(const struct subject *s)
 {
-    const size_t n = strlen(s->name);
-    const bool is_task = n > 5 && strcmp(s->name + n - 5, ".yaml") == 0;
-    return !s->experiment.source.file[0] ? "built in" : is_task ? "task" : "plug-in";
+    return !s->experiment.source.file[0] ? "built in" : env_source_is_task(s->name) ? "task" : "plug-in";
 }
 
 static bool is_mujoco(const struct subject *s)
@@ -152,15 +151,9 @@ static bool is_mujoco(const struct subject *s)
 /* "3 in [-1, 1]", "2 choices". */
 static void describe_actions(const struct env_spec *spec, char *out, size_t bytes)
 {
-    bool are_equal = true;
-    if (spec->n_choices > 0) {
-        snprintf(out, bytes, "%d choice%s", spec->n_choices, spec->n_choices == 1 ? "" : "s");
-        return;
-    }
-    for (int i = 1; i < spec->shape.n_act; i++)
-        are_equal = are_equal && spec->act_low[i] == spec->act_low[0]
-                 && spec->act_high[i] == spec->act_high[0];
-    if (are_equal)
+    if (spec->n_choices > 0)
+        snprintf(out, bytes, "%d choice%s", spec->n_choices, text_plural(spec->n_choices));
+    else if (env_bounds_are_equal(spec))
         snprintf(out, bytes, "%d in [%.4g, %.4g]", spec->shape.n_act, (double)spec->act_low[0],
                  (double)spec->act_high[0]);
     else
@@ -226,6 +219,23 @@ static void print_details(const struct subject *s)
 
 /* ---- for programs ---- */
 
+/* A text of any bytes: those that are not UTF-8, as file names may have, are written as \\xNN. */
+static json_t *text_json(const char *text)
+{
+    json_t *j = json_string(text);
+    if (j)
+        return j;
+    char *escaped = memory_alloc(4 * strlen(text) + 1, 1), *out = escaped;
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x80)
+            *out++ = *text;
+        else
+            out += snprintf(out, 5, "\\x%02x", (unsigned char)*text);
+    j = json_string(escaped);
+    free(escaped);
+    return j;
+}
+
 static json_t *bound(double x)
 {
     return isfinite(x) ? json_real(x) : json_null();
@@ -286,7 +296,7 @@ static void spec_into_json(json_t *j, const struct subject *s)
 static json_t *subject_json(const struct subject *s)
 {
     json_t *j = json_object();
-    json_object_set_new(j, "name", json_string(s->name));
+    json_object_set_new(j, "name", text_json(s->name));
     if (s->has_source) {
         const struct option_section section = options_of(s);
         json_t *options = json_array();
@@ -294,13 +304,13 @@ static json_t *subject_json(const struct subject *s)
             json_array_append_new(options, option_json(&section.options[i]));
         json_object_set_new(j, "kind", json_string(kind_of(s)));
         if (s->experiment.source.file[0])
-            json_object_set_new(j, "file", json_string(s->experiment.source.file));
+            json_object_set_new(j, "file", text_json(s->experiment.source.file));
         json_object_set_new(j, "options", options);
     }
     if (s->model)
         spec_into_json(j, s);
     else
-        json_object_set_new(j, "error", json_string(s->error.text));
+        json_object_set_new(j, "error", text_json(s->error.text));
     return j;
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/arena.h"
 #include "common/file.h"
+#include "common/text.h"
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/evaluator.h"
@@ -52,10 +53,10 @@ static int evaluate(const char *run, bool best, int episodes, uint64_t seed, boo
     if (rc == 0 && json)
         print_json(&result, returns);
     else if (rc == 0)
-        printf("%s, %s policy: mean %.2f, std %.2f, min %.2f, max %.2f over %d episodes "
+        printf("%s, %s policy: mean %.2f, std %.2f, min %.2f, max %.2f over %d episode%s "
                "(mean length %.1f)\n", e.settings.env.name,
                best ? "best" : "last", result.mean, result.std, result.min,
-               result.max, result.episodes, result.length_mean);
+               result.max, result.episodes, text_plural(result.episodes), result.length_mean);
     evaluator_destroy(&evaluator);
     env_close(&model);
     experiment_fini(&e);

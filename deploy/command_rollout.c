@@ -3,11 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/file.h"
+#include "common/text.h"
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/experiment.h"
+#include "deploy/guard.h"
+#include "deploy/notes.h"
 #include "deploy/program.h"
 #include "deploy/rollout.h"
 #include "deploy/run.h"
@@ -32,13 +36,8 @@ struct stage {
     struct npz_array actions;
     struct arena *arena;            /* of the policy */
     struct rollout_plan plan;
+    bool is_guarded;                /* against what the environment does to this process */
 };
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), n_end = strlen(end);
-    return n > n_end && strcmp(text + n - n_end, end) == 0;
-}
 
 /* ---- the environment ---- */
 
@@ -84,7 +83,7 @@ static int choose_actor(struct stage *s, const struct request *q, bool is_run, s
         s->plan.actor = ROLLOUT_RANDOM;
     } else if (strcmp(q->policy, "zero") == 0) {
         s->plan.actor = ROLLOUT_ZERO;
-    } else if (ends_with(q->policy, ".npy")) {
+    } else if (text_ends_with(q->policy, ".npy")) {
         s->plan.actor = ROLLOUT_GIVEN;
         int rc = rollout_read_actions(q->policy, env_spec(s->model), &s->plan.steps, &s->actions,
                                       err);
@@ -102,7 +101,7 @@ static int read_numbers(struct rollout_plan *plan, const struct request *q, stru
     long long steps = 0, seed = 0;
     if (!q->out)
         return error_set(err, ERR_USAGE, "shoal rollout needs --out FILE.npz or FILE.csv");
-    if (!q->steps && !(q->policy && ends_with(q->policy, ".npy")))
+    if (!q->steps && !(q->policy && text_ends_with(q->policy, ".npy")))
         return error_set(err, ERR_USAGE, "shoal rollout needs --steps N (only --policy FILE.npy says "
                          "itself how many)");
     int rc = q->steps ? args_int("--steps", q->steps, 1, MAX_STEPS, &steps, err) : 0;
@@ -132,8 +131,32 @@ static void print_summary(const struct rollout_result *r, const char *name, doub
         snprintf(mean, sizeof(mean), " (mean return %.2f)", r->return_mean);
     if (r->diverged > 0)
         snprintf(diverged, sizeof(diverged), ", %" PRId64 " of them diverged", r->diverged);
-    printf("%s: %" PRId64 " steps, %" PRId64 " episodes ended%s%s, %.0f steps/s\n", name, r->steps,
-           r->episodes, mean, diverged, steps_per_s);
+    printf("%s: %" PRId64 " step%s, %" PRId64 " episode%s ended%s%s, %.0f steps/s\n", name, r->steps,
+           text_plural(r->steps), r->episodes, text_plural(r->episodes), mean, diverged, steps_per_s);
+}
+
+static void tell(const char *line, size_t n)
+{
+    notes_write(STDERR_FILENO, 0, line, n);
+}
+
+/* Open the environment, under a guard from then on. */
+static int open_guarded(struct stage *s, struct error *err)
+{
+    static struct watch watch;
+    static const struct guard guard = { .who = "shoal rollout", .place = "episode", .watch = &watch,
+                                        .tell = tell };
+    const struct env_setup *setup = &s->experiment.env;
+    int rc = guard_begin(&guard, err);
+    if (rc != 0)
+        return rc;
+    s->is_guarded = true;
+    s->plan.watch = &watch;
+    watch_begin(&watch, setup->name, 0);
+    watch_enter(&watch, WATCH_OPENING, 0, 0);
+    rc = env_open(&s->model, setup, err);
+    watch_leave(&watch);
+    return rc;
 }
 
 static int roll_out(const struct request *q, struct error *err)
@@ -147,7 +170,7 @@ static int roll_out(const struct request *q, struct error *err)
     if (rc == 0)
         rc = load_environment(&s, q, is_run, err);
     if (rc == 0)
-        rc = env_open(&s.model, &s.experiment.env, err);
+        rc = open_guarded(&s, err);
     if (rc == 0)
         rc = choose_actor(&s, q, is_run, err);
     if (rc == 0) {
@@ -164,6 +187,8 @@ static int roll_out(const struct request *q, struct error *err)
     arena_destroy(&s.arena);
     npz_array_free(&s.actions);
     env_close(&s.model);
+    if (s.is_guarded)
+        guard_end();
     experiment_fini(&s.experiment);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor/env/env_source.h"
 #include "common/arena.h"
 #include "common/file.h"
 #include "deploy/program.h"
@@ -42,18 +43,12 @@ static void list_sections(struct experiment *e)
     }
 }
 
-static bool is_task_file(const char *name)
-{
-    const size_t n = strlen(name);
-    return n > 5 && strcmp(name + n - 5, ".yaml") == 0;
-}
-
 /* A task's file that the working directory does not have is taken from beside the configuration. */
 static void look_beside(const char *config, char *name, size_t bytes)
 {
     char beside[PATH_MAX];
     const char *slash = strrchr(config, '/');
-    if (!slash || name[0] == '/' || !is_task_file(name) || file_exists(name))
+    if (!slash || name[0] == '/' || !env_source_is_task(name) || file_exists(name))
         return;
     const int n = snprintf(beside, sizeof(beside), "%.*s/%s", (int)(slash - config), config, name);
     if (n < (int)sizeof(beside) && (size_t)n < bytes && file_exists(beside))
@@ -62,7 +57,7 @@ static void look_beside(const char *config, char *name, size_t bytes)
 
 int experiment_locate_task(char *name, size_t bytes, struct error *err)
 {
-    const bool is_task = is_task_file(name);
+    const bool is_task = env_source_is_task(name);
     char absolute[PATH_MAX];
     if (strchr(name, '/') && !is_task)
         return error_set(err, ERR_CONFIG, "env.name: \"%.100s\" is a path; name a task's .yaml file, "

@@ -12,6 +12,7 @@
 #include "actor/stream.h"
 #include "common/arena.h"
 #include "common/matrix.h"
+#include "common/text.h"
 #include "deploy/console.h"
 #include "deploy/evaluations.h"
 #include "deploy/exchange.h"
@@ -199,8 +200,8 @@ static void read_evaluation(struct learner *l, const struct evaluation_job *job)
     if (e->diverged > 0)
         snprintf(broke_down, sizeof(broke_down), ", of which %d broke down", e->diverged);
     run_write_eval(&l->run, job->env_steps, progress_time_s(&l->progress, program_now_us()), e);
-    say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episodes%s",
-               job->env_steps, e->mean, e->std, e->episodes, broke_down);
+    say_format(l, "evaluation at %" PRId64 " transitions: mean %.1f +- %.1f over %d episode%s%s",
+               job->env_steps, e->mean, e->std, e->episodes, text_plural(e->episodes), broke_down);
     if (e->mean <= l->run.best_mean)
         return;
     if (run_save_policy(&l->run, l->experiment, "best", job->params, &err) == 0)

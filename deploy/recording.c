@@ -10,6 +10,7 @@
 #include "common/arena.h"
 #include "common/file.h"
 #include "common/npz.h"
+#include "common/text.h"
 
 static const struct {
     const char *name;
@@ -30,12 +31,6 @@ struct recording {
     struct npz_writer *npz;         /* one of them, NULL when it is the other */
     struct file_writer csv;         /* csv.fp */
 };
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), n_end = strlen(end);
-    return n > n_end && strcmp(text + n - n_end, end) == 0;
-}
 
 /* ---- .npz ---- */
 
@@ -105,7 +100,7 @@ int recording_open(struct recording **out, const char *path, const int widths[RE
 {
     struct stat st;
     *out = NULL;
-    if (!ends_with(path, ".npz") && !ends_with(path, ".csv"))
+    if (!text_ends_with(path, ".npz") && !text_ends_with(path, ".csv"))
         return error_set(err, ERR_USAGE, "--out: expected a file that ends in .npz or .csv, found "
                          "\"%.150s\"", path);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
@@ -119,7 +114,7 @@ int recording_open(struct recording **out, const char *path, const int widths[RE
         if (widths[i] != 0)
             r->fields[i].values = arena_alloc(arena, (size_t)abs(widths[i]), sizeof(double));
     }
-    int rc = ends_with(path, ".npz") ? begin_npz(r, path, err) : begin_csv(r, path, err);
+    int rc = text_ends_with(path, ".npz") ? begin_npz(r, path, err) : begin_csv(r, path, err);
     if (rc != 0)
         recording_destroy(&r);
     *out = r;

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/text.h"
 #include "deploy/console.h"
 #include "deploy/program.h"
 #include "deploy/recording.h"
 
-enum { SHOW_EVERY_US = 500000 };
+enum { SHOW_EVERY_US = 500000,
+       MAX_START = 1 << 20 };      /* numbers in the file of a start: no environment has so many */
 
 /* One environment on its way. */
 struct player {
@@ -59,7 +61,7 @@ int rollout_read_actions(const char *path, const struct env_spec *spec, int64_t 
 {
     const int n_act = spec->shape.n_act;
     char shape[128];
-    int rc = npy_read(path, actions, err);
+    int rc = npy_read(path, NPZ_MAX_ELEMENTS, actions, err);
     if (rc != 0)
         return rc;
     describe_shape(actions, shape, sizeof(shape));
@@ -83,7 +85,7 @@ static int read_vector(struct npz *z, const char *path, const char *name, struct
                        struct error *err)
 {
     char shape[128];
-    int rc = npz_read(z, name, a, err);
+    int rc = npz_read(z, name, MAX_START, a, err);
     if (rc != 0)
         return rc;
     for (int i = 0; i + 1 < a->n_dims; i++)
@@ -229,15 +231,20 @@ static int take_step(struct player *p, int64_t t, struct rollout_result *result,
 {
     float units[ENV_MAX_ACT] = { 0 };
     struct env_outcome outcome;
-    if (!p->is_running)
+    if (!p->is_running) {
+        watch_enter(p->plan->watch, WATCH_RESETTING, result->episodes, 0);
         env_reset(p->env, &p->reset_rng, p->row);
-    look(p, false);
+        watch_leave(p->plan->watch);
+    }
     choose_action(p, t, units);
     for (int j = 0; j < p->spec->shape.n_act; j++)
         field(p, RECORD_ACTION)[j] = (double)units[j];
 
+    watch_enter(p->plan->watch, WATCH_STEPPING, result->episodes, env_elapsed(p->env) + 1);
+    look(p, false);
     env_step_units(p->env, units, p->row, &outcome);
     look(p, true);
+    watch_leave(p->plan->watch);
     if (outcome.diverged)
         keep_last_state(p);
     *field(p, RECORD_REWARD) = outcome.reward;
@@ -245,7 +252,7 @@ static int take_step(struct player *p, int64_t t, struct rollout_result *result,
     *field(p, RECORD_TRUNCATED) = outcome.truncated;
 
     p->is_running = outcome.kind == ROW_STEP;
-    result->steps++;
+    watch_count(p->plan->watch, ++result->steps);
     if (!p->is_running) {
         result->episodes++;
         result->diverged += outcome.diverged;
@@ -286,8 +293,9 @@ static void show_progress(const struct player *p, const struct rollout_result *r
 {
     char line[160];
     snprintf(line, sizeof(line), "%3.0f%%  %" PRId64 "/%" PRId64 " steps  %.0f steps/s  %" PRId64
-             " episodes", 100.0 * (double)result->steps / (double)p->plan->steps, result->steps,
-             p->plan->steps, (double)result->steps / result->time_s, result->episodes);
+             " episode%s", 100.0 * (double)result->steps / (double)p->plan->steps, result->steps,
+             p->plan->steps, (double)result->steps / result->time_s, result->episodes,
+             text_plural(result->episodes));
     console_live(line);
 }
 
@@ -316,7 +324,9 @@ int rollout_play(const struct rollout_plan *plan, struct rollout_result *out, st
 {
     struct player p = { .plan = plan, .spec = env_spec(plan->model) };
     *out = (struct rollout_result){ 0 };
+    watch_enter(plan->watch, WATCH_CREATING, 0, 0);
     p.env = env_create(plan->model);
+    watch_leave(plan->watch);
     rng_init(&p.reset_rng, plan->seed, RNG_RESET, 0, 0);
     rng_init(&p.action_rng, plan->seed, RNG_ACTION, 0, 0);
     int rc = begin(&p, err);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "actor/env.h"
+#include "actor/watch.h"
 #include "common/npz.h"
 #include "common/policy.h"
 
@@ -30,6 +31,7 @@ struct rollout_plan {
     int64_t steps;
     uint64_t seed;
     const char *out;                /* .npz or .csv */
+    struct watch *watch;            /* told of episodes and steps; NULL: nobody looks */
     bool is_quiet;                  /* no progress */
 };
 

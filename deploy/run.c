@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "actor/env/env_source.h"
 #include "common/digest.h"
 #include "common/file.h"
 
@@ -61,9 +62,7 @@ bool run_exists(const char *run)
 
 int run_refuse_place(const char *subject, struct error *err)
 {
-    const size_t n = strlen(subject);
-    if ((!strchr(subject, '/') && !file_exists(subject))
-        || (n > 5 && strcmp(subject + n - 5, ".yaml") == 0))
+    if ((!strchr(subject, '/') && !file_exists(subject)) || env_source_is_task(subject))
         return 0;
     return error_set(err, ERR_MISSING, "%.80s holds no run: there is no %.80s/config.yaml; it is no task "
                      "either, whose file ends in .yaml", subject, subject);

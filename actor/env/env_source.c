@@ -8,6 +8,7 @@
 #include "actor/env/registry.h"
 #include "actor/env/task_file.h"
 #include "common/file.h"
+#include "common/text.h"
 
 /* On an environment path the name may have been meant for a plug-in. */
 static int unknown_plugin(const char *name, const char *env_path, const char *near, struct error *err)
@@ -19,10 +20,9 @@ static int unknown_plugin(const char *name, const char *env_path, const char *ne
                      "lib%.63s.so in %.200s%s", name, name, env_path, hint);
 }
 
-static bool ends_in(const char *name, const char *end)
+bool env_source_is_task(const char *name)
 {
-    const size_t n = strlen(name), m = strlen(end);
-    return n > m && strcmp(name + n - m, end) == 0;
+    return text_ends_with(name, ".yaml");
 }
 
 static int unknown_name(const char *name, const char *env_path, struct error *err)
@@ -33,7 +33,7 @@ static int unknown_name(const char *name, const char *env_path, struct error *er
     if (strcmp(name, "Pusher-v4") == 0)
         return error_set(err, ERR_CONFIG, "Pusher-v4 has an almost massless object, with which MuJoCo 3 "
                          "and later do not simulate what version 2 did; use Pusher-v5");
-    if (strncmp(name, "lib", 3) == 0 && ends_in(name + 3, ".so"))
+    if (strncmp(name, "lib", 3) == 0 && text_ends_with(name + 3, ".so"))
         return error_set(err, ERR_CONFIG, "unknown environment \"%.80s\"; a plug-in is named without lib "
                          "and .so: \"%.*s\"", name, (int)(strlen(name) < 80 ? strlen(name) - 6 : 74),
                          name + 3);
@@ -59,7 +59,7 @@ int env_source_find(struct env_source *s, const char *name, const char *env_path
     if (strlen(name) >= ENV_NAME_BYTES)
         return error_set(err, ERR_CONFIG, "the environment's name \"%.63s...\" is longer than %d bytes; "
                          "give the file a shorter one", name, ENV_NAME_BYTES - 1);
-    if (ends_in(name, ".yaml")) {
+    if (env_source_is_task(name)) {
         s->ops = &task_file_environment;
         if (file_find(s->file, sizeof(s->file), env_path, name))
             return 0;

@@ -14,6 +14,9 @@ struct env_source {
     void *handle;                       /* struct plugin; NULL for others */
 };
 
+/* Whether the name is that of a task's file, which there may or may not be. */
+bool env_source_is_task(const char *name);
+
 /* Find `name`: built in, else NAME itself when it ends in .yaml, else libNAME.so on env_path
  * (directories separated by ':'; NULL: none).
  * ERR_CONFIG for an unknown name (with the nearest known one, and where plug-ins were looked for) or

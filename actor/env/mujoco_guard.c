@@ -4,9 +4,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <mujoco/mujoco.h>
+
+#include "common/text.h"
 
 static _Thread_local jmp_buf *guard_exit;    /* where the running guarded call ends on an error */
 static _Thread_local char guard_text[256];
@@ -54,12 +55,7 @@ bool mujoco_guarded(void (*call)(void *), void *argument)
 
 const char *mujoco_guard_text(void)
 {
-    size_t n = strlen(guard_text);
-    while (n > 0 && guard_text[n - 1] == '\n')
-        guard_text[--n] = '\0';
-    for (size_t i = 0; i < n; i++)
-        if (guard_text[i] == '\n')
-            guard_text[i] = ' ';
+    text_join_lines(guard_text);
     return guard_text;
 }
 

@@ -9,6 +9,7 @@
 #include "common/arena.h"
 #include "common/digest.h"
 #include "common/file.h"
+#include "common/text.h"
 
 enum { PATH_BYTES = 4096, MODEL_BYTES = 64 << 20 };
 
@@ -89,17 +90,6 @@ static void try_out(void *argument)
     mj_forward(c->m, c->d);
 }
 
-/* MuJoCo's texts have several lines. */
-static void join_lines(char *text)
-{
-    size_t n = strlen(text);
-    while (n > 0 && text[n - 1] == '\n')
-        text[--n] = '\0';
-    for (size_t i = 0; i < n; i++)
-        if (text[i] == '\n')
-            text[i] = ' ';
-}
-
 static int load_model(const struct mujoco_source *source, const struct env_context *context,
                       char *path, mjModel **m, struct error *err)
 {
@@ -122,7 +112,7 @@ static int load_model(const struct mujoco_source *source, const struct env_conte
     if (!mujoco_guarded(load, &c))
         snprintf(c.text, sizeof(c.text), "%s", mujoco_guard_text());
     if (!c.m) {
-        join_lines(c.text);
+        text_join_lines(c.text);    /* MuJoCo writes several */
         return error_set(err, ERR_CONFIG, "%s: %s", path, c.text);
     }
     *m = c.m;

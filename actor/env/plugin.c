@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "actor/env/plugin_private.h"
 #include "common/arena.h"
 #include "common/file.h"
+#include "common/text.h"
 
 enum { MAX_OPTION_NAME = 40 };
 
@@ -83,7 +83,7 @@ static int check_machine(const char *path, const ElfW(Ehdr) *header, struct erro
         && header->e_ident[EI_CLASS] == __ehdr_start.e_ident[EI_CLASS])
         return 0;
     return error_set(err, ERR_CONFIG, "%s is built for %s and this program for %s; build it on this machine",
-                     plugin_shown(path), machine_name(header->e_machine),
+                     text_short_path(path), machine_name(header->e_machine),
                      machine_name(__ehdr_start.e_machine));
 }
 
@@ -92,23 +92,22 @@ static int check_machine(const char *path, const ElfW(Ehdr) *header, struct erro
 static int check_elf(const char *path, struct error *err)
 {
     ElfW(Ehdr) header = { 0 };
-    struct stat st;
-    int rc = 0;
-    FILE *fp = fopen(path, "rb");
-    if (!fp || fstat(fileno(fp), &st) != 0) {
-        rc = error_errno(err, "cannot open the plug-in %s", plugin_shown(path));
-    } else if (fread(&header, sizeof(header), 1, fp) != 1
+    size_t bytes = 0;
+    FILE *fp;
+    int rc = file_open(path, &fp, &bytes, err);
+    if (rc != 0)
+        return rc;
+    if (fread(&header, sizeof(header), 1, fp) != 1
                || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) {
         rc = error_set(err, ERR_CONFIG, "%s is not a shared library; build it with `cc -shared -fPIC -o "
-                       "libNAME.so NAME.c`", plugin_shown(path));
+                       "libNAME.so NAME.c`", text_short_path(path));
     } else if ((rc = check_machine(path, &header, err)) == 0) {
         const uint64_t needed = bytes_needed(fp, &header);
-        if (needed == 0 || needed > (uint64_t)st.st_size)
-            rc = error_set(err, ERR_CONFIG, "%s is only a part of a shared library (%lld bytes); build or "
-                           "copy it again", plugin_shown(path), (long long)st.st_size);
+        if (needed == 0 || needed > bytes)
+            rc = error_set(err, ERR_CONFIG, "%s is only a part of a shared library (%zu bytes); build or "
+                           "copy it again", text_short_path(path), bytes);
     }
-    if (fp)
-        fclose(fp);
+    fclose(fp);
     return rc;
 }
 
@@ -125,7 +124,7 @@ static int open_library(struct plugin *p, struct error *err)
     if (strncmp(text, p->path, n) == 0 && strncmp(text + n, ": ", 2) == 0)
         text += n + 2;
     return error_set(err, ERR_CONFIG, "%s cannot be loaded: %.160s; `ldd -r` on the file shows what it "
-                     "lacks", plugin_shown(p->path), text);
+                     "lacks", text_short_path(p->path), text);
 }
 
 /* ---- the table ---- */

@@ -12,17 +12,12 @@
 #include "common/arena.h"
 #include "common/digest.h"
 #include "common/file.h"
+#include "common/text.h"
 
-enum { SHOWN_BYTES = 140, MAX_LIMIT = 1000000000 };
+enum { MAX_LIMIT = 1000000000 };
 static const size_t MAX_LIBRARY_BYTES = (size_t)1 << 30;
 
 /* ---- messages ---- */
-
-const char *plugin_shown(const char *path)
-{
-    const size_t n = strlen(path);
-    return path + (n > SHOWN_BYTES ? n - SHOWN_BYTES : 0);
-}
 
 int plugin_refuse(const struct plugin *p, struct error *err, const char *format, ...)
 {
@@ -31,7 +26,7 @@ int plugin_refuse(const struct plugin *p, struct error *err, const char *format,
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return error_set(err, ERR_CONFIG, "%s: %s", plugin_shown(p->path), text);
+    return error_set(err, ERR_CONFIG, "%s: %s", text_short_path(p->path), text);
 }
 
 /* ---- the specification ---- */

@@ -19,9 +19,6 @@ struct plugin {
     char values[SHOAL_MAX_OPTIONS][PLUGIN_VALUE_BYTES];    /* defaults as text */
 };
 
-/* The end of a path, short enough to leave room for the message behind it. */
-const char *plugin_shown(const char *path);
-
 /* Returns ERR_CONFIG with the path in front. */
 int plugin_refuse(const struct plugin *p, struct error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -11,6 +11,7 @@
 #include "common/digest.h"
 #include "common/document.h"
 #include "common/file.h"
+#include "common/text.h"
 
 enum { FILE_DEPTH = 4, SHOWN = 60 };    /* a mapping of lists of mappings of lists */
 
@@ -509,7 +510,7 @@ static int read_file(struct task_file *f, const char *path, char hex[DIGEST_HEX_
     f->root = document_root(f->document);
     if (!f->root || f->root->kind != NODE_MAPPING)
         return error_set(f->err, ERR_CONFIG, "%s:1:1: a task is a mapping: model, observation, "
-                         "reward, ...", document_short_path(path));
+                         "reward, ...", text_short_path(path));
     return check_root(f);
 }
 

@@ -98,6 +98,28 @@ START_TEST(sync_gives_the_same_hashes_when_actors_die)
 }
 END_TEST
 
+/* The statistics belong to the transitions in their order, not to whoever collected them. */
+START_TEST(normalised_sync_gives_the_same_hashes_when_actors_die)
+{
+    struct simulation_setup s;
+    struct simulation_result plain, calm, r;
+    short_run(&s, MODE_SYNC, 1, 3);
+    simulation_run(&s, HOUR_US, &plain);
+    s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = true;
+    simulation_run(&s, HOUR_US, &calm);
+    ck_assert_int_eq(calm.status, TRAINING_FINISHED);
+    ck_assert_uint_ne(calm.hashes, plain.hashes);
+    s.settings.top.actors = 3;
+    s.settings.top.envs_per_actor = 1;
+    s.kill_every_us = 70000;
+    simulation_run(&s, HOUR_US, &r);
+    ck_assert_int_gt(r.kills, 3);
+    ck_assert_int_eq(r.status, TRAINING_FINISHED);
+    ck_assert_uint_eq(r.hashes, calm.hashes);
+    ck_assert_str_eq(r.params_sha256, calm.params_sha256);
+}
+END_TEST
+
 START_TEST(another_seed_gives_other_hashes)
 {
     struct simulation_setup s;
@@ -169,7 +191,8 @@ int main(void)
     const TTest *const tests[] = {
         three_actors_train_pendulum, async_is_repeated_exactly_by_its_seed,
         sync_gives_the_same_hashes_whatever_the_timing_and_placement,
-        sync_gives_the_same_hashes_when_actors_die, another_seed_gives_other_hashes,
+        sync_gives_the_same_hashes_when_actors_die,
+        normalised_sync_gives_the_same_hashes_when_actors_die, another_seed_gives_other_hashes,
         async_goes_on_while_actors_die_and_their_places_time_out,
         async_keeps_the_ratio_whichever_side_is_slower,
         a_run_ends_when_evaluations_reach_the_mark,

@@ -506,6 +506,21 @@ def an_environment_that_gives_no_numbers_costs_episodes_and_never_the_run():
 
 
 @test(40)
+def an_environment_whose_state_cannot_be_restored_costs_a_life_and_never_the_run():
+    output, log = train_on_plugin("badstate", "run", "total_steps=1500", "mode=sync", "env.after=0",
+                                  "env.after_in_episode=50", "env.chance=0.1")
+    assert_complete("run", 1500)
+    for text in output, log:
+        assert len(re.findall(r"actor actor-0 left: environment badstate, stream \d, step 64 of its episode: get_state gave "
+                              r"numbers that are not finite", text.replace("actor-1", "actor-0"))) == 3, text
+        assert len(re.findall(r"actor-\d ended with status 75; starting it again", text)) == 3, text
+        assert_says(text, r"actor-\d: 2 processes in a row ended before they sent anything; its streams begin new episodes")
+    # Nobody needs the states in async.
+    output, _ = train_on_plugin("badstate", "async", "total_steps=1500", "env.after=0", "env.after_in_episode=50")
+    assert "starting it again" not in output
+
+
+@test(40)
 def an_environment_that_crashes_in_evaluations_costs_those():
     for mode in "async", "sync":
         output, log = train_on_plugin("evalcrash", mode, "total_steps=3000", f"mode={mode}", "env.after=100",
@@ -574,7 +589,7 @@ def ctrl_c_stops_cleanly_and_resume_continues():
     assert Path("run/checkpoint/learner.safetensors").exists()
     stopped = summary("run")
     assert stopped["status"] == "interrupted" and 2000 < stopped["env_steps"] < total
-    call_well("eval", "run", "--episodes", 1)
+    assert " over 1 episode (" in call_well("eval", "run", "--episodes", 1)
     call_well("train", "--resume", "run")
     assert epoch("run") == 2 and summary("run")["time_s"] > stopped["time_s"]
     assert_complete("run", total)
@@ -764,6 +779,9 @@ def envs_lists_what_does_not_open_with_the_reason():
     assert re.search("200 +0.05", lines["Pendulum-v1"]), "the rest are not listed"
     listed = json.loads(call("envs", "--env-path", "tasks", "--json", env=nowhere)[1])
     assert {e["name"] for e in listed if "error" in e} >= {"broken", "broken.yaml", "InvertedPendulum-v5"}
+    Path(os.fsdecode(b"tasks/\xff\xe4.yaml")).write_text("[")
+    listed = json.loads(call("envs", "--env-path", "tasks", "--json", env=nowhere)[1])
+    assert "\\xff\\xe4.yaml" in {e["name"] for e in listed if "error" in e}, "a name that is not UTF-8"
     status, out, err = call("envs", "InvertedPendulum-v5", env=nowhere)
     assert status == CONFIG and "reset_noise_scale" in out and "make deps" in err and err.count("\n") == 1
 
@@ -879,6 +897,17 @@ def rollout_keeps_what_there_is_or_leaves_nothing():
                               capture_output=True, text=True, preexec_fn=no_room, restore_signals=False)
         assert done.returncode == BAD_IO and "File too large" in done.stderr and not done.stdout, done
     assert {p.name for p in Path().iterdir()} <= {"out.npz", "out.csv", *(p.output_path.name for p in started)}
+
+
+@test()
+def rollout_of_an_environment_that_ends_the_process_says_so():
+    env = {"SHOAL_ENV_PATH": PLUGINS}
+    status, out, err = call("rollout", "crash", "--steps", 100, "--out", "out.npz", "env.after=40", "env.how=2", env=env)
+    assert status == 69 and not out and not Path("out.npz").exists(), f"{status} {out}"
+    assert err == ("shoal rollout: exit() was called while stepping environment crash: episode 0, step 41 of its episode, "
+                   "after 40 transitions of this process\n"), err
+    _, _, err = call("rollout", "crash", "--steps", 200, "--out", "out.npz", "env.after=140", env=env)
+    assert_says(err, r"shoal rollout: crashed with signal 11 .* while stepping environment crash: episode 1, step 41 of")
 
 
 @test()
@@ -1191,6 +1220,7 @@ def actor_with_another_plug_in_is_refused():
         actor = shoal("actor", "--learner", endpoint, env={**os.environ, "SHOAL_ENV_PATH": path})
         actor.ends_with(status)
         assert all(w in actor.output() for w in words), f"{path!r}: {actor.output()}"
+        assert ("transition" in actor.output()) == (status == 0), f"what it did without having joined: {actor.output()}"
     learner.ends_with(0)
     assert_complete("run", 500)
 

@@ -55,7 +55,7 @@ static inline void check_entry(struct npz *z, const struct known *k)
     struct npz_array a;
     struct error err;
     ck_assert(npz_has(z, k->name));
-    ck_assert_msg(npz_read(z, k->name, &a, &err) == 0, "%s", err.text);
+    ck_assert_msg(npz_read(z, k->name, NPZ_MAX_ELEMENTS, &a, &err) == 0, "%s", err.text);
     check_array(&a, k);
     npz_array_free(&a);
     ck_assert_ptr_null(a.data);

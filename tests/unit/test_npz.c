@@ -74,10 +74,10 @@ START_TEST(npy_files_of_version_1_and_2_are_read)
                                         1.25, 1.375, 1.5, 1.625, 1.75 };
     struct npz_array a;
     struct error err;
-    ck_assert_msg(npy_read(GOLDEN "f64.npy", &a, &err) == 0, "%s", err.text);
+    ck_assert_msg(npy_read(GOLDEN "f64.npy", NPZ_MAX_ELEMENTS, &a, &err) == 0, "%s", err.text);
     check_array(&a, &(struct known){ "f64", 2, { 5, 3 }, eighths });
     npz_array_free(&a);
-    ck_assert_msg(npy_read(GOLDEN "v2.npy", &a, &err) == 0, "%s", err.text);
+    ck_assert_msg(npy_read(GOLDEN "v2.npy", NPZ_MAX_ELEMENTS, &a, &err) == 0, "%s", err.text);
     check_array(&a, &(struct known){ "v2", 2, { 2, 3 }, real });
     npz_array_free(&a);
 }
@@ -89,7 +89,7 @@ START_TEST(objects_and_other_types_are_refused_by_file_array_and_reason)
     struct error err;
     struct npz *z = open_npz(GOLDEN "stored.npz");
     for (size_t i = 0; i < TEST_COUNT(refused); i++) {
-        ck_assert_int_eq(npz_read(z, refused[i].name, &a, &err), ERR_FORMAT);
+        ck_assert_int_eq(npz_read(z, refused[i].name, NPZ_MAX_ELEMENTS, &a, &err), ERR_FORMAT);
         ck_assert_ptr_null(a.data);
         ck_assert_msg(strstr(err.text, GOLDEN "stored.npz") && strstr(err.text, refused[i].name)
                       && strstr(err.text, refused[i].reason), "%s", err.text);
@@ -104,13 +104,13 @@ START_TEST(a_missing_array_lists_those_there_are)
     struct error err;
     struct npz *z = open_npz(GOLDEN "zip64.npz");
     ck_assert(!npz_has(z, "actions"));
-    ck_assert_int_eq(npz_read(z, "actions", &a, &err), ERR_MISSING);
+    ck_assert_int_eq(npz_read(z, "actions", NPZ_MAX_ELEMENTS, &a, &err), ERR_MISSING);
     ck_assert_ptr_null(a.data);
     ck_assert_str_eq(err.text, GOLDEN "zip64.npz has no array \"actions\"; it has little_f8, flags");
-    ck_assert_int_eq(npz_read(z, "actions", &a, NULL), ERR_MISSING);
+    ck_assert_int_eq(npz_read(z, "actions", NPZ_MAX_ELEMENTS, &a, NULL), ERR_MISSING);
     npz_close(&z);
     z = open_npz(GOLDEN "stored.npz");
-    ck_assert_int_eq(npz_read(z, "actions", &a, &err), ERR_MISSING);
+    ck_assert_int_eq(npz_read(z, "actions", NPZ_MAX_ELEMENTS, &a, &err), ERR_MISSING);
     ck_assert_msg(strstr(err.text, "little_f8, ") && strstr(err.text, ", ..."), "%s", err.text);
     npz_close(&z);
 }
@@ -125,18 +125,18 @@ START_TEST(missing_files_directories_and_other_files_are_named)
     snprintf(path, sizeof(path), "%s", path_of("missing"));
     ck_assert_int_eq(npz_open(&z, path, &err), ERR_IO);
     ck_assert_msg(strstr(err.text, path) != NULL, "%s", err.text);
-    ck_assert_int_eq(npy_read(path, &a, &err), ERR_IO);
+    ck_assert_int_eq(npy_read(path, NPZ_MAX_ELEMENTS, &a, &err), ERR_IO);
     ck_assert_msg(strstr(err.text, path) != NULL, "%s", err.text);
     ck_assert_int_eq(npz_open(&z, directory, &err), ERR_IO);
-    ck_assert_int_eq(npy_read(directory, &a, &err), ERR_IO);
+    ck_assert_int_eq(npy_read(directory, NPZ_MAX_ELEMENTS, &a, &err), ERR_IO);
     ck_assert_int_eq(npz_open(&z, GOLDEN "f64.npy", &err), ERR_FORMAT);
     ck_assert_ptr_null(z);
     ck_assert_msg(strstr(err.text, GOLDEN "f64.npy") != NULL, "%s", err.text);
-    ck_assert_int_eq(npy_read(GOLDEN "stored.npz", &a, &err), ERR_FORMAT);
+    ck_assert_int_eq(npy_read(GOLDEN "stored.npz", NPZ_MAX_ELEMENTS, &a, &err), ERR_FORMAT);
     ck_assert_msg(strstr(err.text, GOLDEN "stored.npz: it is not a .npy") != NULL, "%s", err.text);
     test_write(path_of("empty"), "", 0);
     ck_assert_int_eq(npz_open(&z, path_of("empty"), &err), ERR_FORMAT);
-    ck_assert_int_eq(npy_read(path_of("empty"), &a, &err), ERR_FORMAT);
+    ck_assert_int_eq(npy_read(path_of("empty"), NPZ_MAX_ELEMENTS, &a, &err), ERR_FORMAT);
 }
 END_TEST
 
@@ -157,7 +157,7 @@ static bool read_npz(const char *path)
     for (size_t i = 0; i < TEST_COUNT(known) + TEST_COUNT(refused); i++) {
         const char *name = i < TEST_COUNT(known) ? known[i].name
                                                  : refused[i - TEST_COUNT(known)].name;
-        if (npz_read(z, name, &a, &err) == 0) {
+        if (npz_read(z, name, NPZ_MAX_ELEMENTS, &a, &err) == 0) {
             volatile double sum = 0;
             for (size_t k = 0; k < npz_array_count(&a); k++)
                 sum += a.data[k];
@@ -178,7 +178,7 @@ static int read_npy(const void *data, size_t n, struct error *err)
     const char *path = path_of("given.npy");
     remove(path);
     test_write(path, data, n);
-    int rc = npy_read(path, &a, err);
+    int rc = npy_read(path, NPZ_MAX_ELEMENTS, &a, err);
     if (rc != 0)
         ck_assert_msg(strstr(err->text, path) && !a.data, "%s", err->text);
     npz_array_free(&a);
@@ -261,7 +261,7 @@ START_TEST(a_damaged_element_in_an_archive_is_noticed)
     last_place(data, n, "\x01\x00\x01PK", 5)[0] = 0;    /* flags: True, False, True */
     test_write(path_of("crc.npz"), data, n);
     struct npz *z = open_npz(path_of("crc.npz"));
-    ck_assert_int_eq(npz_read(z, "flags", &a, &err), ERR_FORMAT);
+    ck_assert_int_eq(npz_read(z, "flags", NPZ_MAX_ELEMENTS, &a, &err), ERR_FORMAT);
     ck_assert_msg(strstr(err.text, "\"flags\"") && strstr(err.text, "CRC"), "%s", err.text);
     npz_close(&z);
     free(data);
@@ -289,7 +289,7 @@ START_TEST(sizes_that_cannot_be_true_are_refused_before_memory_is_taken)
         memcpy(entry + cases[i].place, "\xf0\xff\xff\x7f\xf0\xff\xff\x7f", cases[i].n);
         test_write(path_of("size.npz"), data, n);
         struct npz *z = open_npz(path_of("size.npz"));
-        ck_assert_int_eq(npz_read(z, "objects", &a, &err), ERR_FORMAT);
+        ck_assert_int_eq(npz_read(z, "objects", NPZ_MAX_ELEMENTS, &a, &err), ERR_FORMAT);
         ck_assert_msg(strstr(err.text, cases[i].reason) != NULL, "%s", err.text);
         npz_close(&z);
         free(data);
@@ -308,7 +308,7 @@ START_TEST(names_of_arrays_cannot_steer_a_terminal)
             data[at] = '\x1b';
     test_write(path_of("escape.npz"), data, n);
     struct npz *z = open_npz(path_of("escape.npz"));
-    ck_assert_int_eq(npz_read(z, "flags", &a, &err), ERR_MISSING);
+    ck_assert_int_eq(npz_read(z, "flags", NPZ_MAX_ELEMENTS, &a, &err), ERR_MISSING);
     ck_assert_msg(strstr(err.text, "it has little_f8, ?lags") != NULL, "%s", err.text);
     npz_close(&z);
     free(data);
@@ -387,6 +387,23 @@ START_TEST(a_header_that_lies_is_refused_with_the_reason)
 }
 END_TEST
 
+START_TEST(more_elements_than_the_caller_can_use_are_refused)
+{
+    struct npz_array a;
+    struct error err;
+    struct npz *z = open_npz(GOLDEN "deflated.npz");
+    ck_assert_int_eq(npz_read(z, "zeros", 2000, &a, &err), 0);
+    npz_array_free(&a);
+    ck_assert_int_eq(npz_read(z, "zeros", 1999, &a, &err), ERR_LIMIT);
+    ck_assert_msg(strstr(err.text, "array \"zeros\": it has 2000 elements, but at most 1999 can be used here")
+                  && !a.data, "%s", err.text);
+    npz_close(&z);
+    ck_assert_int_eq(npy_read(GOLDEN "f64.npy", 15, &a, &err), 0);
+    npz_array_free(&a);
+    ck_assert_int_eq(npy_read(GOLDEN "f64.npy", 14, &a, &err), ERR_LIMIT);
+}
+END_TEST
+
 START_TEST(a_header_length_beyond_the_file_or_the_limit_is_refused)
 {
     struct error err;
@@ -418,6 +435,7 @@ int main(void)
         names_of_arrays_cannot_steer_a_terminal,
         a_header_is_read_however_it_is_spaced_and_ordered,
         a_header_that_lies_is_refused_with_the_reason,
+        more_elements_than_the_caller_can_use_are_refused,
         a_header_length_beyond_the_file_or_the_limit_is_refused,
     };
     return suite_run("npz", tests, TEST_COUNT(tests), 120);

@@ -87,8 +87,8 @@ START_TEST(what_is_written_are_the_bytes_of_numpy_and_is_read_back)
         char *npy = test_read(path, &n_npy);
         ck_assert_msg(memmem(ours, n, npy, n_npy) != NULL, "%s", path);
         free(npy);
-        ck_assert_int_eq(npy_read(path, &a, NULL), 0);
-        ck_assert_int_eq(npz_read(z, written[i], &b, NULL), 0);
+        ck_assert_int_eq(npy_read(path, NPZ_MAX_ELEMENTS, &a, NULL), 0);
+        ck_assert_int_eq(npz_read(z, written[i], NPZ_MAX_ELEMENTS, &b, NULL), 0);
         check_array(&b, &(struct known){ path, a.n_dims, { a.dims[0], a.dims[1], a.dims[2],
                                                            a.dims[3] }, a.data });
         npz_array_free(&a);

@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "tests/unit/plugin_support.h"
 
@@ -46,6 +47,19 @@ START_TEST(files_that_are_no_libraries_are_refused)
     assert_refused("mine", write_library("", 0), said, "");
     assert_refused("mine", write_library("int main;", 9), said, "");
     assert_refused("mine", write_library("\177ELF", 4), said, "");
+}
+END_TEST
+
+START_TEST(a_pipe_in_place_of_a_library_is_refused_at_once)
+{
+    struct env_model *m;
+    struct error err;
+    char dir[PATH_BYTES], file[PATH_BYTES + 16];
+    test_directory("plugin-pipe", dir, sizeof(dir));
+    snprintf(file, sizeof(file), "%s/libmine.so", dir);
+    ck_assert_int_eq(mkfifo(file, 0600), 0);
+    ck_assert_int_eq(env_open(&m, &(struct env_setup){ .name = "mine", .env_path = dir }, &err), ERR_IO);
+    ck_assert_ptr_nonnull(strstr(err.text, "/libmine.so is not a regular file"));
 }
 END_TEST
 
@@ -154,6 +168,7 @@ int main(void)
         a_library_that_is_no_plugin_is_refused,
         what_the_loader_says_is_passed_on,
         files_that_are_no_libraries_are_refused,
+        a_pipe_in_place_of_a_library_is_refused_at_once,
         damaged_and_foreign_libraries_are_refused,
         tables_with_a_mistake_are_refused,
         tables_of_a_later_shoal_are_understood,

@@ -33,7 +33,7 @@ static struct env_model *open_pendulum(void)
 static void read_array(struct npz *z, const char *name, struct npz_array *a)
 {
     struct error err;
-    ck_assert_msg(npz_read(z, name, a, &err) == 0, "%s", err.text);
+    ck_assert_msg(npz_read(z, name, NPZ_MAX_ELEMENTS, a, &err) == 0, "%s", err.text);
 }
 
 /* Play, and open what was written. */
