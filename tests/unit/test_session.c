@@ -342,7 +342,7 @@ START_TEST(welcome_says_everything_an_actor_needs)
     for (uint64_t peer = ALICE; peer <= BOB; peer++) {
         const struct welcome *w = join(d, peer, peer == ALICE ? "alice" : "bob");
         ck_assert(w->run == RUN && w->epoch == EPOCH && w->incarnation == 100 * peer);
-        ck_assert(w->seed == 1 && w->protocol == 1);
+        ck_assert(w->seed == 1 && w->protocol == PROTOCOL_VERSION);
         ck_assert_str_eq(w->algorithm, "sac");
         ck_assert_str_eq(w->mode, "async");
         ck_assert_str_eq(w->environment, "Pendulum-v1");
@@ -378,7 +378,7 @@ START_TEST(another_protocol_or_specification_is_refused_for_good)
 {
     struct desk *d = desk_create(MODE_ASYNC, 1, 1);
     struct message m = hello(ALICE, "alice");
-    m.hello.protocol = 2;
+    m.hello.protocol = PROTOCOL_VERSION + 1;
     receive(d, ALICE, &m);
     expect_reject(d, ALICE, "hello", REJECT_PROTOCOL, false);
     m = hello(ALICE, "alice");
