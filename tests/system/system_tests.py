@@ -578,7 +578,7 @@ def a_killed_evaluator_is_started_again():
 
 @test()
 def ctrl_c_stops_cleanly_and_resume_continues():
-    total = 20000
+    total = 20000 if SLOWER == 1 else 5000
     supervisor = train(INVERTED_PENDULUM, "run", f"total_steps={total}")
     wait_for("some progress", lambda: env_steps("run") > 2000)
     supervisor.send_signal(signal.SIGINT)
@@ -1176,9 +1176,8 @@ def task_in_yaml_is_learnt_in_seconds():
     Path("tasks/ball.xml").write_text(BALL_MODEL)
     Path("tasks/ball.yaml").write_text(BALL_TASK)
     fast = ("env.name=tasks/ball.yaml", "total_steps=4000", "eval.every=0")
-    for seed in 1, 2:
-        mean = learned_returns(PENDULUM, f"run-{seed}", seed, 50, overrides=fast)
-        assert mean >= 90, f"seed {seed}: {mean}"
+    mean = learned_returns(PENDULUM, "run-1", 1, 50, overrides=fast)
+    assert mean >= 90, mean
     os.chdir("elsewhere")
     config = Path("../run-1/config.yaml")
     config.write_text(config.read_text().replace("total_steps: 4000", "total_steps: 6000"))
@@ -1187,7 +1186,7 @@ def task_in_yaml_is_learnt_in_seconds():
     assert len(json.loads(call_well("eval", "../run-1", "--episodes", 5, "--json"))["returns"]) == 5
     os.chdir("..")
     Path("tasks/ball.yaml").write_text(BALL_TASK.replace("weight: -1", "weight: -2"))
-    status, out, err = call("eval", "run-2", "--episodes", 1)
+    status, out, err = call("eval", "run-1", "--episodes", 1)
     assert status == 0 and "ball.yaml is not the environment this run was trained in" in err, f"{status} {out}{err}"
 
 
