@@ -685,7 +685,7 @@ def progress_in_a_file_is_a_line_every_ten_seconds():
     time.sleep(25)
     supervisor.send_signal(signal.SIGINT)
     supervisor.ends_with(INTERRUPTED)
-    progress = r"(?m)^ *\d+%  \d+/100000000 steps  \d+ steps/s  \d+ updates/s  return .* left .*$"
+    progress = r"(?m)^ *\d+%  return .*  left .*  \d+ steps  \d+ steps/s  \d+ updates/s  staleness \d+$"
     assert len(re.findall(progress, supervisor.output())) == 2, supervisor.output()
     assert "\r" not in supervisor.output() and "\x1b" not in supervisor.output()
 
