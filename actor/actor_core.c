@@ -160,11 +160,26 @@ void actor_stop(struct actor *a, const char *reason)
 
 /* ---- joining ---- */
 
+/* The policy that WELCOME describes. */
+static int shape_of_welcome(struct policy_shape *shape, const struct welcome *w,
+                            const struct env_spec *spec, struct error *err)
+{
+    struct mlp_body body = { .n_hidden = (int)(w->hidden.size / sizeof(uint32_t)) };
+    enum policy_head head = HEAD_SQUASHED_GAUSSIAN;
+    for (int l = 0; l < body.n_hidden; l++)
+        body.hidden[l] = (int)bytes_u32(w->hidden, (size_t)l);
+    int rc = policy_head_find(w->head, &head, err);
+    if (rc == 0)
+        rc = activation_find(w->activation, &body.activation, err);
+    if (rc == 0)
+        *shape = policy_shape_make(head, &body, spec->shape, spec->n_choices);
+    return rc;
+}
+
 /* The environment and networks that WELCOME asks for. */
 static int work_begin(struct actor *a, const struct welcome *w, struct error *err)
 {
     struct work *work = &a->work;
-    int hidden[MLP_MAX_LAYERS], n_hidden = (int)(w->hidden.size / sizeof(uint32_t));
     char hash[ENV_SPEC_HASH_BYTES];
     struct policy_shape shape;
     const struct env_setup setup = { w->environment, w->options, a->setup.models_dir,
@@ -186,12 +201,9 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
                          "files on both sides",
                          w->environment, w->spec, hash, ours);
     }
-    for (int l = 0; l < n_hidden; l++)
-        hidden[l] = (int)bytes_u32(w->hidden, (size_t)l);
-    rc = policy_shape_make(&shape, w->head, w->activation, spec->shape, hidden, n_hidden, err);
+    rc = shape_of_welcome(&shape, w, spec, err);
     if (rc != 0)
         return rc;
-
     shape.normalises = w->normalises;
 
     size_t n = (size_t)w->n_streams;

@@ -1,8 +1,11 @@
 /* The contract between the training core and an algorithm.
  *
  * An algorithm is one file that ends in a `const struct algorithm`, and one line in
- * ALGORITHMS(X) (learner/algorithms.h). It sees a batch and leaves new parameters and metrics: no
- * sockets, files, YAML, threads or clocks. */
+ * ALGORITHMS(X) (learner/algorithms.h). It sees experience and leaves new parameters and metrics: no
+ * sockets, files, YAML, threads or clocks.
+ *
+ * There are two kinds. Off-policy ones take batches that replay drew (`update`). On-policy ones take
+ * rounds: `begin` with a round, then `step` while `has_more`; the next round comes after that. */
 #ifndef SHOAL_COMMON_ALGORITHM_H
 #define SHOAL_COMMON_ALGORITHM_H
 
@@ -10,30 +13,61 @@
 #include <stdint.h>
 
 #include "common/arena.h"
+#include "common/environment.h"
 #include "common/error.h"
+#include "common/exploration.h"
 #include "common/mlp.h"
 #include "common/option.h"
+#include "common/policy_head.h"
 #include "common/real.h"
 #include "common/row.h"
+#include "common/settings.h"
 
-enum { ALGORITHM_MAX_ARRAYS = 16, ALGORITHM_MAX_METRICS = 12 };
+enum { ALGORITHM_MAX_ARRAYS = 16, ALGORITHM_MAX_METRICS = 16 };
 
-/* Transitions to learn from. Rows are scratch: an algorithm may write into their action fields. */
+/* Transitions to learn from, drawn from replay. With n-step returns a "transition" spans k <= n steps:
+ * its reward is sum_{i<k} gamma^i r_i, its kind that of its last step, its successor that step's. Rows are
+ * scratch: an algorithm may write into their action fields. */
 struct batch {
     int n;                  /* B */
     struct row_shape shape;
     real *rows;             /* [B][2][stride]: each transition's row and its successor */
     const real *noise;      /* [B][noise_per_action][n_act] standard normals */
+    const real *discount;   /* [B] gamma^k, in front of what is bootstrapped */
+    const real *weight;     /* [B] in front of each critic's squared error; 1 without priorities */
+    real *td_error;         /* [B] out: how wrong the critics were, for priorities */
+    double progress;        /* 0 to 1: how much of total_steps is done */
+};
+
+/* What on-policy algorithms learn from: fragments, one behind the other, each ending in CLOSE. Values of
+ * all rows, CLOSE ones too, give every V(s) and V(s'). Borrowed until the round is done. */
+struct round {
+    struct row_shape shape;
+    int n_rows, n_transitions, n_fragments;
+    const real *rows;           /* [n_rows][stride] observations normalised, rewards scaled */
+    const int *first;           /* [n_fragments + 1] each fragment's first row; then n_rows */
+    const int64_t *staleness;   /* [n_fragments] versions between acting and now */
+    double progress;            /* 0 to 1: how much of total_steps is done */
 };
 
 struct algorithm_setup {
     struct row_shape shape;
-    int hidden[MLP_MAX_LAYERS];
-    int n_hidden;
-    enum activation activation;
-    int batch_size;
+    int n_choices;              /* of discrete actions; 0: continuous */
+    struct mlp_body policy, critic;
+    enum mlp_start start;
+    int batch_size;             /* of an off-policy update or an on-policy minibatch */
+    int max_rows, max_transitions, max_fragments;    /* of a round; 0 off-policy */
     uint64_t seed;
-    const void *hyper;      /* the algorithm's own struct of hyper-parameters */
+    const void *hyper;          /* the algorithm's own struct of hyper-parameters */
+};
+
+/* What the other parts must know of an algorithm as it is configured. */
+struct algorithm_traits {
+    enum policy_head head;
+    struct exploration exploration;    /* of actors, where the head is deterministic */
+    double discount;                   /* of its returns */
+    int noise_per_action;              /* normals per action and transition in a batch */
+    bool takes_whole_episodes;         /* fragments end where episodes end */
 };
 
 /* Part of an algorithm's state, to be saved, restored and hashed. */
@@ -44,33 +78,56 @@ struct array {
     size_t n;
 };
 
+/* Settings that belong together: "section.key=value", NULL-terminated. */
+struct preset {
+    const char *name;
+    const char *help;           /* what it follows, one sentence without a full stop */
+    const char *const *values;
+};
+
 struct algorithm {
     const char *name;
-    const char *head;                   /* policy head, as WELCOME names it */
+    bool is_on_policy;
     const struct option *options;       /* of the section named like the algorithm */
     int n_options;
     size_t hyper_bytes;
-    int noise_per_action;               /* normals per action and transition in a batch */
+    /* presets[0] is always applied first; the others are chosen with `preset: NAME`. What the file and
+     * the command line say comes after. */
+    const struct preset *presets;
+    int n_presets;
     const char *const *metric_names;    /* [n_metrics] */
     int n_metrics;
+
+    /* Refuse what cannot work, before anything is made: what, why and the alternatives. ERR_CONFIG. */
+    int (*check)(const void *hyper, const struct settings *s, const struct env_spec *spec,
+                 struct error *err);
+
+    void (*describe)(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out);
 
     /* Networks freshly initialised from setup->seed; everything lives in `arena`. */
     void *(*create)(const struct algorithm_setup *setup, struct arena *arena);
 
-    /* One optimiser step on `b`.
+    /* Off-policy: one optimiser step on `b`.
      *   metrics [n_metrics], set
-     * Returns 0, or ERR_NUMERIC: a loss or gradient was not finite, and the parameters it
-     * belongs to did not move. */
-    int (*update)(void *self, struct batch *b, double *metrics);
+     * Returns 0, or ERR_NUMERIC: a loss or gradient was not finite, `err` names the first such tensor, and
+     * the parameters it belongs to did not move. */
+    int (*update)(void *self, struct batch *b, double *metrics, struct error *err);
 
-    /* The discount of its returns, for scaling rewards. */
-    double (*discount)(const void *hyper);
+    /* On-policy: take a round; whether it asks for another step; one optimiser step, as `update`. A step
+     * that fails has used up its minibatch, so that a round always ends.
+     *   rng  for shuffling; borrowed until the round is done */
+    void (*begin)(void *self, const struct round *r, struct rng *rng);
+    bool (*has_more)(const void *self);
+    int (*step)(void *self, double *metrics, struct error *err);
 
-    /* What an actor needs: the policy's parameters in mlp order. Borrowed. */
+    /* What an actor needs: the network's parameters in mlp order, then the head's own. Borrowed. */
     const real *(*policy)(const void *self, size_t *n);
 
     /* Everything to save. Returns how many; borrowed. */
     int (*arrays)(void *self, struct array out[ALGORITHM_MAX_ARRAYS]);
+
+    /* For tests: the gradients of the last step, laid out as the array "params". Borrowed. */
+    const real *(*gradients)(const void *self, size_t *n);
 };
 
 #endif

@@ -6,15 +6,34 @@
 
 #include "common/matrix.h"
 
-struct mlp_shape mlp_shape_make(int n_in, const int *hidden, int n_hidden, int n_out,
-                                enum activation activation)
+static const char *const activation_names[] = {
+    [ACTIVATION_RELU] = "relu", [ACTIVATION_TANH] = "tanh", [ACTIVATION_SILU] = "silu",
+};
+
+const char *activation_name(enum activation a)
 {
-    assert(n_hidden < MLP_MAX_LAYERS);
-    struct mlp_shape s = { .n_layers = n_hidden + 1, .activation = activation };
+    return activation_names[a];
+}
+
+int activation_find(const char *name, enum activation *a, struct error *err)
+{
+    for (size_t i = 0; i < sizeof(activation_names) / sizeof(*activation_names); i++)
+        if (strcmp(name, activation_names[i]) == 0) {
+            *a = (enum activation)i;
+            return 0;
+        }
+    return error_set(err, ERR_FORMAT, "unknown activation \"%s\"", name);
+}
+
+struct mlp_shape mlp_shape_make(int n_in, const struct mlp_body *body, int n_out)
+{
+    assert(body->n_hidden < MLP_MAX_LAYERS);
+    struct mlp_shape s = { .n_layers = body->n_hidden + 1, .activation = body->activation,
+                           .has_layer_norm = body->has_layer_norm };
     s.width[0] = n_in;
-    for (int l = 0; l < n_hidden; l++)
-        s.width[l + 1] = hidden[l];
-    s.width[n_hidden + 1] = n_out;
+    for (int l = 0; l < body->n_hidden; l++)
+        s.width[l + 1] = body->hidden[l];
+    s.width[body->n_hidden + 1] = n_out;
     return s;
 }
 
@@ -22,7 +41,8 @@ size_t mlp_weight_offset(const struct mlp_shape *s, int l)
 {
     size_t offset = 0;
     for (int i = 0; i < l; i++)
-        offset += (size_t)(s->width[i] + 1) * (size_t)s->width[i + 1];
+        offset += (size_t)(s->width[i] + 1 + (s->has_layer_norm && i + 1 < s->n_layers ? 2 : 0))
+                * (size_t)s->width[i + 1];
     return offset;
 }
 
@@ -31,13 +51,20 @@ size_t mlp_bias_offset(const struct mlp_shape *s, int l)
     return mlp_weight_offset(s, l) + (size_t)s->width[l] * (size_t)s->width[l + 1];
 }
 
+size_t mlp_norm_offset(const struct mlp_shape *s, int l)
+{
+    return mlp_bias_offset(s, l) + (size_t)s->width[l + 1];
+}
+
 size_t mlp_n_params(const struct mlp_shape *s)
 {
     return mlp_weight_offset(s, s->n_layers);
 }
 
-void mlp_init(const struct mlp_shape *s, real *params, struct rng *rng)
+void mlp_init(const struct mlp_shape *s, real *params, enum mlp_start start, double hidden_gain,
+              double last_gain, struct rng *rng)
 {
+    (void)start, (void)hidden_gain, (void)last_gain;
     for (int l = 0; l < s->n_layers; l++) {
         double bound = 1.0 / sqrt((double)s->width[l]);
         size_t n = (size_t)(s->width[l] + 1) * (size_t)s->width[l + 1];

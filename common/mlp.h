@@ -1,46 +1,80 @@
 /* Multilayer perceptrons over a flat parameter arena, forward and backward side by side.
  *
  * Parameters of one network are consecutive: per layer the weights W[n_in][n_out] (row-major), then
- * the biases b[n_out]. A layer computes y = f(x W + b); the last one is linear. The arena belongs to
- * the caller, so that one optimiser sweep, one hash or one broadcast covers several networks. */
+ * the biases b[n_out] and, behind those of hidden layers with layer normalisation, its gain [n_out] and
+ * offset [n_out]. A hidden layer computes y = f(x W + b), or y = f(LN(x W + b)); the last one is linear.
+ *
+ *   LN(z)_j = gain_j (z_j - mean(z)) / sqrt(var(z) + 1e-5) + offset_j    over the layer's width, var of
+ *                                                 the population       Ba, Kiros, Hinton 2016, Eq. 4
+ *
+ * The arena belongs to the caller, so that one optimiser sweep, one hash or one broadcast covers several
+ * networks. */
 #ifndef SHOAL_COMMON_MLP_H
 #define SHOAL_COMMON_MLP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/arena.h"
+#include "common/error.h"
 #include "common/real.h"
 #include "common/rng.h"
 
 enum { MLP_MAX_LAYERS = 9 };    /* hidden layers plus the output layer */
 
-enum activation { ACTIVATION_RELU, ACTIVATION_TANH };
-#define ACTIVATION_CHOICES "relu|tanh"
+/* silu(z) = z / (1 + exp(-z)) */
+enum activation { ACTIVATION_RELU, ACTIVATION_TANH, ACTIVATION_SILU };
+#define ACTIVATION_CHOICES "relu|tanh|silu"
+
+/* Its word, and back; ERR_FORMAT names the unknown one. */
+const char *activation_name(enum activation a);
+int activation_find(const char *name, enum activation *a, struct error *err);
+
+/* The hidden part of a network, whatever its inputs and outputs. */
+struct mlp_body {
+    int n_hidden;
+    int hidden[MLP_MAX_LAYERS];          /* [n_hidden] widths */
+    enum activation activation;
+    bool has_layer_norm;
+};
 
 struct mlp_shape {
     int n_layers;                        /* weight matrices */
     int width[MLP_MAX_LAYERS + 1];       /* inputs, hidden widths ..., outputs */
     enum activation activation;          /* of the hidden layers */
+    bool has_layer_norm;                 /* in the hidden layers */
 };
 
 /* Intermediate results of one forward pass over at most `capacity` rows. */
 struct mlp_cache {
     int capacity;
     real *out[MLP_MAX_LAYERS];    /* [capacity][width[l + 1]] after activation */
+    real *pre[MLP_MAX_LAYERS];    /* [capacity][width[l + 1]] in front of it: of silu; else NULL */
+    real *centred[MLP_MAX_LAYERS];    /* [capacity][width[l + 1]] (z - mean) / std: of layer normalisation */
+    real *inverse_std[MLP_MAX_LAYERS];    /* [capacity] of layer normalisation */
     real *delta[2];               /* [capacity][widest]: gradients under way */
 };
 
-struct mlp_shape mlp_shape_make(int n_in, const int *hidden, int n_hidden, int n_out,
-                                enum activation activation);
+struct mlp_shape mlp_shape_make(int n_in, const struct mlp_body *body, int n_out);
 
 size_t mlp_n_params(const struct mlp_shape *s);
 
-/* Where layer `l`'s weights and biases begin in the parameters. */
+/* Where layer `l`'s weights and biases begin in the parameters, and its layer normalisation's gain
+ * (hidden layers that have one; the offset follows the gain). */
 size_t mlp_weight_offset(const struct mlp_shape *s, int l);
 size_t mlp_bias_offset(const struct mlp_shape *s, int l);
+size_t mlp_norm_offset(const struct mlp_shape *s, int l);
 
-/* Weights and biases uniform in +-1/sqrt(n_in), as PyTorch's linear layers start. */
-void mlp_init(const struct mlp_shape *s, real *params, struct rng *rng);
+/* How parameters start. Layer normalisation starts as gain 1, offset 0. */
+enum mlp_start {
+    MLP_START_UNIFORM,      /* weights and biases in +-1/sqrt(n_in), as PyTorch's linear layers */
+    MLP_START_ORTHOGONAL    /* orthogonal weights times a gain, biases 0        Saxe et al. 2014 */
+};
+#define MLP_START_CHOICES "uniform|orthogonal"
+
+/* The gains, of the hidden layers and of the last one, are for MLP_START_ORTHOGONAL alone. */
+void mlp_init(const struct mlp_shape *s, real *params, enum mlp_start start, double hidden_gain,
+              double last_gain, struct rng *rng);
 
 void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity,
                     struct arena *arena);

@@ -22,20 +22,44 @@ struct policy {
     float *obs;                   /* [max_rows][n_obs] normalised; NULL: rows are taken raw */
 };
 
-int policy_shape_make(struct policy_shape *s, const char *head, const char *activation,
-                      struct row_shape row, const int *hidden, int n_hidden, struct error *err)
+static const char *const head_names[N_POLICY_HEADS] = {
+    [HEAD_SQUASHED_GAUSSIAN] = "squashed_gaussian", [HEAD_GAUSSIAN] = "gaussian",
+    [HEAD_GAUSSIAN_OF_STATE] = "gaussian_of_state", [HEAD_CATEGORICAL] = "categorical",
+    [HEAD_DETERMINISTIC] = "deterministic",
+};
+
+const char *policy_head_name(enum policy_head head)
 {
-    enum activation f = ACTIVATION_RELU;
-    if (strcmp(head, "squashed_gaussian") != 0)
-        return error_set(err, ERR_FORMAT, "unknown policy head \"%s\"", head);
-    if (strcmp(activation, "tanh") == 0)
-        f = ACTIVATION_TANH;
-    else if (strcmp(activation, "relu") != 0)
-        return error_set(err, ERR_FORMAT, "unknown activation \"%s\"", activation);
-    s->row = row;
-    s->normalises = false;
-    s->net = mlp_shape_make(row.n_obs, hidden, n_hidden, 2 * row.n_act, f);
-    return 0;
+    return head_names[head];
+}
+
+int policy_head_find(const char *name, enum policy_head *head, struct error *err)
+{
+    for (int i = 0; i < N_POLICY_HEADS; i++)
+        if (strcmp(name, head_names[i]) == 0) {
+            *head = (enum policy_head)i;
+            return 0;
+        }
+    return error_set(err, ERR_FORMAT, "unknown policy head \"%s\"", name);
+}
+
+int policy_head_outputs(enum policy_head head, int n_act, int n_choices)
+{
+    return head == HEAD_CATEGORICAL ? n_choices
+         : head == HEAD_GAUSSIAN || head == HEAD_DETERMINISTIC ? n_act : 2 * n_act;
+}
+
+int policy_head_extra(enum policy_head head, int n_act)
+{
+    return head == HEAD_GAUSSIAN ? n_act : 0;
+}
+
+struct policy_shape policy_shape_make(enum policy_head head, const struct mlp_body *body,
+                                      struct row_shape row, int n_choices)
+{
+    int n_out = policy_head_outputs(head, row.n_act, n_choices);
+    return (struct policy_shape){ .row = row, .n_choices = n_choices, .head = head,
+                                  .net = mlp_shape_make(row.n_obs, body, n_out) };
 }
 
 size_t policy_n_params(const struct policy_shape *s)
@@ -135,8 +159,7 @@ void policy_act(struct policy *p, int n, float *const *rows, const float *noise)
 
 /* ---- files ---- */
 
-int policy_save(const char *path, const struct policy_shape *s, const char *head,
-                const float *params, const struct tensor_metadata *metadata, int n,
+int policy_save(const char *path, const struct policy_shape *s, const float *params, const struct tensor_metadata *metadata, int n,
                 struct error *err)
 {
     const struct mlp_shape *net = &s->net;
@@ -169,8 +192,8 @@ int policy_save(const char *path, const struct policy_shape *s, const char *head
     char n_act[16];
     snprintf(n_act, sizeof(n_act), "%d", s->row.n_act);
     struct tensor_metadata all[16] = {
-        { "activation", net->activation == ACTIVATION_RELU ? "relu" : "tanh" },
-        { "head", head },
+        { "activation", activation_name(net->activation) },
+        { "head", policy_head_name(s->head) },
         { "n_act", n_act },
     };
     assert(n <= 13);
@@ -211,9 +234,18 @@ static int shape_of_file(const struct safetensors *file, const char *path, struc
     if (*end || row.n_act < 1 || widths[n_layers] != 2 * row.n_act)
         return error_set(err, ERR_FORMAT, "%s: n_act %s does not fit %d outputs", path, n_act,
                          widths[n_layers]);
-    int rc = policy_shape_make(s, head, activation, row, widths + 1, n_layers - 1, err);
-    s->normalises = rc == 0 && safetensors_find(file, "observation.mean") != NULL;
-    return rc == 0 ? 0 : error_prefix(err, "%s", path);
+    struct mlp_body body = { .n_hidden = n_layers - 1 };
+    enum policy_head kind = HEAD_SQUASHED_GAUSSIAN;
+    for (int l = 0; l < body.n_hidden; l++)
+        body.hidden[l] = widths[l + 1];
+    int rc = policy_head_find(head, &kind, err);
+    if (rc == 0)
+        rc = activation_find(activation, &body.activation, err);
+    if (rc != 0)
+        return error_prefix(err, "%s", path);
+    *s = policy_shape_make(kind, &body, row, 0);
+    s->normalises = safetensors_find(file, "observation.mean") != NULL;
+    return 0;
 }
 
 int policy_load(const char *path, struct policy_shape *s, float **params, struct error *err)

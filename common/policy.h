@@ -10,29 +10,31 @@
 #include "common/arena.h"
 #include "common/error.h"
 #include "common/mlp.h"
+#include "common/policy_head.h"
 #include "common/row.h"
 #include "common/safetensors.h"
 
 struct policy_shape {
     struct row_shape row;
+    int n_choices;          /* of discrete actions; 0: continuous */
+    enum policy_head head;
     struct mlp_shape net;
     bool normalises;        /* observations: their mean and 1 / std stand behind the parameters */
 };
 
 struct policy;
 
-/* The shape of the one head there is, `squashed_gaussian`: 2 n_act outputs.
- * `activation` as in the configuration ("relu"). ERR_FORMAT names what is unknown. */
-int policy_shape_make(struct policy_shape *s, const char *head, const char *activation,
-                      struct row_shape row, const int *hidden, int n_hidden, struct error *err);
+/* A shape that does not normalise. */
+struct policy_shape policy_shape_make(enum policy_head head, const struct mlp_body *body,
+                                      struct row_shape row, int n_choices);
 
 /* Buffers for up to `max_rows` rows, all parameters zero. */
 struct policy *policy_create(const struct policy_shape *s, int max_rows, struct arena *arena);
 
 const struct policy_shape *policy_shape_of(const struct policy *p);
 
-/* Numbers of a policy: the network's parameters in mlp order, then mean [n_obs] | 1 / std [n_obs] when
- * it normalises. */
+/* Numbers of a policy: the network's parameters in mlp order, what its head has behind them, then mean
+ * [n_obs] | 1 / std [n_obs] when it normalises. */
 size_t policy_n_params(const struct policy_shape *s);
 
 /* Replace all [policy_n_params] numbers; `params` may be unaligned bytes. */
@@ -41,16 +43,18 @@ const float *policy_params(const struct policy *p);
 
 /* Act in n rows, whose observations stay raw.
  *   rows   [n] pointers to rows whose `obs` is filled; `action` and `log_prob` are set
- *   noise  [n][n_act] standard normals; NULL: the mean action, log_prob 0 */
+ *   noise  [n][n_act] standard normals of Gaussian heads, numbers in [0, 1) of the categorical one, what is
+ *          added to the action of the deterministic one; NULL: the mean action or the most probable
+ *          choice, log_prob 0 */
 void policy_act(struct policy *p, int n, float *const *rows, const float *noise);
 
 /* policy.safetensors: "observation.mean" and "observation.inverse_std" [n_obs] when it normalises,
- * layers as "policy.<l>.weight" [out][in] and "policy.<l>.bias" [out] (as
- * PyTorch keeps them), with shape, head and environment as metadata. Nothing in it depends on time,
+ * layers as "policy.<l>.weight" [out][in] and "policy.<l>.bias" [out] (as PyTorch keeps them), layer
+ * normalisation as "policy.<l>.norm.weight" and "policy.<l>.norm.bias" [out], a free log sigma as
+ * "policy.log_sigma" [n_act], with shape, head and environment as metadata. Nothing in it depends on time,
  * host or directory.
  *   metadata [n]: further entries */
-int policy_save(const char *path, const struct policy_shape *s, const char *head,
-                const float *params, const struct tensor_metadata *metadata, int n,
+int policy_save(const char *path, const struct policy_shape *s, const float *params, const struct tensor_metadata *metadata, int n,
                 struct error *err);
 
 /* Read one; the shape is found in the file. `params` is allocated with malloc. */

@@ -22,6 +22,8 @@
 static const struct option top[] = {
     INT(top, seed, "1", 0, 9007199254740992, "everything random derives from it"),
     TEXT(top, algorithm, "sac", "what learns; its options stand in the section of its name"),
+    TEXT(top, preset, "",
+         "settings of the algorithm that belong together, by name; what is given beside them wins"),
     CHOICE(top, mode, "async", MODE_CHOICES,
            "sync: rounds, reproducible bit for bit; async: whoever is ready goes on"),
     INT(top, actors, "2", 1, 10000, "actor processes; `shoal train` starts them here"),
@@ -37,6 +39,10 @@ static const struct option network[] = {
     ROW(network, hidden, OPTION_INTS, "[64, 64]", 1, 4096, NULL,
         "widths of the hidden layers of every network"),
     CHOICE(network, activation, "relu", ACTIVATION_CHOICES, "of the hidden layers"),
+    CHOICE(network, init, "uniform", MLP_START_CHOICES,
+           "uniform: as PyTorch's linear layers; orthogonal: with gains, biases 0"),
+    CHOICE(network, layer_norm, "none", LAYER_NORM_CHOICES,
+           "which networks normalise their hidden layers, in front of the activation"),
 };
 
 static const struct option actor[] = {
@@ -64,6 +70,11 @@ static const struct option replay[] = {
          "how often a transition is sampled; 0: learner.batch_size, one update per transition"),
     REAL(replay, error_buffer, "0", 0, 1e12,
          "samples that async may be ahead or behind; 0: one round of all streams and a batch"),
+    INT(replay, n_step, "1", 1, 1000, "transitions whose rewards are summed in front of the bootstrap"),
+    BOOL(replay, prioritised, "false", "draw in proportion to how wrong the critics were"),
+    REAL(replay, priority_exponent, "0.6", 0, 2, "alpha of prioritised replay; 0: uniform"),
+    REAL(replay, importance_exponent, "0.4", 0, 1,
+         "beta of prioritised replay at the start, 1 at total_steps"),
 };
 
 static const struct option transport[] = {
@@ -151,9 +162,23 @@ const char *settings_mode(const struct settings *s)
     return s->top.mode == MODE_SYNC ? "sync" : "async";
 }
 
-const char *settings_activation(const struct settings *s)
+static struct mlp_body body(const struct settings *s, enum layer_norm least)
 {
-    return s->network.activation == ACTIVATION_RELU ? "relu" : "tanh";
+    struct mlp_body b = { .n_hidden = s->network.hidden.n,
+                          .activation = (enum activation)s->network.activation,
+                          .has_layer_norm = s->network.layer_norm >= (int)least };
+    memcpy(b.hidden, s->network.hidden.v, (size_t)b.n_hidden * sizeof(*b.hidden));
+    return b;
+}
+
+struct mlp_body settings_policy_body(const struct settings *s)
+{
+    return body(s, LAYER_NORM_ALL);
+}
+
+struct mlp_body settings_critic_body(const struct settings *s)
+{
+    return body(s, LAYER_NORM_CRITICS);
 }
 
 double settings_samples_per_insert(const struct settings *s)

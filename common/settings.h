@@ -10,15 +10,19 @@
 
 #include "common/environment.h"
 #include "common/error.h"
+#include "common/mlp.h"
 #include "common/option.h"
 
 enum mode { MODE_SYNC, MODE_ASYNC };
 #define MODE_CHOICES "sync|async"
 
+enum layer_norm { LAYER_NORM_NONE, LAYER_NORM_CRITICS, LAYER_NORM_ALL };
+#define LAYER_NORM_CHOICES "none|critics|all"
+
 struct settings {
     struct {
         int64_t seed;
-        char algorithm[OPTION_TEXT_BYTES];
+        char algorithm[OPTION_TEXT_BYTES], preset[OPTION_TEXT_BYTES];
         int mode;
         int64_t actors, envs_per_actor, total_steps;
     } top;
@@ -29,7 +33,7 @@ struct settings {
     } env;
     struct {
         struct option_ints hidden;
-        int activation;
+        int activation, init, layer_norm;
     } network;
     struct {
         int64_t horizon, step_timeout_s;
@@ -39,8 +43,10 @@ struct settings {
         bool normalise_observations, scale_rewards;
     } learner;
     struct {
-        int64_t capacity, min_size;
+        int64_t capacity, min_size, n_step;
         double samples_per_insert, error_buffer;
+        bool prioritised;
+        double priority_exponent, importance_exponent;
     } replay;
     struct {
         int64_t window, heartbeat_ms, liveness_ms, max_message_bytes, queue_messages;
@@ -68,7 +74,10 @@ int settings_check(const struct settings *s, struct error *err);
 
 /* Names of choices. */
 const char *settings_mode(const struct settings *s);
-const char *settings_activation(const struct settings *s);
+
+/* The hidden layers of the policy, and those of critics or the value network. */
+struct mlp_body settings_policy_body(const struct settings *s);
+struct mlp_body settings_critic_body(const struct settings *s);
 
 /* Samples per insert: as configured, or the batch size. */
 double settings_samples_per_insert(const struct settings *s);

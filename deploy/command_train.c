@@ -38,12 +38,12 @@ static int load(struct experiment *e, const char *command, int n, char **rest, c
 }
 
 /* Say early and once what every child would stumble over. */
-static int check_environment(const struct experiment *e, struct error *err)
+static int check_environment(struct experiment *e, struct error *err)
 {
     struct env_model *model = NULL;
     int rc = env_open(&model, &e->env, err);
     if (rc == 0)
-        rc = experiment_check_actions(e, env_spec(model), err);
+        rc = experiment_bind(e, env_spec(model), err);
     env_close(&model);
     return rc;
 }

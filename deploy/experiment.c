@@ -196,14 +196,16 @@ void experiment_fini(struct experiment *e)
     *e = (struct experiment){ 0 };
 }
 
-int experiment_check_actions(const struct experiment *e, const struct env_spec *spec,
-                             struct error *err)
+int experiment_bind(struct experiment *e, const struct env_spec *spec, struct error *err)
 {
-    if (spec->n_choices == 0)
-        return 0;
-    return error_set(err, ERR_CONFIG, "%s has %d discrete actions and the policy of %s is continuous; "
-                     "choose an environment with continuous actions (`shoal envs` lists them)",
-                     spec->name, spec->n_choices, e->algorithm->name);
+    const struct mlp_body body = settings_policy_body(&e->settings);
+    int rc = e->algorithm->check(e->hyper, &e->settings, spec, err);
+    if (rc != 0)
+        return rc;
+    e->algorithm->describe(e->hyper, spec, &e->traits);
+    e->policy = policy_shape_make(e->traits.head, &body, spec->shape, spec->n_choices);
+    e->policy.normalises = e->settings.learner.normalise_observations;
+    return 0;
 }
 
 void experiment_print(struct experiment *e, bool with_comments, FILE *out)

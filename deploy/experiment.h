@@ -8,6 +8,7 @@
 #include "actor/env.h"
 #include "actor/env/env_source.h"
 #include "common/algorithm.h"
+#include "common/policy.h"
 #include "common/settings.h"
 
 enum { EXPERIMENT_MAX_ALGORITHMS = 16 };
@@ -23,6 +24,8 @@ struct experiment {
     struct option env_rows[1 + N_ENV_COMMON_OPTIONS + ENV_MAX_OPTIONS];    /* of section "env" */
     char env_name[ENV_NAME_BYTES], env_options[ENV_OPTIONS_LINE_BYTES];
     struct env_setup env;                               /* what env_open needs */
+    struct algorithm_traits traits;                     /* of `algorithm` here, by experiment_bind */
+    struct policy_shape policy;                         /* the same */
 };
 
 /* Read CONFIG and apply overrides. The environment's options are those of the environment that it
@@ -41,9 +44,9 @@ void experiment_fini(struct experiment *e);
 int experiment_load_environment(struct experiment *e, const char *name, char *const *overrides,
                                 int n_overrides, struct error *err);
 
-/* Whether the algorithm can act in that environment; ERR_CONFIG says why not. */
-int experiment_check_actions(const struct experiment *e, const struct env_spec *spec,
-                             struct error *err);
+/* Fit the algorithm to the environment that was opened: fills `traits` and `policy`. ERR_CONFIG says why
+ * the two, or what is asked of the algorithm, do not go together. */
+int experiment_bind(struct experiment *e, const struct env_spec *spec, struct error *err);
 
 /* The resolved configuration; other algorithms' sections are left out. */
 void experiment_print(struct experiment *e, bool with_comments, FILE *out);

@@ -389,8 +389,8 @@ static int open_run(struct learner *l, struct error *err)
 static int check_memory(const struct learner *l, struct error *err)
 {
     const struct settings *s = &l->experiment->settings;
-    double needed = (double)replay_bytes(env_spec(l->model)->shape, training_capacity(s),
-                                         (int)s->actor.horizon);
+    const struct replay_setup replay = training_replay(s, env_spec(l->model)->shape, 0);
+    double needed = l->experiment->algorithm->is_on_policy ? 0 : (double)replay_bytes(&replay);
     double available = (double)program_available_bytes();
     if (available == 0 || needed < available)
         return 0;
@@ -423,7 +423,7 @@ static int create_cores(struct learner *l, struct error *err)
     };
     struct session_setup session = {
         .run = l->run.id, .epoch = l->run.epoch, .settings = &l->experiment->settings,
-        .spec = spec, .head = l->experiment->algorithm->head,
+        .spec = spec, .traits = &l->experiment->traits,
         .snapshot_port = zmq_hub_snapshot_port(l->link), .cpu = cpu, .state_bytes = state_bytes,
         .fragments = l->fragments,
     };
@@ -454,23 +454,17 @@ static int create_cores(struct learner *l, struct error *err)
     return 0;
 }
 
-static int create_evaluations(struct learner *l, struct error *err)
+static void create_evaluations(struct learner *l)
 {
     const struct settings *s = &l->experiment->settings;
     struct player_setup setup = {
         .env = &l->experiment->env, .spec = env_spec(l->model), .episodes = (int)s->eval.episodes,
         .seed = (uint64_t)s->top.seed, .timeout_ms = s->eval.timeout_s * 1000,
+        .shape = l->experiment->policy,
     };
-    int rc = policy_shape_make(&setup.shape, l->experiment->algorithm->head, settings_activation(s),
-                               env_spec(l->model)->shape, s->network.hidden.v,
-                               s->network.hidden.n, err);
-    if (rc != 0)
-        return rc;
-    setup.shape.normalises = s->learner.normalise_observations;
     l->evaluations = evaluations_create(&setup, (struct evaluations_out){
         .context = l, .ready = on_evaluated, .log = say, .stop = program_stop_requests });
     l->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&setup.shape)));
-    return 0;
 }
 
 /* Tell the process that waits for it where the learner listens. */
@@ -552,13 +546,13 @@ int learner_run(const struct learner_options *o, struct error *err)
     matrix_setup();
     int rc = env_open(&l.model, &o->experiment->env, err);
     if (rc == 0)
-        rc = experiment_check_actions(o->experiment, env_spec(l.model), err);
+        rc = experiment_bind(o->experiment, env_spec(l.model), err);
     if (rc == 0)
         rc = check_memory(&l, err);
     if (rc == 0)
         rc = check_message_size(&l, err);
     if (rc == 0)
-        rc = create_evaluations(&l, err);
+        create_evaluations(&l);
     exchange_init(&l.exchange);
     l.fragments = fragment_pool_create();
     if (rc == 0) {

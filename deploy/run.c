@@ -260,20 +260,13 @@ int run_save_policy(const struct run *r, const struct experiment *e, const char 
                     const float *params, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64], name[64];
-    struct policy_shape shape;
-    const struct settings *s = &e->settings;
     snprintf(name, sizeof(name), "%s/policy.safetensors", folder);
     run_file(r, name, path, sizeof(path));
-    int rc = policy_shape_make(&shape, e->algorithm->head, settings_activation(s), r->row,
-                               s->network.hidden.v, s->network.hidden.n, err);
-    if (rc != 0)
-        return rc;
-    shape.normalises = s->learner.normalise_observations;
     const struct tensor_metadata about[] = {
         { "algorithm", e->algorithm->name }, { "environment", e->env_name }, { "format", "shoal-1" },
         { "specification", r->spec_hash },
     };
-    return policy_save(path, &shape, e->algorithm->head, params, about, 4, err);
+    return policy_save(path, &e->policy, params, about, 4, err);
 }
 
 static void policy_path(const char *run, bool best, char *path, size_t bytes)

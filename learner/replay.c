@@ -21,6 +21,7 @@ struct replay {
     int64_t head;                   /* where the next fragment goes */
     int64_t used;                   /* rows [0, used) have been written at least once */
     int64_t size, capacity;         /* transitions */
+    double discount;
     struct span *spans;             /* [n_spans] ring, oldest at `oldest` */
     int64_t n_spans, oldest, held;
 };
@@ -32,21 +33,21 @@ static int64_t ring_rows(int64_t capacity, int horizon)
     return fragments * (horizon + 1) + 4 * (int64_t)horizon;
 }
 
-size_t replay_bytes(struct row_shape shape, int64_t capacity, int horizon)
+size_t replay_bytes(const struct replay_setup *setup)
 {
-    int64_t n = ring_rows(capacity, horizon);
-    return (size_t)n * (size_t)row_stride(shape) * sizeof(float)
+    int64_t n = ring_rows(setup->capacity, setup->horizon);
+    return (size_t)n * (size_t)row_stride(setup->shape) * sizeof(float)
          + (size_t)(n + 1) * sizeof(struct span);
 }
 
-struct replay *replay_create(struct row_shape shape, int64_t capacity, int horizon,
-                             struct arena *arena)
+struct replay *replay_create(const struct replay_setup *setup, struct arena *arena)
 {
     struct replay *r = arena_alloc(arena, 1, sizeof(*r));
-    r->shape = shape;
-    r->stride = row_stride(shape);
-    r->capacity = capacity;
-    r->n_rows = ring_rows(capacity, horizon);
+    r->shape = setup->shape;
+    r->stride = row_stride(setup->shape);
+    r->discount = setup->discount;
+    r->capacity = setup->capacity;
+    r->n_rows = ring_rows(setup->capacity, setup->horizon);
     r->rows = arena_alloc(arena, (size_t)r->n_rows * (size_t)r->stride, sizeof(float));
     r->n_spans = r->n_rows / 2 + 2;    /* the shortest fragment has two rows */
     r->spans = arena_alloc(arena, (size_t)r->n_spans, sizeof(*r->spans));
@@ -139,8 +140,11 @@ int64_t replay_size(const struct replay *r)
     return r->size;
 }
 
-void replay_sample(const struct replay *r, struct rng *rng, int B, float *out)
+void replay_sample(const struct replay *r, struct rng *rng, int B, double importance_exponent,
+                   struct replay_draw *draw)
 {
+    float *out = draw->rows;
+    (void)importance_exponent;
     assert(r->size > 0 && B <= MAX_BATCH);
     const size_t bytes = 2 * (size_t)r->stride * sizeof(float);
     const float *drawn[MAX_BATCH];
@@ -155,5 +159,15 @@ void replay_sample(const struct replay *r, struct rng *rng, int B, float *out)
         if (b + PREFETCH_AHEAD < B)
             __builtin_prefetch(drawn[b + PREFETCH_AHEAD]);
         memcpy(out, drawn[b], bytes);
+        draw->discount[b] = (float)r->discount;
+        draw->weight[b] = 1;
+        draw->tickets[b] = (struct replay_ticket){ (drawn[b] - r->rows) / r->stride, 0 };
     }
+}
+
+int replay_prioritise(struct replay *r, int B, const struct replay_ticket *tickets,
+                      const float *td_error)
+{
+    (void)r, (void)B, (void)tickets, (void)td_error;
+    return 0;
 }

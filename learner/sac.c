@@ -25,7 +25,7 @@
 #include <string.h>
 
 #include "common/squashed_gaussian.h"
-#include "learner/adam.h"
+#include "learner/parameters.h"
 
 enum { METRIC_Q_LOSS, METRIC_PI_LOSS, METRIC_ALPHA_LOSS, METRIC_ALPHA, METRIC_ENTROPY,
        METRIC_Q_MEAN, METRIC_Q_GRAD_NORM, METRIC_PI_GRAD_NORM, N_METRICS };
@@ -33,6 +33,10 @@ enum { METRIC_Q_LOSS, METRIC_PI_LOSS, METRIC_ALPHA_LOSS, METRIC_ALPHA, METRIC_EN
 static const char *const metric_names[N_METRICS] = {
     "q_loss", "pi_loss", "alpha_loss", "alpha", "entropy", "q_mean", "q_grad_norm", "pi_grad_norm"
 };
+
+enum { PART_POLICY, PART_Q1, PART_Q2, PART_LOG_ALPHA };
+
+static const double SQRT_2 = 1.41421356237309504880;
 
 #define OPTION(type_, field, value_, min_, max_, help_) \
     { .name = #field, .type = type_, .offset = offsetof(struct sac_hyper, field), \
@@ -48,6 +52,7 @@ static const struct option options[] = {
     OPTION(OPTION_BOOL, learn_alpha, "true", 0, 0, "adapt the temperature to the target entropy"),
     OPTION(OPTION_REAL, target_entropy, "-1.0", -10, 10,
            "target entropy for each dimension of the action, in nats"),
+    OPTIMISER_OPTIONS(struct sac_hyper, optimiser, "adam", "constant", "1e-8", "0"),
 };
 
 struct sac {
@@ -56,15 +61,12 @@ struct sac {
     int n_obs, n_act, stride;
     real target_entropy;
 
-    /* One arena for everything trained, one for its gradients, one for the targets. */
-    real *params, *grad;           /* [n_params]: policy | q1 | q2 | log alpha */
+    struct parameters params;      /* policy | q1 | q2 | log alpha */
     real *targets;                 /* [2 n_q]: Qbar_1 | Qbar_2 */
-    real *m, *v;                   /* [n_params]: Adam's moments */
     real *policy, *q[2], *log_alpha;
     real *q_target[2];
-    size_t n_policy, n_q, n_params;
-    struct adam policy_adam, q_adam, alpha_adam;
-    int64_t n_updates;
+    size_t n_policy, n_q;
+    struct optimiser policy_adam, q_adam, alpha_adam;
 
     struct mlp_cache policy_cache, q_cache[2];
     real *log_prob;                /* [B] of the action just sampled */
@@ -75,22 +77,9 @@ struct sac {
     real *dout;                    /* [B][2 n_act] */
 };
 
-/* Sum of squares, finite exactly when every number is (and the sum does not overflow). */
-static double sum_of_squares(const real *x, size_t n)
-{
-    double total = 0;
-    for (size_t i = 0; i < n;) {
-        real part = 0;
-        for (size_t end = i + 256 < n ? i + 256 : n; i < end; i++)
-            part += x[i] * x[i];
-        total += (double)part;
-    }
-    return total;
-}
-
 /* Critics: minimise 1/2 E (Q_i(s, a) - y)^2 for i = 1, 2                          Eqs. 5, 7
  *   y = r + gamma (1 - d) (min_i Qbar_i(s', a') - alpha log pi(a'|s')),  a' ~ pi(.|s') */
-static int critic_step(struct sac *sac, struct batch *b, double *metrics)
+static int critic_step(struct sac *sac, struct batch *b, double *metrics, struct error *err)
 {
     int B = b->n, stride = sac->stride;
     real alpha = real_exp(*sac->log_alpha);
@@ -109,7 +98,7 @@ static int critic_step(struct sac *sac, struct batch *b, double *metrics)
     for (int k = 0; k < B; k++) {
         const real *row = b->rows + (size_t)(2 * stride) * (size_t)k;
         real q = next_q[0][k] < next_q[1][k] ? next_q[0][k] : next_q[1][k];
-        real bootstrap = (real)sac->hyper.gamma * (q - alpha * sac->log_prob[k]);
+        real bootstrap = b->discount[k] * (q - alpha * sac->log_prob[k]);
         bool terminated = row[row_kind(shape)] == (real)ROW_TERMINATED;
         sac->y[k] = row[row_reward(shape)] + (terminated ? 0 : bootstrap);
     }
@@ -120,25 +109,24 @@ static int critic_step(struct sac *sac, struct batch *b, double *metrics)
                                     &sac->q_cache[i]);
         for (int k = 0; k < B; k++) {
             real error = q[k] - sac->y[k];
-            sac->dq[i][k] = error / (real)B;
-            loss += 0.5 * (double)(error * error) / B;
+            sac->dq[i][k] = b->weight[k] * error / (real)B;
+            loss += 0.5 * (double)(b->weight[k] * error * error) / B;
+            b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * error;
             q_mean += 0.5 * (double)q[k] / B;
         }
         mlp_backward(&sac->q_shape, sac->q[i], B, b->rows, 2 * stride, &sac->q_cache[i],
-                     sac->dq[i], sac->grad + (sac->q[i] - sac->params), NULL, 0);
+                     sac->dq[i], parameters_grad(&sac->params, PART_Q1 + i), NULL, 0);
     }
-    const real *grad = sac->grad + sac->n_policy;
     metrics[METRIC_Q_LOSS] = loss;
     metrics[METRIC_Q_MEAN] = q_mean;
-    metrics[METRIC_Q_GRAD_NORM] = sqrt(sum_of_squares(grad, 2 * sac->n_q));
-    if (!isfinite(loss) || !isfinite(metrics[METRIC_Q_GRAD_NORM]))
-        return ERR_NUMERIC;
-    adam_step(&sac->q_adam, sac->q[0], grad, sac->n_updates);
+    if (!isfinite(loss) || optimiser_step(&sac->q_adam, sac->q[0], parameters_grad(&sac->params, PART_Q1),
+                                          b->progress, &metrics[METRIC_Q_GRAD_NORM]) != 0)
+        return parameters_blame(&sac->params, PART_Q1, PART_Q2, "critics' loss", err);
     return 0;
 }
 
 /* Policy: minimise E [ alpha log pi(a|s) - min_i Q_i(s, a) ],  a = tanh(mu + sigma eps)    Eq. 9 */
-static int policy_step(struct sac *sac, struct batch *b, double *metrics)
+static int policy_step(struct sac *sac, struct batch *b, double *metrics, struct error *err)
 {
     int B = b->n, stride = sac->stride, n_in = sac->n_obs + sac->n_act;
     real alpha = real_exp(*sac->log_alpha);
@@ -172,49 +160,40 @@ static int policy_step(struct sac *sac, struct batch *b, double *metrics)
                                2 * stride, sac->dact + sac->n_obs, n_in, alpha / (real)B,
                                sac->dout);
     mlp_backward(&sac->policy_shape, sac->policy, B, b->rows, 2 * stride, &sac->policy_cache,
-                 sac->dout, sac->grad, NULL, 0);
+                 sac->dout, parameters_grad(&sac->params, PART_POLICY), NULL, 0);
     metrics[METRIC_PI_LOSS] = loss;
     metrics[METRIC_ENTROPY] = entropy;
-    metrics[METRIC_PI_GRAD_NORM] = sqrt(sum_of_squares(sac->grad, sac->n_policy));
-    if (!isfinite(loss) || !isfinite(metrics[METRIC_PI_GRAD_NORM]))
-        return ERR_NUMERIC;
-    adam_step(&sac->policy_adam, sac->policy, sac->grad, sac->n_updates);
+    if (!isfinite(loss) || optimiser_step(&sac->policy_adam, sac->policy,
+                                          parameters_grad(&sac->params, PART_POLICY), b->progress,
+                                          &metrics[METRIC_PI_GRAD_NORM]) != 0)
+        return parameters_blame(&sac->params, PART_POLICY, PART_POLICY, "policy's loss", err);
     return 0;
 }
 
 /* Temperature: minimise E [ -log alpha (log pi(a|s) + Hbar) ]                             Eq. 18 */
-static void temperature_step(struct sac *sac, double *metrics)
+static void temperature_step(struct sac *sac, double progress, double *metrics)
 {
     real mean = (real)-metrics[METRIC_ENTROPY] + sac->target_entropy;
     metrics[METRIC_ALPHA_LOSS] = (double)(-*sac->log_alpha * mean);
-    real *grad = sac->grad + sac->n_params - 1;
+    real *grad = parameters_grad(&sac->params, PART_LOG_ALPHA);
     *grad = -mean;
     if (sac->hyper.learn_alpha)
-        adam_step(&sac->alpha_adam, sac->log_alpha, grad, sac->n_updates);
+        optimiser_step(&sac->alpha_adam, sac->log_alpha, grad, progress, NULL);
     metrics[METRIC_ALPHA] = exp((double)*sac->log_alpha);
 }
 
-static int sac_update(void *self, struct batch *b, double *metrics)
+static int sac_update(void *self, struct batch *b, double *metrics, struct error *err)
 {
     struct sac *sac = self;
     memset(metrics, 0, N_METRICS * sizeof(*metrics));
-    sac->n_updates++;
-    int rc = critic_step(sac, b, metrics);                              /* theta_i              */
+    int rc = critic_step(sac, b, metrics, err);                         /* theta_i              */
     if (rc == 0)
-        rc = policy_step(sac, b, metrics);                              /* phi                  */
+        rc = policy_step(sac, b, metrics, err);                         /* phi                  */
     if (rc == 0) {
-        temperature_step(sac, metrics);                                 /* alpha                */
+        temperature_step(sac, b->progress, metrics);                    /* alpha                */
         polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau);  /* Qbar <- tau Q + ...  */
     }
     return rc;
-}
-
-static struct adam adam_over(struct sac *sac, const real *params, size_t n, double learning_rate)
-{
-    size_t offset = (size_t)(params - sac->params);
-    return (struct adam){ .m = sac->m + offset, .v = sac->v + offset, .n = n,
-                          .learning_rate = learning_rate, .beta1 = 0.9, .beta2 = 0.999,
-                          .epsilon = 1e-8 };
 }
 
 static void create_networks(struct sac *sac, const struct algorithm_setup *setup,
@@ -222,30 +201,33 @@ static void create_networks(struct sac *sac, const struct algorithm_setup *setup
 {
     sac->n_policy = mlp_n_params(&sac->policy_shape);
     sac->n_q = mlp_n_params(&sac->q_shape);
-    sac->n_params = sac->n_policy + 2 * sac->n_q + 1;
-    sac->params = arena_alloc(arena, sac->n_params, sizeof(real));
-    sac->grad = arena_alloc(arena, sac->n_params, sizeof(real));
-    sac->m = arena_alloc(arena, sac->n_params, sizeof(real));
-    sac->v = arena_alloc(arena, sac->n_params, sizeof(real));
+    parameters_add_network(&sac->params, "policy", &sac->policy_shape);
+    parameters_add_network(&sac->params, "q1", &sac->q_shape);
+    parameters_add_network(&sac->params, "q2", &sac->q_shape);
+    parameters_add_vector(&sac->params, "log_alpha", 1);
+    parameters_alloc(&sac->params, arena);
     sac->targets = arena_alloc(arena, 2 * sac->n_q, sizeof(real));
-    sac->policy = sac->params;
+    sac->policy = parameters_value(&sac->params, PART_POLICY);
     for (int i = 0; i < 2; i++) {
-        sac->q[i] = sac->params + sac->n_policy + (size_t)i * sac->n_q;
+        sac->q[i] = parameters_value(&sac->params, PART_Q1 + i);
         sac->q_target[i] = sac->targets + (size_t)i * sac->n_q;
     }
-    sac->log_alpha = sac->params + sac->n_params - 1;
+    sac->log_alpha = parameters_value(&sac->params, PART_LOG_ALPHA);
 
     struct rng rng;
     rng_init(&rng, setup->seed, RNG_INIT, 0, 0);
-    mlp_init(&sac->policy_shape, sac->policy, &rng);
+    mlp_init(&sac->policy_shape, sac->policy, setup->start, SQRT_2, 1, &rng);
     for (int i = 0; i < 2; i++)
-        mlp_init(&sac->q_shape, sac->q[i], &rng);
+        mlp_init(&sac->q_shape, sac->q[i], setup->start, SQRT_2, 1, &rng);
     *sac->log_alpha = (real)log(sac->hyper.alpha_init);
     memcpy(sac->targets, sac->q[0], 2 * sac->n_q * sizeof(real));
 
-    sac->policy_adam = adam_over(sac, sac->policy, sac->n_policy, sac->hyper.policy_lr);
-    sac->q_adam = adam_over(sac, sac->q[0], 2 * sac->n_q, sac->hyper.q_lr);
-    sac->alpha_adam = adam_over(sac, sac->log_alpha, 1, sac->hyper.alpha_lr);
+    sac->policy_adam = parameters_optimiser(&sac->params, PART_POLICY, PART_POLICY,
+                                            &sac->hyper.optimiser, sac->hyper.policy_lr);
+    sac->q_adam = parameters_optimiser(&sac->params, PART_Q1, PART_Q2, &sac->hyper.optimiser,
+                                       sac->hyper.q_lr);
+    sac->alpha_adam = parameters_optimiser(&sac->params, PART_LOG_ALPHA, PART_LOG_ALPHA,
+                                           &sac->hyper.optimiser, sac->hyper.alpha_lr);
 }
 
 static void *sac_create(const struct algorithm_setup *setup, struct arena *arena)
@@ -257,10 +239,8 @@ static void *sac_create(const struct algorithm_setup *setup, struct arena *arena
     sac->n_act = n_act;
     sac->stride = row_stride(setup->shape);
     sac->target_entropy = (real)(sac->hyper.target_entropy * n_act);
-    sac->policy_shape = mlp_shape_make(n_obs, setup->hidden, setup->n_hidden, 2 * n_act,
-                                       setup->activation);
-    sac->q_shape = mlp_shape_make(n_obs + n_act, setup->hidden, setup->n_hidden, 1,
-                                  setup->activation);
+    sac->policy_shape = mlp_shape_make(n_obs, &setup->policy, 2 * n_act);
+    sac->q_shape = mlp_shape_make(n_obs + n_act, &setup->critic, 1);
     create_networks(sac, setup, arena);
 
     mlp_cache_init(&sac->policy_cache, &sac->policy_shape, B, arena);
@@ -276,10 +256,23 @@ static void *sac_create(const struct algorithm_setup *setup, struct arena *arena
     return sac;
 }
 
-static double sac_discount(const void *hyper)
+static int sac_check(const void *hyper, const struct settings *s, const struct env_spec *spec,
+                     struct error *err)
+{
+    (void)hyper, (void)s;
+    if (spec->n_choices == 0)
+        return 0;
+    return error_set(err, ERR_CONFIG, "%s has %d discrete actions and the policy of sac is continuous; "
+                     "choose an environment with continuous actions (`shoal envs` lists them)",
+                     spec->name, spec->n_choices);
+}
+
+static void sac_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)
 {
     const struct sac_hyper *h = hyper;
-    return h->gamma;
+    (void)spec;
+    *out = (struct algorithm_traits){ .head = HEAD_SQUASHED_GAUSSIAN, .discount = h->gamma,
+                                      .noise_per_action = 2 };
 }
 
 static const real *sac_policy(const void *self, size_t *n)
@@ -292,34 +285,39 @@ static const real *sac_policy(const void *self, size_t *n)
 static int sac_arrays(void *self, struct array out[ALGORITHM_MAX_ARRAYS])
 {
     struct sac *sac = self;
-    int n = 0;
-    out[n++] = (struct array){ "params", sac->params, NULL, sac->n_params };
+    int n = parameters_arrays(&sac->params, out);
     out[n++] = (struct array){ "targets", sac->targets, NULL, 2 * sac->n_q };
-    out[n++] = (struct array){ "adam_m", sac->m, NULL, sac->n_params };
-    out[n++] = (struct array){ "adam_v", sac->v, NULL, sac->n_params };
-    out[n++] = (struct array){ "n_updates", NULL, &sac->n_updates, 1 };
+    out[n++] = (struct array){ "policy_steps", NULL, &sac->policy_adam.t, 1 };
+    out[n++] = (struct array){ "q_steps", NULL, &sac->q_adam.t, 1 };
+    out[n++] = (struct array){ "alpha_steps", NULL, &sac->alpha_adam.t, 1 };
     return n;
 }
 
-const real *sac_gradients(const void *self, size_t *n)
+static const real *sac_gradients(const void *self, size_t *n)
 {
     const struct sac *sac = self;
-    *n = sac->n_params;
-    return sac->grad;
+    *n = sac->params.n;
+    return sac->params.grad;
 }
+
+static const struct preset presets[] = {
+    { "", "", (const char *const[]){ NULL } },
+};
 
 const struct algorithm sac_algorithm = {
     .name = "sac",
-    .head = "squashed_gaussian",
     .options = options,
     .n_options = sizeof(options) / sizeof(*options),
     .hyper_bytes = sizeof(struct sac_hyper),
-    .noise_per_action = 2,
+    .presets = presets,
+    .n_presets = sizeof(presets) / sizeof(*presets),
     .metric_names = metric_names,
     .n_metrics = N_METRICS,
+    .check = sac_check,
+    .describe = sac_describe,
     .create = sac_create,
     .update = sac_update,
-    .discount = sac_discount,
     .policy = sac_policy,
     .arrays = sac_arrays,
+    .gradients = sac_gradients,
 };

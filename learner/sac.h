@@ -3,6 +3,7 @@
 #define SHOAL_LEARNER_SAC_H
 
 #include "common/algorithm.h"
+#include "learner/optimiser.h"
 
 struct sac_hyper {
     double gamma;
@@ -11,9 +12,7 @@ struct sac_hyper {
     double alpha_init;
     bool learn_alpha;
     double target_entropy;    /* per action dimension */
+    struct optimiser_hyper optimiser;
 };
-
-/* The gradients of the last update, laid out as the array "params": policy | q1 | q2 | log alpha. */
-const real *sac_gradients(const void *self, size_t *n);
 
 #endif

@@ -124,8 +124,8 @@ static void welcome(struct session *s, struct slot *slot)
     if (settings->actor.step_timeout_s > 0)
         w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
     w->snapshot_port = s->setup.snapshot_port;
-    snprintf(w->head, sizeof(w->head), "%s", s->setup.head);
-    snprintf(w->activation, sizeof(w->activation), "%s", settings_activation(settings));
+    snprintf(w->head, sizeof(w->head), "%s", policy_head_name(s->setup.traits->head));
+    snprintf(w->activation, sizeof(w->activation), "%s", activation_name((enum activation)settings->network.activation));
     w->normalises = settings->learner.normalise_observations;
     w->wants_state = s->wants_state;
     w->hidden = (struct bytes){ (const unsigned char *)hidden,

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/algorithm.h"
 #include "common/environment.h"
 #include "common/settings.h"
 #include "learner/fragment.h"
@@ -47,7 +48,7 @@ struct session_setup {
     int64_t epoch;
     const struct settings *settings;
     const struct env_spec *spec;
-    const char *head;
+    const struct algorithm_traits *traits;    /* borrowed */
     int snapshot_port;
     const char *cpu;             /* class of CPU of the learner */
     size_t state_bytes;          /* of a stream's state; 0: streams cannot be saved */

@@ -38,8 +38,10 @@ struct training {
     float *snapshot;                     /* [n] what training_policy gives */
     struct rate_limiter limiter;
     struct rng sample_rng, update_rng;
+    struct algorithm_traits traits;
     struct batch batch;
-    float *rows, *noise;                 /* of `batch` */
+    struct replay_draw draw;             /* what `batch` reads */
+    float *noise;
 
     struct fragment_queue *queues;       /* async: one; sync: one per stream */
     int64_t streams_ready;               /* sync: streams with something in their queue */
@@ -79,6 +81,15 @@ int64_t training_capacity(const struct settings *s)
     return capacity > s->actor.horizon ? capacity : s->actor.horizon;
 }
 
+struct replay_setup training_replay(const struct settings *s, struct row_shape shape, double discount)
+{
+    return (struct replay_setup){
+        .shape = shape, .capacity = training_capacity(s), .horizon = (int)s->actor.horizon,
+        .n_step = (int)s->replay.n_step, .discount = discount,
+        .is_prioritised = s->replay.prioritised, .priority_exponent = s->replay.priority_exponent,
+    };
+}
+
 struct training *training_create(const struct training_setup *setup, struct training_out out)
 {
     const struct settings *settings = setup->settings;
@@ -95,24 +106,25 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->hashed_update = t->awaited_eval = t->asked_eval = t->answered_eval = -1;
     t->next_eval = settings->eval.every ? settings->eval.every : INT64_MAX;
 
+    t->algorithm->describe(setup->hyper, setup->spec, &t->traits);
     struct algorithm_setup as = {
-        .shape = t->shape, .n_hidden = settings->network.hidden.n,
-        .activation = (enum activation)settings->network.activation,
+        .shape = t->shape, .n_choices = setup->spec->n_choices,
+        .policy = settings_policy_body(settings), .critic = settings_critic_body(settings),
+        .start = (enum mlp_start)settings->network.init,
         .batch_size = (int)settings->learner.batch_size, .seed = (uint64_t)settings->top.seed,
         .hyper = setup->hyper,
     };
-    for (int l = 0; l < as.n_hidden; l++)
-        as.hidden[l] = settings->network.hidden.v[l];
     t->self = t->algorithm->create(&as, arena);
 
-    t->replay = replay_create(t->shape, training_capacity(settings), (int)settings->actor.horizon, arena);
+    const struct replay_setup replay = training_replay(settings, t->shape, t->traits.discount);
+    t->replay = replay_create(&replay, arena);
     rate_limiter_init(&t->limiter, settings_samples_per_insert(settings),
                       settings_error_buffer(settings), settings->replay.min_size);
     const struct normalisation_setup normalised = {
         .shape = t->shape, .n_streams = t->n_streams,
         .of_observations = settings->learner.normalise_observations,
         .of_rewards = settings->learner.scale_rewards,
-        .discount = t->algorithm->discount(setup->hyper),
+        .discount = t->traits.discount,
     };
     size_t n_policy;
     t->algorithm->policy(t->self, &n_policy);
@@ -122,10 +134,19 @@ struct training *training_create(const struct training_setup *setup, struct trai
     rng_init(&t->update_rng, as.seed, RNG_UPDATE, 0, 0);
 
     size_t B = (size_t)as.batch_size;
-    t->rows = arena_alloc(arena, B * 2 * (size_t)row_stride(t->shape), sizeof(float));
-    t->noise = arena_alloc(arena, B * (size_t)(t->algorithm->noise_per_action * t->shape.n_act),
+    t->draw = (struct replay_draw){
+        .rows = arena_alloc(arena, B * 2 * (size_t)row_stride(t->shape), sizeof(float)),
+        .discount = arena_alloc(arena, B, sizeof(float)),
+        .weight = arena_alloc(arena, B, sizeof(float)),
+        .tickets = arena_alloc(arena, B, sizeof(struct replay_ticket)),
+    };
+    t->noise = arena_alloc(arena, B * (size_t)(t->traits.noise_per_action * t->shape.n_act),
                            sizeof(float));
-    t->batch = (struct batch){ as.batch_size, t->shape, t->rows, t->noise };
+    t->batch = (struct batch){
+        .n = as.batch_size, .shape = t->shape, .rows = t->draw.rows, .noise = t->noise,
+        .discount = t->draw.discount, .weight = t->draw.weight,
+        .td_error = arena_alloc(arena, B, sizeof(float)),
+    };
     size_t n_queues = is_sync(t) ? (size_t)t->n_streams : 1;
     t->queues = arena_alloc(arena, n_queues, sizeof(*t->queues));
     t->lives = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->lives));
@@ -299,12 +320,14 @@ static bool may_update(const struct training *t)
 static bool update(struct training *t)
 {
     double metrics[ALGORITHM_MAX_METRICS];
-    size_t n_noise = (size_t)(t->batch.n * t->algorithm->noise_per_action * t->shape.n_act);
+    struct error err;
+    size_t n_noise = (size_t)(t->batch.n * t->traits.noise_per_action * t->shape.n_act);
     normalisation_refresh(t->normalisation);
-    replay_sample(t->replay, &t->sample_rng, t->batch.n, t->rows);
-    normalisation_apply(t->normalisation, t->batch.n, t->rows);
+    replay_sample(t->replay, &t->sample_rng, t->batch.n, 1, &t->draw);
+    normalisation_apply(t->normalisation, t->batch.n, t->draw.rows);
     rng_fill_normal(&t->update_rng, t->noise, n_noise);
-    int rc = t->algorithm->update(t->self, &t->batch, metrics);
+    t->batch.progress = (double)t->limiter.inserts / (double)t->settings->top.total_steps;
+    int rc = t->algorithm->update(t->self, &t->batch, metrics, &err);
     t->limiter.samples += t->batch.n;
     t->updates++;
     t->version++;

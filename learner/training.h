@@ -15,6 +15,7 @@
 #include "common/safetensors.h"
 #include "common/settings.h"
 #include "learner/fragment.h"
+#include "learner/replay.h"
 
 /* Where and how a fragment entered: one record of schedule.bin. */
 struct schedule_record {
@@ -73,6 +74,9 @@ struct training;
 
 /* Transitions that replay will have room for: never more than the run collects. */
 int64_t training_capacity(const struct settings *s);
+
+/* The replay that a run will have; for knowing its memory beforehand. */
+struct replay_setup training_replay(const struct settings *s, struct row_shape shape, double discount);
 
 struct training *training_create(const struct training_setup *setup, struct training_out out);
 void training_destroy(struct training **t);

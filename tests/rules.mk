@@ -11,7 +11,7 @@ DOUBLE_SRC   := $(wildcard tests/double/test_*.c)
 TEST_BIN     := $(TEST_SRC:%.c=$(BUILD)/%) $(DOUBLE_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c $(wildcard tests/simulation/simulation.c))
 DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o \
-                  common/matrix.o common/mlp.o common/squashed_gaussian.o learner/adam.o \
+                  common/matrix.o common/mlp.o common/squashed_gaussian.o learner/optimiser.o learner/parameters.o \
                   learner/sac.o)
 CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 

@@ -64,7 +64,8 @@ static void crowd_create(struct crowd *c, const char *name, const char *models)
     c->n_choices = spec->n_choices;
     c->arena = arena_create(1 << 20);
     c->frames = frame_pool_create(stream_frame_bytes(c->model, HORIZON));
-    policy_shape_make(&shape, "squashed_gaussian", "relu", spec->shape, (int[]){ 256, 256 }, 2, &err);
+    shape = policy_shape_make(HEAD_SQUASHED_GAUSSIAN, &(struct mlp_body){ 2, { 256, 256 }, ACTIVATION_RELU, false },
+                              spec->shape, 0);
     c->policy = policy_create(&shape, MAX_E, c->arena);
     const size_t n_params = policy_n_params(&shape);
     float *params = arena_alloc(c->arena, n_params, sizeof(float));

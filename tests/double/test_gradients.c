@@ -107,7 +107,10 @@ static void check_mlp(enum activation activation, const int *hidden, int n_hidde
     rng_init(&rng, 7, RNG_TEST, (uint32_t)n_hidden, (uint32_t)B);
     struct arena *arena = arena_create(1 << 16);
     int n_in = 4, n_out = 3;
-    struct mlp_case m = { .shape = mlp_shape_make(n_in, hidden, n_hidden, n_out, activation),
+    struct mlp_body body = { .n_hidden = n_hidden, .activation = activation };
+    for (int l = 0; l < n_hidden; l++)
+        body.hidden[l] = hidden[l];
+    struct mlp_case m = { .shape = mlp_shape_make(n_in, &body, n_out),
                           .B = B, .ldx = n_in + 3, .lddx = n_in + 5 };
     m.n_params = mlp_n_params(&m.shape);
     m.n_out = (size_t)(B * n_out);
@@ -291,7 +294,7 @@ END_TEST
 
 /* ---- SAC's losses ----
  * With learning rates and tau zero an update only measures: metrics hold the losses at the
- * present parameters, sac_gradients their gradients. The target y stays when a critic is perturbed:
+ * present parameters, `gradients` their gradients. The target y stays when a critic is perturbed:
  * it is made of the policy and of Qbar, which is an array of its own. */
 
 enum { Q_LOSS, PI_LOSS, ALPHA_LOSS };
@@ -303,6 +306,7 @@ struct sac_case {
     struct sac_hyper hyper;
     struct array params;
     real *rows, *scratch, *noise;
+    real discount[64], weight[64], td_error[64];
     size_t n_rows;
     int metric;
 };
@@ -313,8 +317,10 @@ static double sac_loss(void *context)
     double metrics[ALGORITHM_MAX_METRICS];
     memcpy(c->scratch, c->rows, c->n_rows * sizeof(real));
     struct batch b = { .n = c->setup.batch_size, .shape = c->setup.shape, .rows = c->scratch,
-                       .noise = c->noise };
-    ck_assert_int_eq(sac_algorithm.update(c->sac, &b, metrics), 0);
+                       .noise = c->noise, .discount = c->discount, .weight = c->weight,
+                       .td_error = c->td_error };
+    struct error err;
+    ck_assert_int_eq(sac_algorithm.update(c->sac, &b, metrics, &err), 0);
     return metrics[c->metric];
 }
 
@@ -327,6 +333,10 @@ static void draw_batch(struct sac_case *c, struct rng *rng)
     for (int k = 0; k < 2 * B; k++)
         c->rows[k * stride + row_kind(c->setup.shape)] = (real)rng_below(rng, 3);
     c->noise = random_block(rng, (size_t)(2 * B * c->setup.shape.n_act), 1);
+    for (int k = 0; k < B; k++) {
+        c->discount[k] = (real)0.9;
+        c->weight[k] = 1;
+    }
 }
 
 static void check_sac(enum activation activation, int n_act)
@@ -335,9 +345,10 @@ static void check_sac(enum activation activation, int n_act)
     struct rng rng;
     rng_init(&rng, 10, RNG_TEST, (uint32_t)activation, (uint32_t)n_act);
     struct sac_case c = {
-        .hyper = { .gamma = 0.9, .alpha_init = 0.4, .learn_alpha = true, .target_entropy = -0.6 },
-        .setup = { .shape = { 4, n_act }, .hidden = { 9, 7 }, .n_hidden = 2,
-                   .activation = activation, .batch_size = 16, .seed = 3 },
+        .hyper = { .gamma = 0.9, .alpha_init = 0.4, .learn_alpha = true, .target_entropy = -0.6,
+                   .optimiser = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 } },
+        .setup = { .shape = { 4, n_act }, .policy = { 2, { 9, 7 }, activation, false },
+                   .critic = { 2, { 9, 7 }, activation, false }, .batch_size = 16, .seed = 3 },
     };
     c.setup.hyper = &c.hyper;
     c.arena = arena_create(1 << 16);
@@ -354,7 +365,7 @@ static void check_sac(enum activation activation, int n_act)
     memcpy(params, c.params.data, c.params.n * sizeof(real));
     sac_loss(&c);
     ck_assert_mem_eq(params, c.params.data, c.params.n * sizeof(real));
-    memcpy(grad, sac_gradients(c.sac, &n), c.params.n * sizeof(real));
+    memcpy(grad, sac_algorithm.gradients(c.sac, &n), c.params.n * sizeof(real));
     ck_assert_uint_eq(n, c.params.n);
 
     c.metric = PI_LOSS;

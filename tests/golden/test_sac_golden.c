@@ -6,8 +6,8 @@
 #include "common/matrix.h"
 #include "common/safetensors.h"
 #include "common/squashed_gaussian.h"
-#include "learner/adam.h"
 #include "learner/algorithms.h"
+#include "learner/optimiser.h"
 #include "learner/sac.h"
 #include "tests/support.h"
 
@@ -65,6 +65,7 @@ struct golden_case {
     struct sac_hyper hyper;
     real *rows, *noise;               /* of all updates */
     real *scratch;                    /* [B][2][stride]: an update overwrites actions */
+    real *discount, *weight, *td_error;    /* [B] */
     struct array params, targets;
     int n_updates;
     double metrics[ALGORITHM_MAX_METRICS];
@@ -97,11 +98,13 @@ static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
     double *sizes = golden(c->file, "sizes"), *h = golden(c->file, "hyper");
     c->hyper = (struct sac_hyper){ .gamma = h[0], .tau = h[1], .policy_lr = h[2], .q_lr = h[3],
                                    .alpha_lr = h[4], .alpha_init = 1, .learn_alpha = learn_alpha,
-                                   .target_entropy = h[5] };
+                                   .target_entropy = h[5],
+                                   .optimiser = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 } };
+    const struct mlp_body body = { (int)sizes[4], { (int)sizes[5], (int)sizes[6] },
+                                   sizes[7] > 0 ? ACTIVATION_TANH : ACTIVATION_RELU, false };
     c->setup = (struct algorithm_setup){
         .shape = { (int)sizes[0], (int)sizes[1] }, .batch_size = (int)sizes[2], .seed = 1,
-        .n_hidden = (int)sizes[4], .hidden = { (int)sizes[5], (int)sizes[6] },
-        .activation = sizes[7] > 0 ? ACTIVATION_TANH : ACTIVATION_RELU, .hyper = &c->hyper,
+        .policy = body, .critic = body, .hyper = &c->hyper,
     };
     c->n_updates = (int)sizes[3];
     free(sizes);
@@ -116,6 +119,14 @@ static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
     c->noise = golden_real(c->file, "noise");
     c->scratch = malloc((size_t)(2 * c->setup.batch_size * row_stride(c->setup.shape))
                         * sizeof(real));
+    size_t B = (size_t)c->setup.batch_size;
+    c->discount = malloc(B * sizeof(real));
+    c->weight = malloc(B * sizeof(real));
+    c->td_error = malloc(B * sizeof(real));
+    for (size_t k = 0; k < B; k++) {
+        c->discount[k] = (real)c->hyper.gamma;
+        c->weight[k] = 1;
+    }
 }
 
 static void close_case(struct golden_case *c)
@@ -123,6 +134,9 @@ static void close_case(struct golden_case *c)
     free(c->rows);
     free(c->noise);
     free(c->scratch);
+    free(c->discount);
+    free(c->weight);
+    free(c->td_error);
     arena_destroy(&c->arena);
     safetensors_close(&c->file);
 }
@@ -135,9 +149,11 @@ static int update(struct golden_case *c, int i, void (*edit)(struct row_shape s,
     memcpy(c->scratch, c->rows + (size_t)i * n_rows, n_rows * sizeof(real));
     for (int k = 0; edit && k < B; k++)
         edit(c->setup.shape, c->scratch + 2 * k * stride);
+    struct error err;
     struct batch b = { .n = B, .shape = c->setup.shape, .rows = c->scratch,
+                       .discount = c->discount, .weight = c->weight, .td_error = c->td_error,
                        .noise = c->noise + (size_t)i * (size_t)(2 * B * c->setup.shape.n_act) };
-    return sac_algorithm.update(c->sac, &b, c->metrics);
+    return sac_algorithm.update(c->sac, &b, c->metrics, &err);
 }
 
 /* ---- comparing ---- */
@@ -186,8 +202,7 @@ static void check_metrics(const struct golden_case *c, int i, double tolerance)
 static size_t check_network(const struct golden_case *c, const char *network, int n_in, int n_out,
                             const real *grad, const double *expected, size_t offset)
 {
-    struct mlp_shape s = mlp_shape_make(n_in, c->setup.hidden, c->setup.n_hidden, n_out,
-                                        c->setup.activation);
+    struct mlp_shape s = mlp_shape_make(n_in, &c->setup.policy, n_out);
     for (int l = 0; l < s.n_layers; l++) {
         size_t w = offset + mlp_weight_offset(&s, l), b = offset + mlp_bias_offset(&s, l);
         double dw = worst_relative(grad + w, expected + w, b - w);
@@ -210,7 +225,7 @@ static void check_gradients(const struct golden_case *c)
 {
     size_t n;
     int n_obs = c->setup.shape.n_obs, n_act = c->setup.shape.n_act;
-    const real *grad = sac_gradients(c->sac, &n);
+    const real *grad = sac_algorithm.gradients(c->sac, &n);
     double *expected = golden(c->file, "gradients");
     ck_assert_uint_eq(n, golden_count(c->file, "gradients"));
     size_t policy = check_network(c, "policy", n_obs, 2 * n_act, grad, expected, 0);
@@ -307,6 +322,8 @@ static double q_loss_of(double gamma, void (*edit)(struct row_shape s, real *row
     struct golden_case c;
     open_case(&c, "relu", true);
     c.hyper.gamma = gamma;
+    for (int k = 0; k < c.setup.batch_size; k++)
+        c.discount[k] = (real)gamma;
     c.sac = sac_algorithm.create(&c.setup, c.arena);
     overwrite(find_array(c.sac, "params"), c.file, "params0");
     overwrite(find_array(c.sac, "targets"), c.file, "targets0");
@@ -390,11 +407,12 @@ START_TEST(adam_equals_pytorch_over_five_steps_from_tiny_to_huge_gradients)
     double *h = golden(f, "adam_hyper"), *expected = golden(f, "adam_theta");
     double *m = golden(f, "adam_m"), *v = golden(f, "adam_v");
     real *theta = golden_real(f, "adam_theta"), *grad = golden_real(f, "adam_grad");
-    struct adam a = { .m = calloc(n, sizeof(real)), .v = calloc(n, sizeof(real)), .n = n,
-                      .learning_rate = h[0], .beta1 = h[1], .beta2 = h[2], .epsilon = h[3] };
+    struct optimiser a = { .m = calloc(n, sizeof(real)), .v = calloc(n, sizeof(real)), .n = n,
+                           .learning_rate = h[0],
+                           .hyper = { .beta1 = h[1], .beta2 = h[2], .epsilon = h[3] } };
     int n_steps = (int)(golden_count(f, "adam_grad") / n);
     for (int t = 1; t <= n_steps; t++) {
-        adam_step(&a, theta, grad + (size_t)(t - 1) * n, t);
+        ck_assert_int_eq(optimiser_step(&a, theta, grad + (size_t)(t - 1) * n, 0, NULL), 0);
         for (size_t i = 0; i < n; i++)
             ck_assert_double_eq_tol((double)theta[i], expected[(size_t)t * n + i], 1e-6);
     }

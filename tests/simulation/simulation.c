@@ -24,6 +24,7 @@ struct sim_actor {
 };
 
 struct sim {
+    struct algorithm_traits traits;
     const struct simulation_setup *setup;
     struct simulation_result *result;
     struct rng rng;
@@ -174,9 +175,9 @@ static void create(struct sim *s)
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
-    policy_shape_make(&shape, "squashed_gaussian", settings_activation(settings),
-                      env_spec(s->model)->shape, settings->network.hidden.v,
-                      settings->network.hidden.n, &err);
+    const struct mlp_body body = settings_policy_body(settings);
+    sac_algorithm.describe(&setup->hyper, env_spec(s->model), &s->traits);
+    shape = policy_shape_make(s->traits.head, &body, env_spec(s->model)->shape, 0);
     s->fragments = fragment_pool_create();
     s->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&shape)));
     s->evaluator = evaluator_create(s->model, &shape, (int)settings->eval.episodes);
@@ -187,7 +188,7 @@ static void create(struct sim *s)
     };
     const struct session_setup session = {
         .run = 7, .epoch = 1, .settings = settings, .spec = env_spec(s->model),
-        .head = "squashed_gaussian", .cpu = "simulated",
+        .traits = &s->traits, .cpu = "simulated",
         .state_bytes = stream_state_bytes(s->model), .fragments = s->fragments,
     };
     s->training = training_create(&training, (struct training_out){

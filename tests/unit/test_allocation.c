@@ -133,6 +133,7 @@ struct place {
 };
 
 struct loop {
+    struct algorithm_traits traits;
     struct simulation_setup setup;
     struct env_model *model;
     struct fragment_pool *fragments;
@@ -226,8 +227,9 @@ static void create_learner(struct loop *loop)
     ck_assert_int_eq(env_open(&loop->model, &(struct env_setup){ .name = settings->env.name, .models_dir = NULL }, &err), 0);
     const struct env_spec *spec = env_spec(loop->model);
     size_t state_bytes = stream_state_bytes(loop->model);
-    policy_shape_make(&shape, "squashed_gaussian", settings_activation(settings), spec->shape,
-                      settings->network.hidden.v, settings->network.hidden.n, &err);
+    const struct mlp_body body = settings_policy_body(settings);
+    sac_algorithm.describe(&loop->setup.hyper, spec, &loop->traits);
+    shape = policy_shape_make(loop->traits.head, &body, spec->shape, 0);
     loop->fragments = fragment_pool_create();
     loop->snapshots = frame_pool_create(MESSAGE_HEADER_BYTES
                                         + policy_n_params(&shape) * sizeof(float));
@@ -236,7 +238,7 @@ static void create_learner(struct loop *loop)
         .spec = spec, .state_bytes = state_bytes, .fragments = loop->fragments,
     };
     const struct session_setup session = {
-        .run = 7, .epoch = 1, .settings = settings, .spec = spec, .head = "squashed_gaussian",
+        .run = 7, .epoch = 1, .settings = settings, .spec = spec, .traits = &loop->traits,
         .cpu = "test", .state_bytes = state_bytes, .fragments = loop->fragments,
     };
     loop->training = training_create(&training, (struct training_out){

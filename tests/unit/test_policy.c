@@ -191,17 +191,15 @@ struct acting {
     const float *out;                             /* [MAX_BATCH][2 n_act] by mlp_forward */
 };
 
-static void acting_create(struct acting *a, const char *activation, struct row_shape row)
+static void acting_create(struct acting *a, enum activation activation, struct row_shape row)
 {
-    static const int hidden[] = { 33, 17 };
-    struct error err;
+    const struct mlp_body body = { 2, { 33, 17 }, activation, false };
     struct mlp_cache cache;
     struct rng rng;
     memset(a, 0, sizeof(*a));
     rng_init(&rng, 3, RNG_TEST, 0, 0);
     a->arena = arena_create(1 << 16);
-    ck_assert_int_eq(policy_shape_make(&a->shape, "squashed_gaussian", activation, row, hidden, 2,
-                                       &err), 0);
+    a->shape = policy_shape_make(HEAD_SQUASHED_GAUSSIAN, &body, row, 0);
     size_t n = policy_n_params(&a->shape);
     ck_assert_uint_eq(n, (size_t)(row.n_obs + 1) * 33 + 34 * 17 + 18 * 2 * (size_t)row.n_act);
     a->policy = policy_create(&a->shape, MAX_BATCH, a->arena);
@@ -226,8 +224,9 @@ static void acting_destroy(struct acting *a)
     arena_destroy(&a->arena);
 }
 
-static const struct { const char *activation; struct row_shape row; } actings[] = {
-    { "relu", { 3, 1 } }, { "tanh", { 4, 1 } }, { "relu", { 17, 6 } }, { "tanh", { 1, 3 } },
+static const struct { enum activation activation; struct row_shape row; } actings[] = {
+    { ACTIVATION_RELU, { 3, 1 } }, { ACTIVATION_TANH, { 4, 1 } }, { ACTIVATION_RELU, { 17, 6 } },
+    { ACTIVATION_TANH, { 1, 3 } },
 };
 
 START_TEST(actions_agree_with_the_networks_the_learner_trains)
@@ -336,7 +335,7 @@ END_TEST
 START_TEST(parameters_may_come_from_any_address)
 {
     struct acting a;
-    acting_create(&a, "relu", (struct row_shape){ 3, 1 });
+    acting_create(&a, ACTIVATION_RELU, (struct row_shape){ 3, 1 });
     size_t bytes = policy_n_params(&a.shape) * sizeof(float);
     struct policy *other = policy_create(&a.shape, 1, a.arena);
     for (size_t shift = 0; shift < sizeof(float); shift++) {
@@ -353,14 +352,12 @@ END_TEST
 
 START_TEST(unknown_heads_and_activations_are_named)
 {
-    static const int hidden[] = { 8 };
-    struct policy_shape s;
+    enum policy_head head;
+    enum activation activation;
     struct error err;
-    ck_assert_int_eq(policy_shape_make(&s, "gaussian", "relu", (struct row_shape){ 3, 1 }, hidden,
-                                       1, &err), ERR_FORMAT);
-    ck_assert_ptr_nonnull(strstr(err.text, "\"gaussian\""));
-    ck_assert_int_eq(policy_shape_make(&s, "squashed_gaussian", "gelu", (struct row_shape){ 3, 1 },
-                                       hidden, 1, &err), ERR_FORMAT);
+    ck_assert_int_eq(policy_head_find("laplace", &head, &err), ERR_FORMAT);
+    ck_assert_ptr_nonnull(strstr(err.text, "\"laplace\""));
+    ck_assert_int_eq(activation_find("gelu", &activation, &err), ERR_FORMAT);
     ck_assert_ptr_nonnull(strstr(err.text, "\"gelu\""));
 }
 END_TEST
@@ -385,7 +382,7 @@ static const struct tensor_metadata about[] = { { "environment", "Pendulum-v1" }
 static void save(const struct acting *a, const char *path)
 {
     struct error err;
-    ck_assert_msg(policy_save(path, &a->shape, "squashed_gaussian", a->params, about, 1, &err) == 0,
+    ck_assert_msg(policy_save(path, &a->shape, a->params, about, 1, &err) == 0,
                   "%s", err.text);
 }
 
@@ -419,7 +416,7 @@ START_TEST(normalising_policy_is_the_plain_one_on_normalised_observations)
 {
     struct acting a;
     struct error err;
-    acting_create(&a, "relu", (struct row_shape){ 4, 2 });
+    acting_create(&a, ACTIVATION_RELU, (struct row_shape){ 4, 2 });
     const size_t n_plain = policy_n_params(&a.shape);
     struct policy_shape shape = a.shape, loaded;
     shape.normalises = true;
@@ -433,7 +430,7 @@ START_TEST(normalising_policy_is_the_plain_one_on_normalised_observations)
 
     /* Through a file, as eval and resume take it. */
     const char *path = path_of("normalising");
-    ck_assert_int_eq(policy_save(path, &shape, "squashed_gaussian", params, NULL, 0, &err), 0);
+    ck_assert_int_eq(policy_save(path, &shape, params, NULL, 0, &err), 0);
     ck_assert_msg(policy_load(path, &loaded, &again, &err) == 0, "%s", err.text);
     ck_assert(loaded.normalises);
     ck_assert_mem_eq(params, again, policy_n_params(&shape) * sizeof(float));
@@ -460,7 +457,7 @@ START_TEST(equal_policies_make_equal_files)
 {
     struct acting a;
     size_t n_first, n_second;
-    acting_create(&a, "relu", (struct row_shape){ 3, 1 });
+    acting_create(&a, ACTIVATION_RELU, (struct row_shape){ 3, 1 });
     save(&a, path_of("first"));
     save(&a, path_of("second"));
     char *first = test_read(path_of("first"), &n_first);
@@ -489,7 +486,7 @@ START_TEST(weights_stand_in_the_file_as_pytorch_keeps_them)
         9, 11, 13, 10, 12, 14,        /* weight [2][3] of [[9 10] [11 12] [13 14]] */
         15, 16,
     };
-    static const int hidden[] = { 3 };
+    const struct mlp_body body = { 1, { 3 }, ACTIVATION_RELU, false };
     float params[17], found[17];
     struct policy_shape shape;
     struct error err;
@@ -497,10 +494,8 @@ START_TEST(weights_stand_in_the_file_as_pytorch_keeps_them)
     size_t bytes;
     for (int i = 0; i < 17; i++)
         params[i] = (float)i;
-    ck_assert_int_eq(policy_shape_make(&shape, "squashed_gaussian", "relu",
-                                       (struct row_shape){ 2, 1 }, hidden, 1, &err), 0);
-    ck_assert_int_eq(policy_save(path_of("counting"), &shape, "squashed_gaussian", params, NULL, 0,
-                                 &err), 0);
+    shape = policy_shape_make(HEAD_SQUASHED_GAUSSIAN, &body, (struct row_shape){ 2, 1 }, 0);
+    ck_assert_int_eq(policy_save(path_of("counting"), &shape, params, NULL, 0, &err), 0);
     char *raw = test_read(path_of("counting"), &bytes);
     memcpy(&header, raw, sizeof(header));
     ck_assert_uint_eq(bytes, sizeof(header) + header + sizeof(expected));

@@ -13,6 +13,8 @@
 static const struct row_shape shape = { 3, 2 };
 enum { STRIDE = 8, MAX_HORIZON = 64, MAX_FRAGMENTS = 1 << 16, MAX_DRAWN = 4096 };
 
+enum { MAX_DRAW = 4096 };
+
 struct pattern {
     int64_t capacity;
     int horizon;
@@ -34,12 +36,23 @@ struct world {
     int n_rows, n_transitions;
 };
 
+/* Draw uniformly; only the rows are looked at. */
+static void draw_rows(const struct world *w, struct rng *rng, int B, float *rows)
+{
+    float discount[MAX_DRAW], weight[MAX_DRAW];
+    struct replay_ticket tickets[MAX_DRAW];
+    struct replay_draw out = { rows, discount, weight, tickets };
+    ck_assert_int_le(B, MAX_DRAW);
+    replay_sample(w->replay, rng, B, 1, &out);
+}
+
 static struct world *world_create(struct pattern p)
 {
     struct world *w = calloc(1, sizeof(*w));
     w->pattern = p;
     w->arena = arena_create(1 << 12);
-    w->replay = replay_create(shape, p.capacity, p.horizon, w->arena);
+    w->replay = replay_create(&(struct replay_setup){ .shape = shape, .capacity = p.capacity,
+        .horizon = p.horizon, .n_step = 1, .discount = 0.99 }, w->arena);
     arena_seal(w->arena);
     rng_init(&w->rng, 1, RNG_TEST, 0, 0);
     rng_init(&w->sample_rng, 2, RNG_SAMPLE, 0, 0);
@@ -139,7 +152,7 @@ static void draw(struct world *w, int B, int *times)
     static float out[MAX_DRAWN][2][STRIDE];
     int oldest = oldest_held(w);
     memset(out, 0x7f, (size_t)B * sizeof(out[0]));
-    replay_sample(w->replay, &w->sample_rng, B, out[0][0]);
+    draw_rows(w, &w->sample_rng, B, out[0][0]);
     for (int b = 0; b < B; b++) {
         const char *wrong = inspect(w, oldest, out[b][0], out[b][1]);
         if (wrong)
@@ -324,11 +337,11 @@ START_TEST(the_same_random_sequence_draws_the_same_batch)
         append(w, 10, 0);
     }
     struct rng one = w->sample_rng, other = w->sample_rng;
-    replay_sample(w->replay, &one, 64, a[0][0]);
-    replay_sample(w->replay, &other, 64, b[0][0]);
+    draw_rows(w, &one, 64, a[0][0]);
+    draw_rows(w, &other, 64, b[0][0]);
     ck_assert_mem_eq(a, b, sizeof(a));
     ck_assert_uint_eq(one.position, other.position);
-    replay_sample(w->replay, &other, 64, b[0][0]);
+    draw_rows(w, &other, 64, b[0][0]);
     ck_assert_mem_ne(a, b, sizeof(a));
     world_destroy(w);
 }
@@ -343,7 +356,7 @@ START_TEST(drawing_leaves_the_ring_as_it_is)
         append(w, 10, 0);
     }
     for (int i = 0; i < 100; i++) {
-        replay_sample(w->replay, &w->sample_rng, 64, out[0][0]);
+        draw_rows(w, &w->sample_rng, 64, out[0][0]);
         memset(out, 0xff, sizeof(out));    /* a batch is scratch to the algorithm */
     }
     draw(w, 500, NULL);
@@ -358,8 +371,10 @@ START_TEST(replay_bytes_covers_what_is_taken)
     };
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
         struct arena *arena = arena_create(1);
-        replay_create(shape, cases[i].capacity, cases[i].horizon, arena);
-        size_t promised = replay_bytes(shape, cases[i].capacity, cases[i].horizon);
+        const struct replay_setup setup = { .shape = shape, .capacity = cases[i].capacity,
+                                            .horizon = cases[i].horizon, .n_step = 1 };
+        replay_create(&setup, arena);
+        size_t promised = replay_bytes(&setup);
         /* Up to a huge page for each of the three blocks is rounding. */
         ck_assert_uint_le(arena_bytes(arena), promised + 3 * (2 << 20));
         ck_assert_uint_ge(promised, (size_t)cases[i].capacity * STRIDE * sizeof(float));

@@ -19,6 +19,8 @@ static const int64_t EPOCH = 3, SECOND = 1000000;
 
 /* ---- the desk at which a session works ---- */
 
+static const struct algorithm_traits traits = { .head = HEAD_SQUASHED_GAUSSIAN };
+
 struct desk {
     struct settings settings;
     struct env_spec spec;
@@ -124,7 +126,7 @@ static void desk_open(struct desk *d, const int64_t *lives, const int64_t *seque
     d->fragments = fragment_pool_create();
     const struct session_setup setup = {
         .run = RUN, .epoch = EPOCH, .settings = &d->settings, .spec = &d->spec,
-        .head = "squashed_gaussian", .snapshot_port = 4321, .cpu = "test cpu",
+        .traits = &traits, .snapshot_port = 4321, .cpu = "test cpu",
         .state_bytes = STATE_BYTES, .fragments = d->fragments, .lives = lives,
         .sequences = sequences, .has_state = has_state, .states = states,
     };

@@ -1,0 +1,25 @@
+/* Noise that is added to the actions of deterministic policies, in policy units.
+ *
+ *   gaussian              eps = sigma N
+ *   ornstein_uhlenbeck    x <- x - theta x dt + sigma sqrt(dt) N,  eps = x,  x = 0 where an episode begins
+ *                         Uhlenbeck and Ornstein 1930, as in Lillicrap et al. 2016 */
+#ifndef SHOAL_COMMON_EXPLORATION_H
+#define SHOAL_COMMON_EXPLORATION_H
+
+#include "common/rng.h"
+
+enum exploration_kind { EXPLORATION_NONE, EXPLORATION_GAUSSIAN, EXPLORATION_ORNSTEIN_UHLENBECK };
+#define EXPLORATION_CHOICES "none|gaussian|ornstein_uhlenbeck"
+
+struct exploration {
+    enum exploration_kind kind;
+    double sigma, theta, dt;    /* theta and dt of ornstein_uhlenbeck alone */
+};
+
+/* The noise of one action.
+ *   state  [n_act] of the process, kept between the steps of an episode; read and set
+ *   out    [n_act] */
+void exploration_draw(const struct exploration *e, struct rng *rng, int n_act, double *state,
+                      float *out);
+
+#endif

@@ -1,0 +1,55 @@
+/* A policy and a value network for on-policy algorithms, whatever the policy's head: categorical,
+ * gaussian or gaussian_of_state.
+ *
+ * Trained parameters: policy | log_sigma (free, of head gaussian) | value. The networks share nothing.
+ * One optimiser sweeps over all, and gradients are clipped by their norm together, as CleanRL and
+ * Stable-Baselines3 do. Used by the update thread only. */
+#ifndef SHOAL_LEARNER_ACTOR_CRITIC_H
+#define SHOAL_LEARNER_ACTOR_CRITIC_H
+
+#include "learner/parameters.h"
+
+struct actor_critic {
+    struct row_shape shape;
+    int stride, n_choices, capacity;        /* capacity: most rows of forward and backward */
+    enum policy_head head;
+    struct parameters params;
+    int policy_part, sigma_part, value_part;    /* sigma_part: -1 where the head has none */
+    struct optimiser optimiser;
+    struct mlp_cache policy_cache, value_cache;
+    real *dout;                             /* [capacity][outputs] d loss / d policy outputs */
+    real *dvalue;                           /* [capacity] scratch */
+};
+
+/* Fresh networks for up to `capacity` rows at once. Gains of an orthogonal start are sqrt(2) in hidden
+ * layers, 0.01 of the policy's last and 1 of the value's last layer.
+ *   log_sigma    where sigma starts: the free vector, or the bias of the log sigma outputs */
+void actor_critic_init(struct actor_critic *ac, const struct algorithm_setup *setup,
+                       enum policy_head head, int capacity, double log_sigma,
+                       const struct optimiser_hyper *hyper, double learning_rate,
+                       struct arena *arena);
+
+/* V of `n` rows, any number.    rows [n][stride]; value [n] */
+void actor_critic_values(struct actor_critic *ac, int n, const real *rows, real *value);
+
+/* log pi(a|s), entropy and V of B rows, B <= capacity; activations are kept for backward. Each of
+ * log_prob, entropy and value [B] may be NULL: not wanted. */
+void actor_critic_forward(struct actor_critic *ac, int B, const real *rows, real *log_prob,
+                          real *entropy, real *value);
+
+/* Gradients of a loss through the last forward of the same rows, into params.grad.
+ *   dlog_prob, dentropy, dvalue    [B] d loss / d each */
+void actor_critic_backward(struct actor_critic *ac, int B, const real *rows, const real *dlog_prob,
+                           const real *dentropy, const real *dvalue);
+
+/* One optimiser step. Returns 0, or ERR_NUMERIC as struct algorithm's step does.
+ *   loss    checked for being finite first
+ *   norm    of the gradient before clipping */
+int actor_critic_step(struct actor_critic *ac, double progress, double loss, double *norm,
+                      struct error *err);
+
+/* The ops that every algorithm over this has: see struct algorithm. */
+const real *actor_critic_policy(const struct actor_critic *ac, size_t *n);
+int actor_critic_arrays(struct actor_critic *ac, struct array out[ALGORITHM_MAX_ARRAYS]);
+
+#endif

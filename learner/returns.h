@@ -1,0 +1,35 @@
+/* Returns and advantages over the rows of a round, each fragment walked backwards from its CLOSE row.
+ *
+ * V(s') of a row is the value of the row behind it. TERMINATED does not bootstrap. TRUNCATED and the end
+ * of a fragment do, and the trace is cut there: A_t = delta_t. */
+#ifndef SHOAL_LEARNER_RETURNS_H
+#define SHOAL_LEARNER_RETURNS_H
+
+#include "common/algorithm.h"
+
+/* Generalised advantage estimation; lambda 1 gives n-step returns with n the rest of the fragment.
+ *   delta_t = r_t + gamma V(s_{t+1}) - V(s_t);  A_t = delta_t + gamma lambda A_{t+1};  R_t = A_t + V(s_t)
+ *   value      [n_rows] V of every row
+ *   truncation_terminates    time limits do not bootstrap, as in CleanRL's PPO
+ *   advantage, target  [n_rows] A and R, set; 0 in CLOSE rows
+ * Source: Schulman et al. 2016, Eqs. 11, 12, 16. */
+void returns_gae(const struct round *r, const real *value, double gamma, double lambda,
+                 bool truncation_terminates, real *advantage, real *target);
+
+/* V-trace targets for rows that another policy mu acted in.
+ *   rho_t = min(rho_bar, pi / mu);  c_t = lambda min(c_bar, pi / mu)
+ *   v_t = V(s_t) + delta_t + gamma c_t (v_{t+1} - V(s_{t+1})),  delta_t = rho_t (r_t + gamma V(s_{t+1}) - V(s_t))
+ *   A_t = min(rho_bar, pi / mu) (r_t + gamma v_{t+1} - V(s_t))
+ *   log_ratio  [n_rows] log pi(a|s) - log mu(a|s); not read in CLOSE rows
+ *   advantage, target  [n_rows] A and v, set; 0 in CLOSE rows
+ * Source: Espeholt et al. 2018 (IMPALA), Eq. 1 and section 4.2. */
+struct vtrace {
+    double gamma, lambda, rho_bar, c_bar;
+};
+void returns_vtrace(const struct round *r, const real *value, const real *log_ratio,
+                    const struct vtrace *v, real *advantage, real *target);
+
+/* 1 - Var(R - V) / Var(R) over the transitions: 1 is a perfect value function, 0 one that says nothing. */
+double returns_explained_variance(const struct round *r, const real *value, const real *target);
+
+#endif
