@@ -135,7 +135,9 @@ static int unknown_section(const struct option_fill *fill, struct word name, str
     return unknown("section", name, "", nearest, err);
 }
 
-static int unknown_key(const struct option_section *s, struct word name, struct error *err)
+/* Another section's key was perhaps put here; else the nearest key of this one is named. */
+static int unknown_key(const struct option_fill *fill, const struct option_section *s, struct word name,
+                       struct error *err)
 {
     char shown[OPTION_SHOWN_BYTES], where[OPTION_WORDS_BYTES] = "";
     struct near near = near_start(option_shown(name, shown));
@@ -145,6 +147,14 @@ static int unknown_key(const struct option_section *s, struct word name, struct 
             nearest = s->options[i].name;
     if (*s->name)
         snprintf(where, sizeof(where), " in section \"%s\"", s->name);
+    for (int i = 0; i < fill->n_sections && near.best > 1; i++)
+        for (int j = 0; j < fill->sections[i].n_options; j++)
+            if (word_equals(name, fill->sections[i].options[j].name)) {
+                char path[OPTION_WORDS_BYTES];
+                option_path(&fill->sections[i], &fill->sections[i].options[j], path);
+                return error_set(err, ERR_CONFIG, "unknown key \"%s\"%s; there is \"%s\"", shown, where,
+                                 path);
+            }
     return unknown("key", name, where, nearest, err);
 }
 
@@ -179,6 +189,8 @@ int option_find(const struct option_fill *fill, int section, struct word key,
         section = option_section_find(fill, (struct word){ "", 0, WORD_BARE });
     }
     const struct option_section *s = section < 0 ? NULL : &fill->sections[section];
+    if (s && s->refusal)
+        return error_set(err, ERR_CONFIG, "%s", s->refusal);
     for (int i = 0; s && i < s->n_options; i++) {
         if (word_equals(key, s->options[i].name)) {
             *target = (struct option_target){ s, &s->options[i], option_line(fill, section, i) };
@@ -189,7 +201,7 @@ int option_find(const struct option_fill *fill, int section, struct word key,
         *target = (struct option_target){ s, NULL, NULL };
         return 0;
     }
-    return is_top && !dot ? unknown_top_key(fill, key, err) : unknown_key(s, key, err);
+    return is_top && !dot ? unknown_top_key(fill, key, err) : unknown_key(fill, s, key, err);
 }
 
 /* ---- filling ---- */
@@ -245,6 +257,21 @@ static int apply_overrides(struct option_fill *fill, char *const *overrides, int
     return 0;
 }
 
+/* They count as defaults: the file may give the same keys. */
+static void apply_presets(struct option_fill *fill, const struct option_preset *preset)
+{
+    struct error err = { 0 };
+    for (; preset; preset = preset->next)
+        for (int i = 0; preset->values[i]; i++)
+            if (apply_override(fill, preset->values[i], &err) != 0) {
+                fprintf(stderr, "preset \"%s\": %s\n", preset->values[i], err.text);
+                abort();
+            }
+    for (int i = 0; i < fill->n_sections; i++)
+        for (int j = 0; j < fill->sections[i].n_options; j++)
+            *option_line(fill, i, j) = 0;
+}
+
 static int missing(const struct option_section *s, const struct option *o, const char *name,
                    struct error *err)
 {
@@ -290,12 +317,14 @@ int options_parse(const struct option_section *sections, int n_sections, const c
     return rc;
 }
 
-int options_load(const struct option_section *sections, int n_sections, const char *path,
-                 char *const *overrides, int n_overrides, struct error *err)
+int options_load(const struct option_section *sections, int n_sections,
+                 const struct option_preset *presets, const char *path, char *const *overrides,
+                 int n_overrides, struct error *err)
 {
     struct error local;
     err = err ? err : &local;
     struct option_fill fill = fill_start(sections, n_sections);
+    apply_presets(&fill, presets);
     int rc = path ? option_read_file(&fill, path, err) : 0;
     if (rc == 0)
         rc = apply_overrides(&fill, overrides, n_overrides, err);

@@ -56,19 +56,27 @@ struct option_section {
     bool is_hidden;         /* accepted and checked, but neither printed nor required */
     bool is_open;           /* keys it does not know are passed over, whatever their value: a first
                              * pass reads what names the table of the second */
+    const char *refusal;    /* not NULL: giving any of its keys is an error with this text */
+};
+
+/* Values that are applied together in front of what people give. */
+struct option_preset {
+    const char *const *values;              /* "section.key=value", NULL-terminated */
+    const struct option_preset *next;       /* applied after these; NULL: no more */
 };
 
 /* Give every option its default. A required option keeps zeros. */
 void options_default(const struct option_section *sections, int n_sections);
 
-/* Defaults, then the file (NULL: none), then overrides "section.key=value" or "key=value" in
- * order. On an error `err` reads like
+/* Defaults, then presets (written as overrides; a wrong one aborts), then the file (NULL: none), then
+ * overrides "section.key=value" or "key=value" in order. On an error `err` reads like
  *   configs/a.yaml:3:7: unknown key "gama" in section "sac"; did you mean "gamma"?
  *   configs/a.yaml:4:12: sac.gamma: expected a number from 0 to 1, found "fast"
  *   override "sac.gamma=2": expected a number from 0 to 1, found "2"
  * Returns 0, ERR_CONFIG, or ERR_IO / ERR_MISSING when the file cannot be read. */
-int options_load(const struct option_section *sections, int n_sections, const char *path,
-                 char *const *overrides, int n_overrides, struct error *err);
+int options_load(const struct option_section *sections, int n_sections,
+                 const struct option_preset *presets, const char *path, char *const *overrides,
+                 int n_overrides, struct error *err);
 
 /* The same from memory; `name` stands for the path in errors. */
 int options_parse(const struct option_section *sections, int n_sections, const char *name,

@@ -10,24 +10,66 @@
 #include "deploy/program.h"
 #include "learner/algorithms.h"
 
+/* "ppo", "a2c", ...; returns how many. */
+static int algorithm_names(const char *names[EXPERIMENT_MAX_ALGORITHMS])
+{
+    int n = 0;
+    for (; all_algorithms[n]; n++)
+        names[n] = all_algorithms[n]->name;
+    return n;
+}
+
+static int unknown_name(const char *path, const char *what, const char *name, const char *const *names,
+                        int n, struct error *err)
+{
+    char list[128] = "";
+    size_t used = 0;
+    const char *near = nearest_word(name, names, n);
+    for (int i = 0; i < n && used < sizeof(list) - 1; i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
+    return near ? error_set(err, ERR_CONFIG, "%s: unknown %s \"%.40s\"; did you mean \"%s\"?", path, what,
+                            name, near)
+                : error_set(err, ERR_CONFIG, "%s: unknown %s \"%.40s\"; there is %s", path, what, name,
+                            n ? list : "none");
+}
+
+/* Find the algorithm; giving an option of another one is an error from now on. */
 static int choose_algorithm(struct experiment *e, const char *path, struct error *err)
 {
     const char *names[EXPERIMENT_MAX_ALGORITHMS];
     const char *name = e->settings.top.algorithm;
-    int n = 0;
-    for (; all_algorithms[n]; n++) {
-        names[n] = all_algorithms[n]->name;
-        if (strcmp(name, names[n]) == 0) {
-            e->algorithm = all_algorithms[n];
-            e->hyper = e->hypers[n];
+    int n = algorithm_names(names);
+    for (int i = 0; i < n; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            e->algorithm = all_algorithms[i];
+            e->hyper = e->hypers[i];
+            continue;
+        }
+        snprintf(e->refusals[i], sizeof(e->refusals[i]), "section \"%s\" is another algorithm's; the "
+                 "algorithm is %.30s, its options stand in section \"%.30s\"", names[i], name, name);
+        e->sections[SETTINGS_SECTIONS + i].refusal = e->refusals[i];
+    }
+    return e->algorithm ? 0 : unknown_name(path, "algorithm", name, names, n, err);
+}
+
+static int choose_preset(struct experiment *e, const char *path, struct error *err)
+{
+    const struct algorithm *a = e->algorithm;
+    const char *names[EXPERIMENT_MAX_PRESETS], *name = e->settings.top.preset;
+    e->presets[0].values = a->presets[0].values;
+    if (!*name)
+        return 0;
+    for (int i = 1; i < a->n_presets; i++) {
+        names[i - 1] = a->presets[i].name;
+        if (strcmp(name, a->presets[i].name) == 0) {
+            e->presets[1].values = a->presets[i].values;
+            e->presets[0].next = &e->presets[1];
             return 0;
         }
     }
-    const char *near = nearest_word(name, names, n);
-    return near ? error_set(err, ERR_CONFIG, "%s: algorithm: unknown algorithm \"%s\"; did you mean "
-                            "\"%s\"?", path, name, near)
-                : error_set(err, ERR_CONFIG, "%s: algorithm: unknown algorithm \"%s\"; there is "
-                            "\"%s\"", path, name, names[0]);
+    char what[64];
+    snprintf(what, sizeof(what), "preset of %s", a->name);
+    return unknown_name(path, what, name, names, a->n_presets - 1, err);
 }
 
 static void list_sections(struct experiment *e)
@@ -112,7 +154,7 @@ static int find_environment(struct experiment *e, const char *path, char *const 
                             int n_overrides, struct error *err)
 {
     e->sections[SETTINGS_ENV].is_open = true;
-    int rc = options_load(e->sections, e->n_sections, path, overrides, n_overrides, err);
+    int rc = options_load(e->sections, e->n_sections, NULL, path, overrides, n_overrides, err);
     e->sections[SETTINGS_ENV].is_open = false;
     if (rc != 0)
         return rc;
@@ -147,7 +189,11 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     list_sections(e);
     int rc = find_environment(e, path, overrides, n_overrides, err);
     if (rc == 0)
-        rc = options_load(e->sections, e->n_sections, path, overrides, n_overrides, err);
+        rc = choose_algorithm(e, path, err);
+    if (rc == 0)
+        rc = choose_preset(e, path, err);
+    if (rc == 0)
+        rc = options_load(e->sections, e->n_sections, e->presets, path, overrides, n_overrides, err);
     /* The path of a task as it was found, also where overrides named it otherwise. */
     if (rc == 0) {
         look_beside(path, e->settings.env.name, sizeof(e->settings.env.name));
@@ -155,8 +201,6 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     }
     if (rc == 0)
         rc = describe_environment(e, path, err);
-    if (rc == 0)
-        rc = choose_algorithm(e, path, err);
     if (rc == 0) {
         rc = settings_check(&e->settings, err);
         if (rc != 0)
@@ -184,7 +228,7 @@ int experiment_load_environment(struct experiment *e, const char *name, char *co
     struct option_section section = e->sections[SETTINGS_ENV];
     section.options++;    /* but for the name */
     section.n_options--;
-    rc = options_load(&section, 1, NULL, overrides, n_overrides, err);
+    rc = options_load(&section, 1, NULL, NULL, overrides, n_overrides, err);
     return rc == 0 ? describe_environment(e, known, err) : rc;
 }
 

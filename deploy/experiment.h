@@ -11,13 +11,15 @@
 #include "common/policy.h"
 #include "common/settings.h"
 
-enum { EXPERIMENT_MAX_ALGORITHMS = 16 };
+enum { EXPERIMENT_MAX_ALGORITHMS = 16, EXPERIMENT_MAX_PRESETS = 16 };
 
 struct experiment {
     struct settings settings;
     const struct algorithm *algorithm;
     const void *hyper;                                  /* of `algorithm` */
     void *hypers[EXPERIMENT_MAX_ALGORITHMS];            /* of every algorithm */
+    struct option_preset presets[2];                    /* of `algorithm`: always, and the chosen one */
+    char refusals[EXPERIMENT_MAX_ALGORITHMS][192];      /* of other algorithms' sections */
     struct option_section sections[SETTINGS_SECTIONS + EXPERIMENT_MAX_ALGORITHMS];
     int n_sections;
     struct env_source source;                           /* of the environment */

@@ -70,7 +70,7 @@ static inline int open_with(struct opened *o, const char *name, char *override, 
     const struct environment *ops = o->source.ops;
     const struct option_section section = { .name = "env", .help = "", .options = ops->options,
                                             .n_options = ops->n_options, .base = o->values };
-    int rc = options_load(&section, 1, NULL, &override, override ? 1 : 0, err);
+    int rc = options_load(&section, 1, NULL, NULL, &override, override ? 1 : 0, err);
     if (rc != 0)
         return rc;
     const struct env_context context = { .ops = ops, .name = name, .file = o->source.file,

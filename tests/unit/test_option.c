@@ -64,9 +64,9 @@ static const struct option place_options[] = {
 #define N_OPTIONS(table) ((int)TEST_COUNT(table))
 
 static const struct option_section sections[] = {
-    { "", "A test", top_options, N_OPTIONS(top_options), &top, false, false },
-    { "net", "The network", net_options, N_OPTIONS(net_options), &net, false, false },
-    { "place", "Files", place_options, N_OPTIONS(place_options), &place, true, false },
+    { "", "A test", top_options, N_OPTIONS(top_options), &top, false, false, NULL },
+    { "net", "The network", net_options, N_OPTIONS(net_options), &net, false, false, NULL },
+    { "place", "Files", place_options, N_OPTIONS(place_options), &place, true, false, NULL },
 };
 enum { N_SECTIONS = 3 };
 
@@ -109,7 +109,7 @@ static int load(const char *path, struct error *err, const char *a, const char *
         overrides[n++] = strdup(a);
     if (b)
         overrides[n++] = strdup(b);
-    int rc = options_load(sections, N_SECTIONS, path, overrides, n, err);
+    int rc = options_load(sections, N_SECTIONS, NULL, path, overrides, n, err);
     while (n > 0)
         free(overrides[--n]);
     return rc;
@@ -413,7 +413,7 @@ START_TEST(required_options_are_asked_for_unless_their_section_is_hidden)
     ck_assert_str_eq(err.text, "a.yaml: place.path is required (printable text of at most 255"
                                " bytes);"
                                " write \"path: ...\" in section place or give place.path=...");
-    ck_assert_int_eq(options_load(shown, N_SECTIONS, NULL, NULL, 0, &err), ERR_CONFIG);
+    ck_assert_int_eq(options_load(shown, N_SECTIONS, NULL, NULL, NULL, 0, &err), ERR_CONFIG);
     ck_assert_str_eq(err.text, "place.path is required (printable text of at most 255 bytes);"
                                " give place.path=...");
     shown[2].name = "";
@@ -422,7 +422,7 @@ START_TEST(required_options_are_asked_for_unless_their_section_is_hidden)
                                " write \"path: ...\" at the top level or give path=...");
     shown[2].name = "place";
     char given[] = "place.path=/tmp/x";
-    ck_assert_int_eq(options_load(shown, N_SECTIONS, NULL, (char *[]){ given }, 1, &err), 0);
+    ck_assert_int_eq(options_load(shown, N_SECTIONS, NULL, NULL, (char *[]){ given }, 1, &err), 0);
     ck_assert_str_eq(place.path, "/tmp/x");
 }
 END_TEST
@@ -775,7 +775,7 @@ END_TEST
 START_TEST(wrong_default_in_a_table_aborts)
 {
     static const struct option bad = { "seed", OPTION_INT, 0, "x", 0, 1, NULL, "bad" };
-    const struct option_section s = { "", "", &bad, 1, &top, false, false };
+    const struct option_section s = { "", "", &bad, 1, &top, false, false, NULL };
     pid_t child = fork();
     if (child == 0) {
         close(STDERR_FILENO);

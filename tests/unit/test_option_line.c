@@ -58,7 +58,7 @@ static int override(const struct option_section *sections, int n, const char *te
                     struct error *err)
 {
     char *copy = strdup(text);
-    int rc = options_load(sections, n, NULL, &copy, 1, err);
+    int rc = options_load(sections, n, NULL, NULL, &copy, 1, err);
     free(copy);
     return rc;
 }

@@ -48,7 +48,7 @@ START_TEST(every_default_can_be_read_and_is_in_range)
             const char *section = sections[i].name;
             snprintf(text, sizeof(text), "%s%s%s=%s", section, *section ? "." : "", o->name,
                      o->value);
-            ck_assert_msg(options_load(sections, SETTINGS_SECTIONS, NULL, overrides, 2, &err) == 0,
+            ck_assert_msg(options_load(sections, SETTINGS_SECTIONS, NULL, NULL, overrides, 2, &err) == 0,
                           "%s", err.text);
         }
 }
