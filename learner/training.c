@@ -1,78 +1,10 @@
-#include "learner/training.h"
+#include "learner/training_private.h"
 
-#include <assert.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/arena.h"
 #include "common/digest.h"
-#include "common/rng.h"
-#include "learner/normalisation.h"
-#include "learner/rate_limiter.h"
-#include "learner/replay.h"
 
-enum { RECENT_EPISODES = 20, MAX_SKIPPED_IN_A_ROW = 10 };
-
-/* Integers of a checkpoint, in this order. */
-enum counter {
-    COUNT_VERSION, COUNT_UPDATES, COUNT_INSERTS, COUNT_SAMPLES, COUNT_MIN_SIZE, COUNT_EPISODES,
-    COUNT_SAMPLE_RNG, COUNT_UPDATE_RNG, COUNT_NEXT_EVAL, COUNT_STOP_STREAK, COUNT_HASHED, COUNT_EVALUATED,
-    N_COUNTERS
-};
-
-struct training {
-    const struct settings *settings;
-    const struct algorithm *algorithm;
-    struct training_out out;
-    struct fragment_pool *fragments;
-    struct row_shape shape;
-    int64_t n_streams;
-    size_t state_bytes;
-    struct arena *arena;
-
-    void *self;                          /* the algorithm */
-    struct replay *replay;
-    struct normalisation *normalisation;
-    float *snapshot;                     /* [n] what training_policy gives */
-    struct rate_limiter limiter;
-    struct rng sample_rng, update_rng;
-    struct algorithm_traits traits;
-    struct batch batch;
-    struct replay_draw draw;             /* what `batch` reads */
-    float *noise;
-
-    struct fragment_queue *queues;       /* async: one; sync: one per stream */
-    int64_t streams_ready;               /* sync: streams with something in their queue */
-    bool in_round;                       /* sync: a round was appended, its updates are under way */
-    struct fragment_queue round;         /* sync: its fragments, to be acknowledged at its end */
-
-    int64_t version, updates, episodes, published;
-    int64_t hashed_update;               /* last update a hash was emitted for; -1: none */
-    int64_t skipped, skipped_in_a_row;
-    int64_t next_eval;                   /* env_steps; INT64_MAX: only at the end */
-    int64_t asked_eval, answered_eval;   /* env_steps of the last ones; -1: none */
-    int64_t stop_streak, awaited_eval;   /* awaited_eval: env_steps of the answer waited for, or -1 */
-    bool has_ended, is_finished, was_final_evaluated;
-
-    int64_t *lives, *sequences;          /* [n_streams] consumed */
-    int64_t *has_state;                  /* [n_streams] 1: `states` is where the next one begins */
-    unsigned char *states;               /* [n_streams][state_bytes] */
-    int64_t counters[N_COUNTERS];        /* for training_save */
-    double limiter_start;
-
-    double returns[RECENT_EPISODES], lengths[RECENT_EPISODES];    /* rings, by episodes */
-    int64_t staleness[TRAINING_STALENESS_BINS], staleness_n, staleness_max;
-    double staleness_sum;
-    double metric_sums[ALGORITHM_MAX_METRICS], last_metrics[ALGORITHM_MAX_METRICS];
-    int64_t metric_n;
-};
-
-static bool is_sync(const struct training *t)
-{
-    return t->settings->top.mode == MODE_SYNC;
-}
+enum { MAX_SKIPPED_IN_A_ROW = 10 };
 
 int64_t training_capacity(const struct settings *s)
 {
@@ -225,25 +157,6 @@ static struct fragment *take(struct training *t, int64_t queue)
     return f;
 }
 
-static void count_episodes(struct training *t, const struct fragment *f)
-{
-    size_t n = f->returns.size / sizeof(double);
-    for (size_t i = 0; i < n; i++) {
-        int64_t k = t->episodes++ % RECENT_EPISODES;
-        t->returns[k] = bytes_f64(f->returns, i);
-        t->lengths[k] = (double)bytes_u32(f->lengths, i);
-    }
-}
-
-static void count_staleness(struct training *t, int64_t staleness)
-{
-    int64_t bin = staleness < TRAINING_STALENESS_BINS ? staleness : TRAINING_STALENESS_BINS - 1;
-    t->staleness[bin]++;
-    t->staleness_n++;
-    t->staleness_sum += (double)staleness;
-    t->staleness_max = staleness > t->staleness_max ? staleness : t->staleness_max;
-}
-
 /* Put a fragment into replay, cut where total_steps is reached, and into the books. */
 static void append(struct training *t, const struct fragment *f)
 {
@@ -263,10 +176,8 @@ static void append(struct training *t, const struct fragment *f)
     t->has_state[f->stream] = t->state_bytes && f->state.size == t->state_bytes;
     if (t->has_state[f->stream])
         memcpy(t->states + (size_t)f->stream * t->state_bytes, f->state.data, t->state_bytes);
-    if (n) {
-        count_episodes(t, f);
-        count_staleness(t, t->version - f->version);
-    }
+    if (n)
+        training_count(t, f);
     t->out.scheduled(t->out.context, &record);
 }
 
@@ -333,11 +244,7 @@ static bool update(struct training *t)
     t->version++;
     if (rc == 0) {
         t->skipped_in_a_row = 0;
-        t->metric_n++;
-        for (int i = 0; i < t->algorithm->n_metrics; i++) {
-            t->metric_sums[i] += metrics[i];
-            t->last_metrics[i] = metrics[i];
-        }
+        training_count_metrics(t, metrics);
     } else {
         t->skipped++;
         t->skipped_in_a_row++;
@@ -442,174 +349,4 @@ enum training_status training_step(struct training *t)
     if (t->limiter.inserts >= t->settings->top.total_steps && !t->in_round && !may_update(t))
         return finish(t);
     return did ? TRAINING_BUSY : TRAINING_WAITING;
-}
-
-/* ---- reports ---- */
-
-static int64_t staleness_quantile(const struct training *t, double q)
-{
-    int64_t seen = 0, wanted = (int64_t)ceil(q * (double)t->staleness_n);
-    for (int64_t bin = 0; bin < TRAINING_STALENESS_BINS; bin++) {
-        seen += t->staleness[bin];
-        if (seen >= wanted && seen > 0)
-            return bin == TRAINING_STALENESS_BINS - 1 ? t->staleness_max : bin;
-    }
-    return 0;
-}
-
-/* Mean, least and greatest of the first n numbers; NaN of none. */
-static void summarise(const double *x, int64_t n, double *mean, double *min, double *max)
-{
-    double sum = 0;
-    *min = *max = n ? x[0] : (double)NAN;
-    for (int64_t i = 0; i < n; i++) {
-        sum += x[i];
-        *min = fmin(*min, x[i]);
-        *max = fmax(*max, x[i]);
-    }
-    *mean = n ? sum / (double)n : (double)NAN;
-}
-
-void training_report(struct training *t, struct training_report *r)
-{
-    int64_t recent = t->episodes < RECENT_EPISODES ? t->episodes : RECENT_EPISODES;
-    double inserted = (double)t->limiter.inserts - t->limiter.start;
-    *r = (struct training_report){
-        .env_steps = t->limiter.inserts, .updates = t->updates, .episodes = t->episodes,
-        .version = t->version, .sampled = t->limiter.samples, .skipped_updates = t->skipped,
-        .samples_per_insert = inserted > 0 ? (double)t->limiter.samples / inserted : 0,
-        .staleness_mean = t->staleness_n ? t->staleness_sum / (double)t->staleness_n : 0,
-        .staleness_p50 = staleness_quantile(t, 0.5), .staleness_p99 = staleness_quantile(t, 0.99),
-        .staleness_max = t->staleness_max, .is_random = t->version == 0,
-    };
-    summarise(t->returns, recent, &r->return_mean, &r->return_min, &r->return_max);
-    summarise(t->lengths, recent, &r->length_mean, &r->length_min, &r->length_max);
-    for (int i = 0; i < t->algorithm->n_metrics; i++) {
-        r->metrics[i] = t->metric_n ? t->metric_sums[i] / (double)t->metric_n : t->last_metrics[i];
-        t->metric_sums[i] = 0;
-    }
-    t->metric_n = 0;
-    memset(t->staleness, 0, sizeof(t->staleness));
-    t->staleness_n = t->staleness_max = 0;
-    t->staleness_sum = 0;
-}
-
-/* ---- saving ---- */
-
-struct training_streams training_streams(const struct training *t)
-{
-    return (struct training_streams){ t->lives, t->sequences, t->has_state, t->states };
-}
-
-static struct tensor tensor_make(const char *name, enum tensor_type type, size_t n,
-                                 const void *data)
-{
-    struct tensor tensor = { .type = type, .n_dims = 1, .dims = { (int64_t)n }, .data = data };
-    snprintf(tensor.name, sizeof(tensor.name), "%s", name);
-    return tensor;
-}
-
-int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
-{
-    struct array arrays[ALGORITHM_MAX_ARRAYS];
-    int n_arrays = t->algorithm->arrays(t->self, arrays), n = 0;
-    for (int i = 0; i < n_arrays; i++)
-        out[n++] = arrays[i].data
-                 ? tensor_make(arrays[i].name, TENSOR_F32, arrays[i].n, arrays[i].data)
-                 : tensor_make(arrays[i].name, TENSOR_I64, 1, arrays[i].counter);
-    const int64_t counters[N_COUNTERS] = {
-        [COUNT_VERSION] = t->version, [COUNT_UPDATES] = t->updates,
-        [COUNT_INSERTS] = t->limiter.inserts, [COUNT_SAMPLES] = t->limiter.samples,
-        [COUNT_MIN_SIZE] = t->limiter.min_size, [COUNT_EPISODES] = t->episodes,
-        [COUNT_SAMPLE_RNG] = (int64_t)t->sample_rng.position,
-        [COUNT_UPDATE_RNG] = (int64_t)t->update_rng.position,
-        /* What was asked for and not answered is asked for again. */
-        [COUNT_NEXT_EVAL] = t->asked_eval == t->answered_eval ? t->next_eval : t->answered_eval + 1,
-        [COUNT_STOP_STREAK] = t->stop_streak,
-        [COUNT_HASHED] = t->hashed_update, [COUNT_EVALUATED] = t->answered_eval,
-    };
-    memcpy(t->counters, counters, sizeof(counters));
-    t->limiter_start = t->limiter.start;
-    size_t streams = (size_t)t->n_streams;
-    out[n++] = tensor_make("training.counters", TENSOR_I64, N_COUNTERS, t->counters);
-    out[n++] = tensor_make("training.limiter_start", TENSOR_F64, 1, &t->limiter_start);
-    out[n++] = tensor_make("training.returns", TENSOR_F64, RECENT_EPISODES, t->returns);
-    out[n++] = tensor_make("training.lengths", TENSOR_F64, RECENT_EPISODES, t->lengths);
-    out[n++] = tensor_make("streams.lives", TENSOR_I64, streams, t->lives);
-    out[n++] = tensor_make("streams.sequences", TENSOR_I64, streams, t->sequences);
-    out[n++] = tensor_make("streams.has_state", TENSOR_I64, streams, t->has_state);
-    out[n++] = tensor_make("streams.states", TENSOR_U8, streams * t->state_bytes, t->states);
-    return n + normalisation_save(t->normalisation, out + n);
-}
-
-/* A checkpoint that was damaged or made by hand must not be trained on. */
-static int check_loaded(const struct training *t, const struct array *arrays, int n_arrays,
-                        const int64_t *counters, struct error *err)
-{
-    for (int i = 0; i < n_arrays; i++)
-        for (size_t j = 0; arrays[i].data && j < arrays[i].n; j++)
-            if (!isfinite(arrays[i].data[j]))
-                return error_set(err, ERR_NUMERIC, "the checkpoint's \"%s\" holds numbers that "
-                                 "are not finite", arrays[i].name);
-    bool is_sane = isfinite(t->limiter.start);
-    for (int i = 0; i < N_COUNTERS; i++)
-        is_sane &= counters[i] >= (i == COUNT_HASHED || i == COUNT_EVALUATED ? -1 : 0);
-    for (int64_t i = 0; i < t->n_streams; i++)
-        is_sane &= t->lives[i] >= 0 && t->lives[i] <= UINT32_MAX && t->sequences[i] >= 0;
-    if (!is_sane)
-        return error_set(err, ERR_FORMAT, "the checkpoint's counters cannot be");
-    return 0;
-}
-
-int training_load(struct training *t, const struct safetensors *file, struct error *err)
-{
-    struct array arrays[ALGORITHM_MAX_ARRAYS];
-    int n_arrays = t->algorithm->arrays(t->self, arrays), rc = 0;
-    int64_t c[N_COUNTERS];
-    size_t streams = (size_t)t->n_streams;
-    for (int i = 0; i < n_arrays && rc == 0; i++)
-        rc = arrays[i].data
-           ? safetensors_copy(file, arrays[i].name, TENSOR_F32, arrays[i].n, arrays[i].data, err)
-           : safetensors_copy(file, arrays[i].name, TENSOR_I64, 1, arrays[i].counter, err);
-    const struct {
-        const char *name;
-        enum tensor_type type;
-        size_t n;
-        void *to;
-    } rest[] = {
-        { "training.counters", TENSOR_I64, N_COUNTERS, c },
-        { "training.limiter_start", TENSOR_F64, 1, &t->limiter.start },
-        { "training.returns", TENSOR_F64, RECENT_EPISODES, t->returns },
-        { "training.lengths", TENSOR_F64, RECENT_EPISODES, t->lengths },
-        { "streams.lives", TENSOR_I64, streams, t->lives },
-        { "streams.sequences", TENSOR_I64, streams, t->sequences },
-        { "streams.has_state", TENSOR_I64, streams, t->has_state },
-        { "streams.states", TENSOR_U8, streams * t->state_bytes, t->states },
-    };
-    for (size_t i = 0; i < sizeof(rest) / sizeof(*rest) && rc == 0; i++)
-        rc = safetensors_copy(file, rest[i].name, rest[i].type, rest[i].n, rest[i].to, err);
-    if (rc == 0)
-        rc = normalisation_load(t->normalisation, file, err);
-    if (rc == 0)
-        rc = check_loaded(t, arrays, n_arrays, c, err);
-    if (rc != 0)
-        return rc;
-    t->version = c[COUNT_VERSION];
-    t->updates = c[COUNT_UPDATES];
-    t->limiter.inserts = c[COUNT_INSERTS];
-    t->limiter.samples = c[COUNT_SAMPLES];
-    t->limiter.min_size = c[COUNT_MIN_SIZE];
-    t->episodes = c[COUNT_EPISODES];
-    rng_seek(&t->sample_rng, (uint64_t)c[COUNT_SAMPLE_RNG]);
-    rng_seek(&t->update_rng, (uint64_t)c[COUNT_UPDATE_RNG]);
-    t->next_eval = t->settings->eval.every ? c[COUNT_NEXT_EVAL] : INT64_MAX;
-    t->stop_streak = c[COUNT_STOP_STREAK];
-    t->hashed_update = c[COUNT_HASHED];
-    t->asked_eval = t->answered_eval = c[COUNT_EVALUATED];
-    /* Leave something to learn from where little of the run is left. */
-    int64_t refill = t->settings->replay.min_size;
-    int64_t left = t->settings->top.total_steps - t->limiter.inserts;
-    if (t->limiter.inserts >= t->limiter.min_size)
-        rate_limiter_restart(&t->limiter, refill < left / 2 ? refill : left / 2);
-    return 0;
 }
