@@ -22,10 +22,26 @@ static void count_staleness(struct training *t, int64_t staleness)
     t->staleness_max = staleness > t->staleness_max ? staleness : t->staleness_max;
 }
 
-void training_count(struct training *t, const struct fragment *f)
+void training_count(struct training *t, const struct fragment *f, int n)
 {
-    count_episodes(t, f);
-    count_staleness(t, t->version - f->version);
+    const struct schedule_record record = {
+        .update = (uint64_t)t->updates, .stream = (uint32_t)f->stream, .life = (uint32_t)f->life,
+        .sequence = (uint64_t)f->sequence, .version = (uint64_t)f->version,
+        .n_transitions = (uint32_t)n,
+    };
+    normalisation_consume(t->normalisation, f->stream, f->life != t->lives[f->stream], f->rows.data,
+                          f->n_rows, n);
+    t->limiter.inserts += n;
+    t->lives[f->stream] = f->life;
+    t->sequences[f->stream] = f->sequence + 1;
+    t->has_state[f->stream] = t->state_bytes && f->state.size == t->state_bytes;
+    if (t->has_state[f->stream])
+        memcpy(t->states + (size_t)f->stream * t->state_bytes, f->state.data, t->state_bytes);
+    if (n) {
+        count_episodes(t, f);
+        count_staleness(t, t->version - f->version);
+    }
+    t->out.scheduled(t->out.context, &record);
 }
 
 void training_count_metrics(struct training *t, const double *metrics)
@@ -71,7 +87,9 @@ void training_report(struct training *t, struct training_report *r)
         .samples_per_insert = inserted > 0 ? (double)t->limiter.samples / inserted : 0,
         .staleness_mean = t->staleness_n ? t->staleness_sum / (double)t->staleness_n : 0,
         .staleness_p50 = staleness_quantile(t, 0.5), .staleness_p99 = staleness_quantile(t, 0.99),
-        .staleness_max = t->staleness_max, .is_random = t->version == 0,
+        .staleness_max = t->staleness_max,
+        .is_random = t->version == 0 && !t->algorithm->is_on_policy,
+        .forgotten_statistics = t->forgotten_statistics,
     };
     summarise(t->returns, recent, &r->return_mean, &r->return_min, &r->return_max);
     summarise(t->lengths, recent, &r->length_mean, &r->length_min, &r->length_max);

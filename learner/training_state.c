@@ -50,15 +50,27 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
     return n + normalisation_save(t->normalisation, out + n);
 }
 
-/* A checkpoint that was damaged or made by hand must not be trained on. */
-static int check_loaded(const struct training *t, const struct array *arrays, int n_arrays,
-                        const int64_t *counters, struct error *err)
+/* What the algorithm learnt. */
+static int load_arrays(struct training *t, const struct safetensors *file, struct error *err)
 {
-    for (int i = 0; i < n_arrays; i++)
-        for (size_t j = 0; arrays[i].data && j < arrays[i].n; j++)
+    struct array arrays[ALGORITHM_MAX_ARRAYS];
+    const int n = t->algorithm->arrays(t->self, arrays);
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        rc = arrays[i].data
+           ? safetensors_copy(file, arrays[i].name, TENSOR_F32, arrays[i].n, arrays[i].data, err)
+           : safetensors_copy(file, arrays[i].name, TENSOR_I64, 1, arrays[i].counter, err);
+        for (size_t j = 0; arrays[i].data && j < arrays[i].n && rc == 0; j++)
             if (!isfinite(arrays[i].data[j]))
-                return error_set(err, ERR_NUMERIC, "the checkpoint's \"%s\" holds numbers that "
-                                 "are not finite", arrays[i].name);
+                rc = error_set(err, ERR_NUMERIC, "the checkpoint's \"%s\" holds numbers that "
+                               "are not finite", arrays[i].name);
+    }
+    return rc;
+}
+
+/* A checkpoint that was damaged or made by hand must not be trained on. */
+static int check_loaded(const struct training *t, const int64_t *counters, struct error *err)
+{
     bool is_sane = isfinite(t->limiter.start);
     for (int i = 0; i < N_COUNTERS; i++)
         is_sane &= counters[i] >= (i == COUNT_HASHED || i == COUNT_EVALUATED ? -1 : 0);
@@ -71,14 +83,9 @@ static int check_loaded(const struct training *t, const struct array *arrays, in
 
 int training_load(struct training *t, const struct safetensors *file, struct error *err)
 {
-    struct array arrays[ALGORITHM_MAX_ARRAYS];
-    int n_arrays = t->algorithm->arrays(t->self, arrays), rc = 0;
     int64_t c[N_COUNTERS];
     size_t streams = (size_t)t->n_streams;
-    for (int i = 0; i < n_arrays && rc == 0; i++)
-        rc = arrays[i].data
-           ? safetensors_copy(file, arrays[i].name, TENSOR_F32, arrays[i].n, arrays[i].data, err)
-           : safetensors_copy(file, arrays[i].name, TENSOR_I64, 1, arrays[i].counter, err);
+    int rc = load_arrays(t, file, err);
     const struct {
         const char *name;
         enum tensor_type type;
@@ -99,7 +106,7 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     if (rc == 0)
         rc = normalisation_load(t->normalisation, file, err);
     if (rc == 0)
-        rc = check_loaded(t, arrays, n_arrays, c, err);
+        rc = check_loaded(t, c, err);
     if (rc != 0)
         return rc;
     t->version = c[COUNT_VERSION];
@@ -114,10 +121,27 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     t->stop_streak = c[COUNT_STOP_STREAK];
     t->hashed_update = c[COUNT_HASHED];
     t->asked_eval = t->answered_eval = c[COUNT_EVALUATED];
+    if (t->algorithm->is_on_policy)
+        return 0;
     /* Leave something to learn from where little of the run is left. */
     int64_t refill = t->settings->replay.min_size;
     int64_t left = t->settings->top.total_steps - t->limiter.inserts;
     if (t->limiter.inserts >= t->limiter.min_size)
         rate_limiter_restart(&t->limiter, refill < left / 2 ? refill : left / 2);
+    return 0;
+}
+
+int training_restore(struct training *t, const struct safetensors *file, struct error *err)
+{
+    int64_t c[N_COUNTERS];
+    int rc = load_arrays(t, file, err);
+    if (rc == 0)
+        rc = normalisation_load(t->loaded_normalisation, file, err);
+    if (rc == 0)
+        rc = safetensors_copy(file, "training.counters", TENSOR_I64, N_COUNTERS, c, err);
+    if (rc != 0)
+        return rc;
+    normalisation_take(t->normalisation, t->loaded_normalisation);
+    t->loaded_update = c[COUNT_UPDATES];
     return 0;
 }
