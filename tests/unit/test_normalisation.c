@@ -18,7 +18,7 @@ static struct arena *arena;
 
 static struct normalisation *make(bool of_observations, bool of_rewards)
 {
-    const struct normalisation_setup setup = { shape, 2, of_observations, of_rewards, 0.9 };
+    const struct normalisation_setup setup = { shape, 2, of_observations, of_rewards, 0.9, 3 };
     return normalisation_create(&setup, arena);
 }
 

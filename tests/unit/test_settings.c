@@ -19,17 +19,19 @@ static void defaults(struct settings *s)
     options_default(sections, settings_sections(s, sections));
 }
 
+static bool is_on_policy;
+
 static void expect_refused(const struct settings *s, const char *words)
 {
     struct error err;
-    ck_assert_msg(settings_check(s, &err) == ERR_CONFIG, "accepted, but should say: %s", words);
+    ck_assert_msg(settings_check(s, is_on_policy, &err) == ERR_CONFIG, "accepted, but should say: %s", words);
     ck_assert_msg(strstr(err.text, words) != NULL, "it says: %s", err.text);
 }
 
 static void expect_accepted(const struct settings *s)
 {
     struct error err = { 0 };
-    ck_assert_msg(settings_check(s, &err) == 0, "%s", err.text);
+    ck_assert_msg(settings_check(s, is_on_policy, &err) == 0, "%s", err.text);
 }
 
 START_TEST(every_default_can_be_read_and_is_in_range)
