@@ -176,18 +176,22 @@ static void create(struct sim *s)
         abort();
     }
     const struct mlp_body body = settings_policy_body(settings);
-    sac_algorithm.describe(&setup->hyper, env_spec(s->model), &s->traits);
-    shape = policy_shape_make(s->traits.head, &body, env_spec(s->model)->shape, 0);
+    const struct env_spec *spec = env_spec(s->model);
+    const struct algorithm *algorithm = setup->algorithm ? setup->algorithm : &sac_algorithm;
+    const void *hyper = setup->algorithm ? setup->other_hyper : &setup->hyper;
+    algorithm->describe(hyper, spec, &s->traits);
+    shape = policy_shape_make(s->traits.head, &body, spec->shape, spec->n_choices);
+    shape.normalises = settings->learner.normalise_observations;
     s->fragments = fragment_pool_create();
     s->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&shape)));
     s->evaluator = evaluator_create(s->model, &shape, (int)settings->eval.episodes);
     const struct training_setup training = {
-        .settings = settings, .algorithm = &sac_algorithm, .hyper = &setup->hyper,
-        .spec = env_spec(s->model), .state_bytes = stream_state_bytes(s->model),
+        .settings = settings, .algorithm = algorithm, .hyper = hyper,
+        .spec = spec, .state_bytes = stream_state_bytes(s->model),
         .fragments = s->fragments,
     };
     const struct session_setup session = {
-        .run = 7, .epoch = 1, .settings = settings, .spec = env_spec(s->model),
+        .run = 7, .epoch = 1, .settings = settings, .spec = spec,
         .traits = &s->traits, .cpu = "simulated",
         .state_bytes = stream_state_bytes(s->model), .fragments = s->fragments,
     };

@@ -16,6 +16,8 @@
 
 struct simulation_setup {
     struct settings settings;
+    const struct algorithm *algorithm;    /* with `other_hyper`; NULL: SAC with `hyper` */
+    const void *other_hyper;
     struct sac_hyper hyper;
     uint64_t seed;                  /* of delays; nothing that is learnt may depend on it in sync */
     double delay_us, jitter_us;     /* of the network */
