@@ -343,7 +343,7 @@ def main():
               hyper={**full, "epochs": 4, "recompute": 1, "truncation_terminates": 1})
     make_case("vtrace_recompute", 6, 10, 24, False, n_choices=3,
               hyper={"vtrace": 1, "epochs": 5, "recompute": 1, "normalise": 1})
-    make_case("kl", 7, 7, 16, False, hyper={**full, "target_kl": 0.04})
+    make_case("kl", 7, 4, 16, False, hyper={**full, "target_kl": 0.04})
 
 
 if __name__ == "__main__":
