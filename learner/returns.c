@@ -69,12 +69,13 @@ void returns_vtrace(const struct round *r, const real *value, const real *log_ra
 double returns_explained_variance(const struct round *r, const real *value, const real *target)
 {
     /* In two passes: returns may be far from zero and close to each other. */
-    double mean_target = 0, mean_error = 0, var_target = 0, var_error = 0;
+    double sum_target = 0, sum_error = 0, var_target = 0, var_error = 0;
     for (int t = 0; t < r->n_rows; t++)
         if (kind_at(r, t) != ROW_CLOSE) {
-            mean_target += (double)target[t] / r->n_transitions;
-            mean_error += ((double)target[t] - (double)value[t]) / r->n_transitions;
+            sum_target += (double)target[t];
+            sum_error += (double)target[t] - (double)value[t];
         }
+    double mean_target = sum_target / r->n_transitions, mean_error = sum_error / r->n_transitions;
     for (int t = 0; t < r->n_rows; t++)
         if (kind_at(r, t) != ROW_CLOSE) {
             double from_mean = (double)target[t] - mean_target;
