@@ -5,7 +5,8 @@
 #include "common/algorithm.h"
 
 #define ALGORITHMS(X) \
-    X(sac)
+    X(sac) \
+    X(a2c)
 
 #define X(name) extern const struct algorithm name##_algorithm;
 ALGORITHMS(X)
