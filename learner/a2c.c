@@ -203,7 +203,7 @@ static double losses(struct a2c *a2c, const struct round *r, double policy_weigh
         squares += error * error / n;
         entropy += (double)a2c->entropy[i] / n;
         rho += fmin(h->rho_bar, ratio) / n;
-        clipped += ratio > h->rho_bar ? 1 / n : 0;
+        clipped += ratio > 1.001 * h->rho_bar ? 1 / n : 0;    /* 1 up to rounding is not clipped */
     }
     metrics[METRIC_POLICY_LOSS] = policy;
     metrics[METRIC_VALUE_LOSS] = squares;
