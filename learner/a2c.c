@@ -24,8 +24,8 @@
  *   - Losses are means over transitions, as in Stable-Baselines3 and OpenAI's A2C; A3C's and IMPALA's are
  *     sums. Constants made for a sum over N transitions hold here with epsilon / N^2 (N = 200 in the
  *     preset impala: 0.1 becomes 2.5e-6).
- *   - The value loss is the squared error without 1/2, as in A3C's box; value_coef is in front of it. So
- *     0.5 is what Stable-Baselines3 has, and 0.25 what IMPALA has.
+ *   - The value loss is 1/2 mean (V - R)^2 times value_coef, as IMPALA's and this program's PPO's;
+ *     Stable-Baselines3 has no 1/2, so its vf_coef 0.5 is value_coef 1 here (preset sb3).
  *   - RMSProp has epsilon inside the root and its mean square starts from 1, as TensorFlow's, for which
  *     the published constants (A3C's, A2C's, IMPALA's) are. Statistics are shared by all parameters'
  *     updates, as in A3C. Gradients are clipped by the norm of policy and value together.
@@ -69,7 +69,7 @@ static const struct option options[] = {
     REAL(learning_rate, "7e-4", 0, 1, "of policy and value function"),
     REAL(gamma, "0.99", 0, 1, "discount per transition"),
     REAL(lambda, "1", 0, 1, "decay of the advantages' traces; 1: n-step returns to the fragment's end"),
-    REAL(value_coef, "0.5", 0, 1e3, "weight of the value function's squared error"),
+    REAL(value_coef, "0.5", 0, 1e3, "in front of half the mean squared error of values"),
     REAL(entropy_coef, "0", 0, 10, "weight of the entropy bonus"),
     CHOICE(normalise_advantages, "none", A2C_NORMALISE, "to mean 0 and standard deviation 1, over a round"),
     OPTION(OPTION_INT, value_epochs, "0", 0, 1000, NULL,
@@ -183,7 +183,7 @@ static double normalise(struct a2c *a2c, const struct round *r)
     return std;
 }
 
-/* L = E[ -A log pi(a|s) ] + value_coef E[ (R - V(s))^2 ] - beta E[ H(pi(.|s)) ]
+/* L = E[ -A log pi(a|s) ] + value_coef E[ (R - V(s))^2 ] / 2 - beta E[ H(pi(.|s)) ]
  * and its derivatives in log pi, H and V.
  *   policy_weight    1, or 0 where V alone is fitted
  * Returns L. */
@@ -191,26 +191,26 @@ static double losses(struct a2c *a2c, const struct round *r, double policy_weigh
 {
     const struct a2c_hyper *h = &a2c->hyper;
     const double n = r->n_transitions;
-    double policy = 0, squares = 0, entropy = 0, rho = 0, clipped = 0;
+    double policy = 0, half_squares = 0, entropy = 0, rho = 0, clipped = 0;
     for (int i = 0; i < r->n_transitions; i++) {
         const int t = a2c->order[i];
         const double A = (double)a2c->advantage[t], ratio = exp((double)a2c->log_ratio[t]);
         const double error = (double)(a2c->value[t] - a2c->target[t]);
         a2c->dlog_prob[i] = (real)(-policy_weight * A / n);
         a2c->dentropy[i] = (real)(-policy_weight * h->entropy_coef / n);
-        a2c->dvalue[i] = (real)(h->value_coef * 2 * error / n);
+        a2c->dvalue[i] = (real)(h->value_coef * error / n);
         policy -= A * (double)a2c->log_prob[i] / n;
-        squares += error * error / n;
+        half_squares += 0.5 * error * error / n;
         entropy += (double)a2c->entropy[i] / n;
         rho += fmin(h->rho_bar, ratio) / n;
         clipped += ratio > 1.001 * h->rho_bar ? 1 / n : 0;    /* 1 up to rounding is not clipped */
     }
     metrics[METRIC_POLICY_LOSS] = policy;
-    metrics[METRIC_VALUE_LOSS] = squares;
+    metrics[METRIC_VALUE_LOSS] = half_squares;
     metrics[METRIC_ENTROPY] = entropy;
     metrics[METRIC_RHO_MEAN] = rho;
     metrics[METRIC_RHO_CLIPPED] = clipped;
-    return policy_weight * (policy - h->entropy_coef * entropy) + h->value_coef * squares;
+    return policy_weight * (policy - h->entropy_coef * entropy) + h->value_coef * half_squares;
 }
 
 /* d L / d parameters. Gradients of several chunks add up; their activations are made again. */
@@ -416,13 +416,13 @@ static const struct preset presets[] = {
     { "sb3", "Stable-Baselines3's defaults, normalised as its Zoo does for MuJoCo",
       VALUES("mode=sync", "actors=1", "envs_per_actor=1", "actor.horizon=5", "a2c.form=nstep",
              "a2c.learning_rate=7e-4", "a2c.lr_schedule=constant", "a2c.gamma=0.99", "a2c.lambda=1",
-             "a2c.value_coef=0.5", "a2c.entropy_coef=0", "a2c.normalise_advantages=none",
+             "a2c.value_coef=1", "a2c.entropy_coef=0", "a2c.normalise_advantages=none",
              "a2c.optimiser=rmsprop_tf", "a2c.rmsprop_decay=0.99", "a2c.epsilon=1e-5",
              "a2c.max_grad_norm=0.5", "a2c.log_sigma=independent", "a2c.log_sigma_init=0") },
     { "impala", "IMPALA's constants, for means over its 200 transitions, all but reward clipping",
       VALUES("mode=async", "actors=2", "envs_per_actor=1", "actor.horizon=100", "a2c.form=nstep",
              "a2c.vtrace=true", "a2c.rho_bar=1", "a2c.c_bar=1", "a2c.lambda=1", "a2c.gamma=0.99",
-             "a2c.value_coef=0.25", "a2c.entropy_coef=0.00025", "a2c.learning_rate=4.8e-4",
+             "a2c.value_coef=0.5", "a2c.entropy_coef=0.00025", "a2c.learning_rate=4.8e-4",
              "a2c.lr_schedule=linear", "a2c.optimiser=rmsprop_tf", "a2c.rmsprop_decay=0.99",
              "a2c.epsilon=2.5e-6", "a2c.max_grad_norm=0") },
     { "episodes", "the textbook's batch actor-critic: Monte-Carlo returns of whole episodes",

@@ -5,8 +5,9 @@
 #include "common/algorithm.h"
 
 #define ALGORITHMS(X) \
-    X(sac) \
-    X(a2c)
+    X(a2c) \
+    X(ppo) \
+    X(sac)
 
 #define X(name) extern const struct algorithm name##_algorithm;
 ALGORITHMS(X)

@@ -199,7 +199,7 @@ class A2c:
             loss = torch.nn.functional.mse_loss(self.value(rows[:, :self.n_obs]).squeeze(1)[keep],
                                                 target[keep])
             self.zero_grad()
-            (h["value_coef"] * loss).backward()
+            (h["value_coef"] * 0.5 * loss).backward()
             self.clip(self.value.tensors)
             self.value_optimiser.step(lr)
 
@@ -212,7 +212,7 @@ class A2c:
         if h["normalise"] == "round":
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
         policy_loss = -(advantage * logp[keep]).mean()
-        value_loss = torch.nn.functional.mse_loss(v, target)
+        value_loss = 0.5 * torch.nn.functional.mse_loss(v, target)
         entropy = pi.entropy()[keep].mean()
         self.zero_grad()
         (policy_loss + h["value_coef"] * value_loss - h["entropy_coef"] * entropy).backward()

@@ -174,12 +174,12 @@ static void add_known(struct world *v, enum row_kind kind, double obs, double re
     row[row_log_prob(v->setup.shape)] = -100;    /* V-trace: far above both bounds */
 }
 
-/* The last update's mean of R - V(s), from d L / d b2 = -2 value_coef mean(R - V). */
+/* The last update's mean of R - V(s), from d L / d b2 = -value_coef mean(R - V). */
 static double mean_error(const struct world *v)
 {
     size_t n;
     const real *grad = a2c_algorithm.gradients(v->a2c, &n);
-    return (double)grad[n - 1] / (-2 * v->hyper.value_coef);
+    return (double)grad[n - 1] / -v->hyper.value_coef;
 }
 
 /* Two transitions of an episode that ends so, then one of the next, in one fragment. */
