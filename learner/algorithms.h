@@ -5,7 +5,9 @@
 #include "common/algorithm.h"
 
 #define ALGORITHMS(X) \
-    X(sac)
+    X(ddpg) \
+    X(sac) \
+    X(td3)
 
 #define X(name) extern const struct algorithm name##_algorithm;
 ALGORITHMS(X)
