@@ -121,7 +121,7 @@ static int critic_step(struct td3 *td3, struct batch *b, double *metrics, struct
         for (int k = 0; k < B; k++) {
             real error = q[k] - d->y[k];
             d->dq[k] = b->weight[k] * error / (real)B;
-            b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * real_abs(error);
+            b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * (error < 0 ? -error : error);
             loss += 0.5 * (double)(b->weight[k] * error * error) / B;
             q_mean += 0.5 * (double)q[k] / B;
         }
