@@ -84,7 +84,7 @@ double schedule_factor(enum schedule s, double progress);
 /* Sum of squares, finite exactly when every number is (and the sum does not overflow). */
 double sum_of_squares(const real *x, size_t n);
 
-/* target <- tau source + (1 - tau) target, [n]. */
+/* target <- tau source + (1 - tau) target, [n]; a copy when tau is 1. */
 void polyak(real *target, const real *source, size_t n, double tau);
 
 #endif
