@@ -122,6 +122,7 @@ def draw_rows(rng, B, n_obs, n_act):
     stride = n_obs + n_act + 3
     rows = rng.normal(0, 1, (B, 2, stride))
     rows[:, :, n_obs:n_obs + n_act] = rng.uniform(-1, 1, (B, 2, n_act))
+    rows[:, :, n_obs + n_act] += 1.5    # so that errors do not cancel in the last bias's gradient
     rows[:, 0, -1] = rng.choice([STEP, TERMINATED, TRUNCATED], B)
     rows[:3, 0, -1] = [STEP, TERMINATED, TRUNCATED]
     # The successor's own kind must not matter.
