@@ -6,6 +6,7 @@
 #ifndef SHOAL_COMMON_EXPLORATION_H
 #define SHOAL_COMMON_EXPLORATION_H
 
+#include "common/error.h"
 #include "common/rng.h"
 
 enum exploration_kind { EXPLORATION_NONE, EXPLORATION_GAUSSIAN, EXPLORATION_ORNSTEIN_UHLENBECK };
@@ -15,6 +16,10 @@ struct exploration {
     enum exploration_kind kind;
     double sigma, theta, dt;    /* theta and dt of ornstein_uhlenbeck alone */
 };
+
+/* Its word in messages, and back; ERR_FORMAT names the unknown one. */
+const char *exploration_name(enum exploration_kind kind);
+int exploration_find(const char *name, enum exploration_kind *kind, struct error *err);
 
 /* The noise of one action.
  *   state  [n_act] of ornstein_uhlenbeck: zeros where an episode begins, kept between its steps; read

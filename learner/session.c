@@ -69,6 +69,22 @@ void session_destroy(struct session **session)
 
 /* ---- joining and leaving ---- */
 
+/* What the actor's policy is and how it explores; but for `hidden`. */
+static void fill_policy(struct welcome *w, const struct settings *settings,
+                        const struct algorithm_traits *traits)
+{
+    const struct mlp_body body = settings_policy_body(settings);
+    const struct exploration *e = &traits->exploration;
+    snprintf(w->head, sizeof(w->head), "%s", policy_head_name(traits->head));
+    snprintf(w->activation, sizeof(w->activation), "%s", activation_name(body.activation));
+    snprintf(w->exploration, sizeof(w->exploration), "%s", exploration_name(e->kind));
+    w->layer_norm = body.has_layer_norm;
+    w->sigma = e->sigma;
+    w->theta = e->theta;
+    w->dt = e->dt;
+    w->whole_episodes = traits->takes_whole_episodes;
+}
+
 static void welcome(struct session *s, struct slot *slot)
 {
     const struct settings *settings = s->setup.settings;
@@ -124,8 +140,7 @@ static void welcome(struct session *s, struct slot *slot)
     if (settings->actor.step_timeout_s > 0)
         w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
     w->snapshot_port = s->setup.snapshot_port;
-    snprintf(w->head, sizeof(w->head), "%s", policy_head_name(s->setup.traits->head));
-    snprintf(w->activation, sizeof(w->activation), "%s", activation_name((enum activation)settings->network.activation));
+    fill_policy(w, settings, s->setup.traits);
     w->normalises = settings->learner.normalise_observations;
     w->wants_state = s->wants_state;
     w->hidden = (struct bytes){ (const unsigned char *)hidden,
@@ -257,17 +272,43 @@ static void refuse(struct session *s, struct slot *slot, enum rejection r,
     slot->wants_ack = true;
 }
 
+/* What row_check does not know: the run's choices, and where its fragments must end. NULL: all is well. */
+static const char *inspect_rows(const struct session *s, const struct fragment_header *h)
+{
+    const size_t stride = (size_t)row_stride(s->shape);
+    const int n_choices = s->setup.spec->n_choices;
+    const bool is_short = h->n_transitions < s->setup.settings->actor.horizon;
+    for (size_t i = 0; i + 1 < (size_t)h->n_rows; i++) {
+        const unsigned char *row = h->rows.data + i * stride * sizeof(float);
+        const bool is_last = i + 2 == (size_t)h->n_rows;
+        float action, kind;
+        memcpy(&action, row + (size_t)row_act(s->shape) * sizeof(float), sizeof(action));
+        memcpy(&kind, row + (size_t)row_kind(s->shape) * sizeof(float), sizeof(kind));
+        if (n_choices && kind != ROW_CLOSE
+            && !(action >= 0 && action < (float)n_choices && action == (float)(int)action))
+            return "an action is none of the choices";
+        if (!s->setup.traits->takes_whole_episodes)
+            continue;
+        if (kind != ROW_STEP && !is_last)
+            return "it goes on behind the end of an episode, where this run's fragments end";
+        if (kind == ROW_STEP && is_last && is_short)
+            return "it ends before the horizon and before its episode does";
+    }
+    return NULL;
+}
+
 /* What is wrong with a fragment's contents, or NULL. */
 static const char *inspect(struct session *s, const struct fragment_header *h, enum rejection *r)
 {
     static _Thread_local char text[256];
     const struct settings *settings = s->setup.settings;
-    if (h->n_obs != s->shape.n_obs || h->n_act != s->shape.n_act
-        || h->n_transitions != settings->actor.horizon) {
+    const int64_t least = s->setup.traits->takes_whole_episodes ? 1 : settings->actor.horizon;
+    if (h->n_obs != s->shape.n_obs || h->n_act != s->shape.n_act || h->n_transitions < least
+        || h->n_transitions > settings->actor.horizon) {
         *r = REJECT_DIMENSIONS;
         snprintf(text, sizeof(text), "it has n_obs %" PRId64 ", n_act %" PRId64 ", n_transitions %"
-                 PRId64 "; this run needs %d, %d, %" PRId64, h->n_obs, h->n_act, h->n_transitions,
-                 s->shape.n_obs, s->shape.n_act, settings->actor.horizon);
+                 PRId64 "; this run needs %d, %d, %s%" PRId64, h->n_obs, h->n_act, h->n_transitions,
+                 s->shape.n_obs, s->shape.n_act, least == 1 ? "at most " : "", settings->actor.horizon);
         return text;
     }
     if (h->version > s->newest || h->version < 0) {
@@ -287,9 +328,8 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
         return text;
     }
     const char *wrong = row_check(s->shape, h->rows.data, (int)h->n_rows, (int)h->n_transitions);
-    if (wrong)
-        *r = strstr(wrong, "NaN") ? REJECT_NONFINITE : REJECT_ROWS;
-    return wrong;
+    *r = wrong && strstr(wrong, "NaN") ? REJECT_NONFINITE : REJECT_ROWS;
+    return wrong ? wrong : inspect_rows(s, h);
 }
 
 /* Takes the frame when it returns true. */
