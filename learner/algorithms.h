@@ -5,8 +5,10 @@
 #include "common/algorithm.h"
 
 #define ALGORITHMS(X) \
-    X(a2c) \
     X(ppo) \
+    X(a2c) \
+    X(ddpg) \
+    X(td3) \
     X(sac)
 
 #define X(name) extern const struct algorithm name##_algorithm;

@@ -1,0 +1,67 @@
+#include "learner/deterministic.h"
+
+void deterministic_init(struct deterministic *d, const struct algorithm_setup *setup,
+                        struct arena *arena)
+{
+    int n_obs = setup->shape.n_obs, n_act = setup->shape.n_act, B = setup->batch_size;
+    d->n_obs = n_obs;
+    d->n_act = n_act;
+    d->ld = 2 * row_stride(setup->shape);
+    d->policy_shape = mlp_shape_make(n_obs, &setup->policy, n_act);
+    d->q_shape = mlp_shape_make(n_obs + n_act, &setup->critic, 1);
+    mlp_cache_init(&d->policy_cache, &d->policy_shape, B, arena);
+    mlp_cache_init(&d->q_cache, &d->q_shape, B, arena);
+    d->y = arena_alloc(arena, (size_t)B, sizeof(real));
+    d->dq = arena_alloc(arena, (size_t)B, sizeof(real));
+    d->dinput = arena_alloc(arena, (size_t)B * (size_t)(n_obs + n_act), sizeof(real));
+    d->dout = arena_alloc(arena, (size_t)B * (size_t)n_act, sizeof(real));
+}
+
+void deterministic_act(struct deterministic *d, const real *policy, int B, real *rows)
+{
+    const real *out = mlp_forward(&d->policy_shape, policy, B, rows, d->ld, &d->policy_cache);
+    for (int k = 0; k < B; k++)
+        for (int i = 0; i < d->n_act; i++)
+            rows[(size_t)k * (size_t)d->ld + (size_t)(d->n_obs + i)] = real_tanh(out[k * d->n_act + i]);
+}
+
+const real *deterministic_value(struct deterministic *d, const real *q, int B, const real *rows)
+{
+    return mlp_forward(&d->q_shape, q, B, rows, d->ld, &d->q_cache);
+}
+
+double deterministic_gradient(struct deterministic *d, const real *policy, const real *q,
+                              struct batch *b, real *grad)
+{
+    const int B = b->n, n_in = d->n_obs + d->n_act;
+    deterministic_act(d, policy, B, b->rows);
+    const real *value = deterministic_value(d, q, B, b->rows);
+    double loss = 0;
+    for (int k = 0; k < B; k++) {
+        loss -= (double)value[k] / B;
+        d->dq[k] = -1 / (real)B;
+    }
+
+    /* d loss / d out = d loss / da (1 - a^2) */
+    mlp_backward(&d->q_shape, q, B, b->rows, d->ld, &d->q_cache, d->dq, NULL, d->dinput, n_in);
+    for (int k = 0; k < B; k++)
+        for (int i = 0; i < d->n_act; i++) {
+            real a = b->rows[(size_t)k * (size_t)d->ld + (size_t)(d->n_obs + i)];
+            d->dout[k * d->n_act + i] = d->dinput[k * n_in + d->n_obs + i] * (1 - a * a);
+        }
+    mlp_backward(&d->policy_shape, policy, B, b->rows, d->ld, &d->policy_cache, d->dout, grad, NULL, 0);
+    return loss;
+}
+
+int deterministic_check(const char *name, const struct exploration *e, const struct env_spec *spec,
+                        struct error *err)
+{
+    if (spec->n_choices > 0)
+        return error_set(err, ERR_CONFIG, "%s has %d discrete actions and the policy of %s is "
+                         "continuous; sac, ppo and a2c act in discrete environments", spec->name,
+                         spec->n_choices, name);
+    if (e->kind == EXPLORATION_ORNSTEIN_UHLENBECK && e->theta * e->dt >= 2)
+        return error_set(err, ERR_CONFIG, "%s.theta x %s.dt is %g, and from 2 on the noise grows without "
+                         "bound; make one of them smaller", name, name, e->theta * e->dt);
+    return 0;
+}
