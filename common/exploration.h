@@ -17,7 +17,8 @@ struct exploration {
 };
 
 /* The noise of one action.
- *   state  [n_act] of the process, kept between the steps of an episode; read and set
+ *   state  [n_act] of ornstein_uhlenbeck: zeros where an episode begins, kept between its steps; read
+ *          and set. The others neither read nor set it, and `none` draws nothing
  *   out    [n_act] */
 void exploration_draw(const struct exploration *e, struct rng *rng, int n_act, double *state,
                       float *out);
