@@ -121,7 +121,6 @@ static void temperature_step(struct sac *sac, double progress, double *metrics)
     *grad = -mean;
     if (sac->hyper.learn_alpha)
         optimiser_step(&sac->alpha_adam, sac->log_alpha, grad, progress, NULL);
-    metrics[METRIC_ALPHA] = exp((double)*sac->log_alpha);
 }
 
 static void target_step(struct sac *sac)
@@ -146,6 +145,7 @@ static int sac_update(void *self, struct batch *b, double *metrics, struct error
     }
     if (rc == 0 && t % sac->hyper.target_every == 0)
         target_step(sac);                                       /* Qbar <- tau Q + ... */
+    metrics[METRIC_ALPHA] = exp((double)*sac->log_alpha);
     if (rc == 0)
         memcpy(sac->last, metrics, sizeof(sac->last));
     return rc;

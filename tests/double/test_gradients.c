@@ -345,7 +345,7 @@ static void check_sac(enum activation activation, int n_act)
     struct rng rng;
     rng_init(&rng, 10, RNG_TEST, (uint32_t)activation, (uint32_t)n_act);
     struct sac_case c = {
-        .hyper = { .gamma = 0.9, .alpha_init = 0.4, .learn_alpha = true, .target_entropy = -0.6,
+        .hyper = { .gamma = 0.9, .target_every = 1, .policy_delay = 1, .alpha_init = 0.4, .learn_alpha = true, .target_entropy = -0.6,
                    .optimiser = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 } },
         .setup = { .shape = { 4, n_act }, .policy = { 2, { 9, 7 }, activation, false },
                    .critic = { 2, { 9, 7 }, activation, false }, .batch_size = 16, .seed = 3 },
