@@ -99,5 +99,5 @@ void polyak(real *target, const real *source, size_t n, double tau)
 {
     const real t = (real)tau;
     for (size_t i = 0; i < n; i++)
-        target[i] += t * (source[i] - target[i]);
+        target[i] = tau < 1 ? target[i] + t * (source[i] - target[i]) : source[i];
 }

@@ -89,7 +89,7 @@ double sum_of_squares(const real *x, size_t n);
  * make moments infinite. */
 bool gradient_is_usable(const real *grad, size_t n);
 
-/* target <- tau source + (1 - tau) target, [n]. */
+/* target <- tau source + (1 - tau) target, [n]; a copy when tau is 1. */
 void polyak(real *target, const real *source, size_t n, double tau);
 
 #endif
