@@ -1,12 +1,9 @@
-/* The squashed Gaussian's and SAC's gradients against finite differences. */
+/* The squashed Gaussian's gradients against finite differences. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/matrix.h"
 #include "common/squashed_gaussian.h"
-#include "learner/algorithms.h"
-#include "learner/sac.h"
 #include "tests/double/differences.h"
 
 /* ---- squashed Gaussian ---- */
@@ -129,108 +126,6 @@ START_TEST(squashed_gaussian_density_integrates_to_one)
 }
 END_TEST
 
-/* ---- SAC's losses ----
- * With learning rates and tau zero an update only measures: metrics hold the losses at the
- * present parameters, `gradients` their gradients. The target y stays when a critic is perturbed:
- * it is made of the policy and of Qbar, which is an array of its own. */
-
-enum { Q_LOSS, PI_LOSS, ALPHA_LOSS };
-
-struct sac_case {
-    struct arena *arena;
-    void *sac;
-    struct algorithm_setup setup;
-    struct sac_hyper hyper;
-    struct array params;
-    real *rows, *scratch, *noise;
-    real discount[64], weight[64], td_error[64];
-    size_t n_rows;
-    int metric;
-};
-
-static double sac_loss(void *context)
-{
-    struct sac_case *c = context;
-    double metrics[ALGORITHM_MAX_METRICS];
-    memcpy(c->scratch, c->rows, c->n_rows * sizeof(real));
-    struct batch b = { .n = c->setup.batch_size, .shape = c->setup.shape, .rows = c->scratch,
-                       .noise = c->noise, .discount = c->discount, .weight = c->weight,
-                       .td_error = c->td_error };
-    struct error err;
-    ck_assert_int_eq(sac_algorithm.update(c->sac, &b, metrics, &err), 0);
-    return metrics[c->metric];
-}
-
-static void draw_batch(struct sac_case *c, struct rng *rng)
-{
-    int stride = row_stride(c->setup.shape), B = c->setup.batch_size;
-    c->n_rows = (size_t)(2 * B * stride);
-    c->rows = random_block(rng, c->n_rows, 1);
-    c->scratch = malloc(c->n_rows * sizeof(real));
-    for (int k = 0; k < 2 * B; k++)
-        c->rows[k * stride + row_kind(c->setup.shape)] = (real)rng_below(rng, 3);
-    c->noise = random_block(rng, (size_t)(2 * B * c->setup.shape.n_act), 1);
-    for (int k = 0; k < B; k++) {
-        c->discount[k] = (real)0.9;
-        c->weight[k] = 1;
-    }
-}
-
-static void check_sac(enum activation activation, int n_act)
-{
-    matrix_setup();
-    struct rng rng;
-    rng_init(&rng, 10, RNG_TEST, (uint32_t)activation, (uint32_t)n_act);
-    struct sac_case c = {
-        .hyper = { .gamma = 0.9, .alpha_init = 0.4, .learn_alpha = true, .target_entropy = -0.6,
-                   .optimiser = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 } },
-        .setup = { .shape = { 4, n_act }, .policy = { 2, { 9, 7 }, activation, false },
-                   .critic = { 2, { 9, 7 }, activation, false }, .batch_size = 16, .seed = 3 },
-    };
-    c.setup.hyper = &c.hyper;
-    c.arena = arena_create(1 << 16);
-    c.sac = sac_algorithm.create(&c.setup, c.arena);
-    struct array arrays[ALGORITHM_MAX_ARRAYS];
-    sac_algorithm.arrays(c.sac, arrays);
-    c.params = arrays[0];
-    ck_assert_str_eq(c.params.name, "params");
-    draw_batch(&c, &rng);
-
-    size_t n_policy, n;
-    sac_algorithm.policy(c.sac, &n_policy);
-    real *params = malloc(c.params.n * sizeof(real)), *grad = malloc(c.params.n * sizeof(real));
-    memcpy(params, c.params.data, c.params.n * sizeof(real));
-    sac_loss(&c);
-    ck_assert_mem_eq(params, c.params.data, c.params.n * sizeof(real));
-    memcpy(grad, sac_algorithm.gradients(c.sac, &n), c.params.n * sizeof(real));
-    ck_assert_uint_eq(n, c.params.n);
-
-    c.metric = PI_LOSS;
-    check_gradient("policy", grad, sac_loss, &c, c.params.data, n_policy);
-    c.metric = Q_LOSS;
-    check_gradient("critics", grad + n_policy, sac_loss, &c, c.params.data + n_policy,
-                   n - 1 - n_policy);
-    c.metric = ALPHA_LOSS;
-    check_gradient("log alpha", grad + n - 1, sac_loss, &c, c.params.data + n - 1, 1);
-
-    free(params), free(grad), free(c.rows), free(c.scratch), free(c.noise);
-    arena_destroy(&c.arena);
-}
-
-START_TEST(sac_gradients_equal_differences_of_its_losses_with_relu)
-{
-    check_sac(ACTIVATION_RELU, 1);
-    check_sac(ACTIVATION_RELU, 3);
-}
-END_TEST
-
-START_TEST(sac_gradients_equal_differences_of_its_losses_with_tanh)
-{
-    check_sac(ACTIVATION_TANH, 1);
-    check_sac(ACTIVATION_TANH, 3);
-}
-END_TEST
-
 int main(void)
 {
     const TTest *tests[] = {
@@ -239,8 +134,6 @@ int main(void)
         squashed_gaussian_gradient_of_log_sigma_stops_beyond_the_clamps_and_only_there,
         squashed_gaussian_leaves_gaps_between_rows_alone,
         squashed_gaussian_density_integrates_to_one,
-        sac_gradients_equal_differences_of_its_losses_with_relu,
-        sac_gradients_equal_differences_of_its_losses_with_tanh,
     };
     return suite_run("gradients", tests, TEST_COUNT(tests), 60);
 }

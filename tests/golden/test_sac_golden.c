@@ -42,7 +42,7 @@ static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
     double *sizes = golden(c->file, "sizes"), *h = golden(c->file, "hyper");
     c->hyper = (struct sac_hyper){ .gamma = h[0], .tau = h[1], .policy_lr = h[2], .q_lr = h[3],
                                    .alpha_lr = h[4], .alpha_init = 1, .learn_alpha = learn_alpha,
-                                   .target_entropy = h[5],
+                                   .target_entropy = h[5], .target_every = 1, .policy_delay = 1,
                                    .optimiser = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 } };
     const struct mlp_body body = { (int)sizes[4], { (int)sizes[5], (int)sizes[6] },
                                    sizes[7] > 0 ? ACTIVATION_TANH : ACTIVATION_RELU, false };
