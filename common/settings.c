@@ -167,11 +167,6 @@ static int check_on_policy(const struct settings *s, struct error *err)
     if (2 * round > INT32_MAX)
         return error_set(err, ERR_CONFIG, "actors x envs_per_actor x actor.horizon is a round of %lld "
                          "transitions; at most %d are possible", (long long)round, INT32_MAX / 2);
-    if (s->learner.batch_size > round)
-        return error_set(err, ERR_CONFIG, "learner.batch_size %lld is above a round's %lld transitions "
-                         "(%lld streams of actor.horizon %lld): a minibatch is a part of a round; lower "
-                         "learner.batch_size or raise actor.horizon", (long long)s->learner.batch_size,
-                         (long long)round, (long long)streams, (long long)s->actor.horizon);
     return 0;
 }
 

@@ -336,7 +336,13 @@ static int ppo_check(const void *hyper, const struct settings *s, const struct e
                      struct error *err)
 {
     const struct ppo_hyper *h = hyper;
+    const int64_t streams = s->top.actors * s->top.envs_per_actor, round = streams * s->actor.horizon;
     (void)spec;
+    if (s->learner.batch_size > round)
+        return error_set(err, ERR_CONFIG, "learner.batch_size %lld is above a round's %lld transitions "
+                         "(%lld streams of actor.horizon %lld): a minibatch is a part of a round; lower "
+                         "learner.batch_size or raise actor.horizon", (long long)s->learner.batch_size,
+                         (long long)round, (long long)streams, (long long)s->actor.horizon);
     if (s->learner.batch_size == 1 && h->normalise_advantages == PPO_NORMALISE_MINIBATCH)
         return error_set(err, ERR_CONFIG, "learner.batch_size is 1, and one advantage cannot be "
                          "normalised; choose at least 2, or ppo.normalise_advantages=none");

@@ -3,6 +3,7 @@
  * With learning rates and tau zero an update only measures: metrics hold the losses at the present
  * parameters, `gradients` their gradients. Targets of a loss stay when its own network is perturbed: they
  * are made of other networks and of Qbar or Vbar, which are arrays of their own. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/matrix.h"

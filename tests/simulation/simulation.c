@@ -14,7 +14,7 @@
 #include "proto/message.h"
 #include "tests/support.h"
 
-enum { QUANTUM_US = 2000, MAX_ACTORS = 16, MAX_STREAMS = 64, MAX_OVERRIDES = 64 };
+enum { QUANTUM_US = 2000, MAX_ACTORS = 16, MAX_STREAMS = 64 };
 
 struct sim_actor {
     struct actor *core;
@@ -47,22 +47,17 @@ void simulation_defaults(struct simulation_setup *s, const struct algorithm *alg
                          int actors, int envs)
 {
     struct option_section sections[SETTINGS_SECTIONS + 1];
-    static char name[] = "env.name=Pendulum-v1", texts[MAX_OVERRIDES][OPTION_TEXT_BYTES];
-    char *overrides[MAX_OVERRIDES] = { name };
+    static char name[] = "env.name=Pendulum-v1";
+    char *override = name;
+    const struct option_preset preset = { algorithm->presets[0].values, NULL };
     struct error err;
-    int n_overrides = 1;
     *s = (struct simulation_setup){ .seed = 1, .delay_us = 200, .jitter_us = 300, .step_us = 50,
                                     .step_jitter_us = 50, .update_us = 500, .algorithm = algorithm };
     ck_assert_uint_le(algorithm->hyper_bytes, sizeof(s->hyper));
     int n = settings_sections(&s->settings, sections);
     sections[n] = (struct option_section){ .name = algorithm->name, .options = algorithm->options,
                                            .n_options = algorithm->n_options, .base = s->hyper };
-    for (const char *const *v = algorithm->presets[0].values; *v && n_overrides < MAX_OVERRIDES; v++) {
-        snprintf(texts[n_overrides], sizeof(texts[0]), "%s", *v);
-        overrides[n_overrides] = texts[n_overrides];
-        n_overrides++;
-    }
-    ck_assert_msg(options_load(sections, n + 1, NULL, overrides, n_overrides, &err) == 0, "%s", err.text);
+    ck_assert_msg(options_load(sections, n + 1, &preset, NULL, &override, 1, &err) == 0, "%s", err.text);
     s->settings.top.mode = mode;
     s->settings.top.actors = actors;
     s->settings.top.envs_per_actor = envs;

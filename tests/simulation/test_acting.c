@@ -167,8 +167,10 @@ START_TEST(noise_shows_in_the_results)
     prepare(&s, &way, MODE_SYNC, 1, 2);
     simulation_run(&s, HOUR_US, &noisy);
     way.hyper.exploration.sigma /= 2;
+    prepare(&s, &way, MODE_SYNC, 1, 2);
     simulation_run(&s, HOUR_US, &less);
     way.hyper.exploration.kind = EXPLORATION_NONE;
+    prepare(&s, &way, MODE_SYNC, 1, 2);
     simulation_run(&s, HOUR_US, &still);
     ck_assert_uint_ne(noisy.hashes, less.hashes);
     ck_assert_uint_ne(less.hashes, still.hashes);

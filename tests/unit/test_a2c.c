@@ -549,9 +549,9 @@ static int configure(const char *preset, const char *value, struct error *err)
     snprintf(last, sizeof(last), "%s", value ? value : "seed=1");
     overrides[n++] = last;
     struct error load = { 0 };
-    int rc = options_load(sections, SETTINGS_SECTIONS + 1, NULL, overrides, n, &load);
+    int rc = options_load(sections, SETTINGS_SECTIONS + 1, NULL, NULL, overrides, n, &load);
     ck_assert_msg(rc == 0, "%s", load.text);
-    ck_assert_int_eq(settings_check(&settings, &load), 0);
+    ck_assert_int_eq(settings_check(&settings, true, &load), 0);
     for (int i = 2; i < n_copied; i++)
         free(overrides[i]);
     struct env_spec spec = { .name = "Hopper-v5", .shape = { 11, 3 }, .time_limit = 1000 };

@@ -28,8 +28,8 @@ static void apply(const struct algorithm *a, const char *preset, struct settings
     ck_assert(is_found);
     for (int i = 0; i < n; i++)
         overrides[i] = values[i];
-    ck_assert_msg(options_load(sections, n_sections, NULL, overrides, n, &err) == 0, "%s", err.text);
-    ck_assert_msg(settings_check(s, &err) == 0 || strstr(err.text, "total_steps"), "%s", err.text);
+    ck_assert_msg(options_load(sections, n_sections, NULL, NULL, overrides, n, &err) == 0, "%s", err.text);
+    ck_assert_msg(settings_check(s, false, &err) == 0 || strstr(err.text, "total_steps"), "%s", err.text);
 }
 
 START_TEST(every_preset_is_understood)

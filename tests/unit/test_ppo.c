@@ -355,7 +355,7 @@ static void configure(int k, char *extra, struct settings *s, struct ppo_hyper *
         .n_options = ppo_algorithm.n_options, .base = h,
     };
     struct error err;
-    ck_assert_msg(options_load(sections, SETTINGS_SECTIONS + 1, NULL, overrides, n, &err) == 0, "%s: %s",
+    ck_assert_msg(options_load(sections, SETTINGS_SECTIONS + 1, NULL, NULL, overrides, n, &err) == 0, "%s: %s",
                   ppo_algorithm.presets[k].name, err.text);
 }
 

@@ -1,5 +1,6 @@
 /* The squashed Gaussian's gradients against finite differences. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,5 +136,5 @@ int main(void)
         squashed_gaussian_leaves_gaps_between_rows_alone,
         squashed_gaussian_density_integrates_to_one,
     };
-    return suite_run("gradients", tests, TEST_COUNT(tests), 60);
+    return suite_run("squashed_gaussian", tests, TEST_COUNT(tests), 60);
 }
