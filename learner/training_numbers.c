@@ -116,8 +116,9 @@ static void go_back(struct training *t)
     } else {
         copy_start(t, true);
         say(t, "back to update %" PRId64 ", where this learner began, as numbers that are not finite "
-            "came again and again; there is no checkpoint to return to%s%s", t->start_update,
-            err.text[0] ? ": " : "", err.text);
+            "came again and again; %s%s", t->start_update, err.code && err.code != ERR_MISSING
+            ? "the last checkpoint cannot be returned to: " : "no checkpoint was written yet",
+            err.code != ERR_MISSING ? err.text : "");
     }
     t->skipped_in_a_row = 0;
     t->good_updates = 0;

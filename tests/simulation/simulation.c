@@ -1,6 +1,7 @@
 #include "tests/simulation/simulation.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,8 @@ static void on_version(void *context, int64_t version, int64_t start_version, bo
                        const float *params, size_t n)
 {
     struct sim *s = context;
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(isfinite(params[i]), "version %d is not finite", (int)version);
     struct frame *f = snapshot_encode(s->snapshots, 7, s->setup->is_resumed ? 2 : 1, version, random, params, n);
     session_publish(s->session, version, start_version, f);
 }

@@ -75,25 +75,20 @@ static real weigh(const struct row_shape s, const real *row)
 /* Move some parameters by `amount`; the outcome of the update. */
 static int move(struct toy *toy, real amount, double *metrics, struct error *err)
 {
-    const struct toy_hyper *h = &toy->hyper;
+    const struct toy_books *b = &toy_books;
     const int64_t update = ++toy_books.updates;
     metrics[0] = (double)amount;
-    if (h->fail_from && update >= h->fail_from && update <= h->fail_to)
+    if (b->fail_from && update >= b->fail_from && update <= b->fail_to)
         return error_set(err, ERR_NUMERIC, "the gradient of toy's tensor %d is not finite", (int)update);
     toy->steps++;
     for (int i = 0; i < MOVED; i++) {
         const size_t at = (size_t)(toy->steps * 7919 + i * 104729) % toy->n;
         toy->params[at] += (real)1e-3 * (real)tanh((double)amount + i);
     }
-    for (size_t i = 0; i < toy->n; i++) {
-        if (h->overflow_from && update >= h->overflow_from)
-            toy->params[i] *= 1e6f;
+    for (size_t i = 0; i < toy->n; i++)
         toy->slow[i] += (real)0.01 * (toy->params[i] - toy->slow[i]);
-    }
-    if (update == h->poison_at)
+    if (update == b->poison_at)
         toy->params[3] = (real)INFINITY;
-    if (!isfinite(toy->params[0] - toy->params[0]))
-        return error_set(err, ERR_NUMERIC, "the gradient of toy's tensor 0 is not finite");
     return 0;
 }
 

@@ -8,18 +8,18 @@
 struct toy_hyper {
     double gamma;
     int64_t epochs;                 /* of an on-policy round */
-    int64_t fail_from, fail_to;     /* updates that fail, counted from 1 over all toys; 0: none */
-    int64_t poison_at;              /* an update that succeeds and leaves an infinite parameter; 0: none */
-    int64_t overflow_from;          /* an update from which on everything doubles, until it overflows */
 };
 
 extern const struct algorithm toy_algorithm;             /* on-policy */
 extern const struct algorithm toy_replayed_algorithm;    /* off-policy */
 
-/* What all toys of this process were given. */
+/* What all toys of this process were given, and what tests want of them. */
 struct toy_books {
     int64_t updates, rounds, transitions, fragments, malformed;
     int64_t staleness_max;
+    /* What is to go wrong; updates are counted from 1 over all toys; 0: nothing. */
+    int64_t fail_from, fail_to;     /* updates that fail */
+    int64_t poison_at;              /* an update that succeeds and leaves an infinite parameter */
     void (*began)(const struct round *r);    /* called with every round; NULL: nobody */
 };
 extern struct toy_books toy_books;

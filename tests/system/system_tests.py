@@ -643,13 +643,37 @@ def killed_supervisor_leaves_no_processes():
 
 @test()
 def divergence_ends_the_run_and_says_so():
-    """Critics without a discount that are their own targets run away at this rate."""
+    """A temperature that grows at every update, and critics without a discount that are their own targets."""
     status, out, err = call("train", PENDULUM, *FAST, "mode=sync", "total_steps=100000", "sac.q_lr=1", "sac.tau=1",
-                            "sac.policy_lr=1", "sac.alpha_lr=1", "sac.gamma=1", "sac.alpha_init=1000", "--run", "run")
+                            "sac.policy_lr=1", "sac.alpha_lr=1", "sac.gamma=1", "sac.alpha_init=1000",
+                            "sac.target_entropy=10", "--run", "run")
     assert status == DIVERGED and "diverged" in err and "lower the learning rates" in err, f"{status} {err}"
     assert summary("run")["status"] == "diverged" and "actor-0 was" not in out
+    log = Path("run/log.txt").read_text()
+    assert len(re.findall(r"update \d+ failed: the .* is not finite", log)) == 3, log
+    assert log.count("back to ") == 3 and "failed, 32 so far: " in log, log
     has_checkpoint = Path("run/checkpoint/learner.safetensors").exists()
     assert has_checkpoint == ("the last checkpoint is in" in err), err
+
+
+@test(60)
+def on_policy_resume_repeats_the_uninterrupted_run():
+    """Every on-policy algorithm: interrupted within a round, it finishes the round and goes on bit for bit."""
+    known = [name for name in ("ppo", "a2c") if call("config", PENDULUM, f"algorithm={name}")[0] == 0]
+    for name in known:
+        args = [f"algorithm={name}", "mode=sync", "seed=5", "actors=2", "total_steps=30000", "eval.every=5000",
+                "eval.episodes=2", "metrics.hash_every=50"]
+        call_well("train", PENDULUM, *args, "--run", f"{name}-whole")
+        for i in range(2):
+            supervisor = train(PENDULUM, f"{name}-{i}", *args)
+            wait_for("some progress", lambda: env_steps(f"{name}-{i}") > 4000 * (i + 1))
+            supervisor.send_signal(signal.SIGINT)
+            supervisor.ends_with(INTERRUPTED)
+            assert summary(f"{name}-{i}")["env_steps"] < 30000, "it was over before it was interrupted"
+            call_well("train", "--resume", f"{name}-{i}")
+            for file in "hashes.csv", "schedule.bin", "checkpoint/policy.safetensors":
+                assert Path(f"{name}-{i}", file).read_bytes() == Path(f"{name}-whole", file).read_bytes(), \
+                    f"{name}: {file} differs from the uninterrupted run's"
 
 
 # ---- looking at runs ----
