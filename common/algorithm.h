@@ -114,7 +114,8 @@ struct algorithm {
     int (*update)(void *self, struct batch *b, double *metrics, struct error *err);
 
     /* On-policy: take a round; whether it asks for another step; one optimiser step, as `update`. A step
-     * that fails has used up its minibatch, so that a round always ends.
+     * that fails has used up its minibatch, so that a round always ends. After a return to a checkpoint
+     * `begin` may come while steps are left: they are forgotten.
      *   rng  for shuffling; borrowed until the round is done */
     void (*begin)(void *self, const struct round *r, struct rng *rng);
     bool (*has_more)(const void *self);

@@ -1,5 +1,6 @@
 #include "common/settings.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/mlp.h"
@@ -129,7 +130,52 @@ int settings_sections(struct settings *s, struct option_section out[SETTINGS_SEC
     return SETTINGS_SECTIONS;
 }
 
-int settings_check(const struct settings *s, struct error *err)
+/* Replay, its ratio and its returns. */
+static int check_off_policy(const struct settings *s, struct error *err)
+{
+    if (s->replay.capacity < s->replay.min_size || s->replay.capacity < s->actor.horizon)
+        return error_set(err, ERR_CONFIG, "replay.capacity is %lld, less than replay.min_size or "
+                         "actor.horizon", (long long)s->replay.capacity);
+    if (s->top.total_steps <= s->replay.min_size)
+        return error_set(err, ERR_CONFIG, "total_steps is %lld, not more than replay.min_size %lld: "
+                         "nothing would be learnt", (long long)s->top.total_steps,
+                         (long long)s->replay.min_size);
+    if (s->replay.n_step > s->actor.horizon)
+        return error_set(err, ERR_CONFIG, "replay.n_step %lld is above actor.horizon %lld, the length of a "
+                         "fragment: returns are cut where fragments end, none would span n steps; lower "
+                         "replay.n_step or raise actor.horizon to %lld or more", (long long)s->replay.n_step,
+                         (long long)s->actor.horizon, (long long)(16 * (s->replay.n_step - 1)));
+    double least = ((double)s->actor.horizon * settings_samples_per_insert(s)
+                    + (double)s->learner.batch_size) / 2;
+    if (s->replay.error_buffer > 0 && s->replay.error_buffer < least)
+        return error_set(err, ERR_CONFIG, "replay.error_buffer is %.17g; under %.17g neither inserting "
+                         "a fragment nor sampling a batch may be allowed, and the run would stop",
+                         s->replay.error_buffer, least);
+    return 0;
+}
+
+/* Rounds, and what would silently do nothing. */
+static int check_on_policy(const struct settings *s, struct error *err)
+{
+    const int64_t streams = s->top.actors * s->top.envs_per_actor;
+    const int64_t round = streams * s->actor.horizon;
+    if (s->replay.n_step != 1 || s->replay.prioritised)
+        return error_set(err, ERR_CONFIG, "%s: %.40s learns from a round once and keeps no replay; leave it "
+                         "out, or choose an off-policy algorithm",
+                         s->replay.prioritised ? "replay.prioritised" : "replay.n_step",
+                         s->top.algorithm);
+    if (2 * round > INT32_MAX)
+        return error_set(err, ERR_CONFIG, "actors x envs_per_actor x actor.horizon is a round of %lld "
+                         "transitions; at most %d are possible", (long long)round, INT32_MAX / 2);
+    if (s->learner.batch_size > round)
+        return error_set(err, ERR_CONFIG, "learner.batch_size %lld is above a round's %lld transitions "
+                         "(%lld streams of actor.horizon %lld): a minibatch is a part of a round; lower "
+                         "learner.batch_size or raise actor.horizon", (long long)s->learner.batch_size,
+                         (long long)round, (long long)streams, (long long)s->actor.horizon);
+    return 0;
+}
+
+int settings_check(const struct settings *s, bool is_on_policy, struct error *err)
 {
     int64_t streams = s->top.actors * s->top.envs_per_actor;
     if (s->network.hidden.n >= MLP_MAX_LAYERS || s->network.hidden.n < 1)
@@ -138,23 +184,27 @@ int settings_check(const struct settings *s, struct error *err)
     if (streams > 1000000)
         return error_set(err, ERR_CONFIG, "actors x envs_per_actor is %lld streams; at most "
                          "1000000 are possible", (long long)streams);
-    if (s->replay.capacity < s->replay.min_size || s->replay.capacity < s->actor.horizon)
-        return error_set(err, ERR_CONFIG, "replay.capacity is %lld, less than replay.min_size or "
-                         "actor.horizon", (long long)s->replay.capacity);
     if (s->transport.liveness_ms < 2 * s->transport.heartbeat_ms)
         return error_set(err, ERR_CONFIG, "transport.liveness_ms must be at least twice "
                          "transport.heartbeat_ms (%lld)", (long long)s->transport.heartbeat_ms);
-    if (s->top.total_steps <= s->replay.min_size)
-        return error_set(err, ERR_CONFIG, "total_steps is %lld, not more than replay.min_size %lld: "
-                         "nothing would be learnt", (long long)s->top.total_steps,
-                         (long long)s->replay.min_size);
-    double least = ((double)s->actor.horizon * settings_samples_per_insert(s)
-                    + (double)s->learner.batch_size) / 2;
-    if (s->replay.error_buffer > 0 && s->replay.error_buffer < least)
-        return error_set(err, ERR_CONFIG, "replay.error_buffer is %.17g; under %.17g neither inserting "
-                         "a fragment nor sampling a batch may be allowed, and the run would stop",
-                         s->replay.error_buffer, least);
-    return 0;
+    return is_on_policy ? check_on_policy(s, err) : check_off_policy(s, err);
+}
+
+int settings_warnings(const struct settings *s, bool is_on_policy,
+                      char out[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES])
+{
+    const long long T = s->actor.horizon, n = s->replay.n_step;
+    int count = 0;
+    if (is_on_policy)
+        return 0;
+    if (T < 16 * (n - 1))
+        snprintf(out[count++], SETTINGS_WARNING_BYTES, "actor.horizon %lld is short for replay.n_step %lld: "
+                 "returns are cut where fragments end, here %.0f %% of them; from %lld on under 7 %% are", T,
+                 n, 100.0 * (double)(n - 1) / (double)T, 16 * (n - 1));
+    if (T < 8)
+        snprintf(out[count++], SETTINGS_WARNING_BYTES, "actor.horizon %lld is short: every fragment costs a "
+                 "message and a row that closes it; 16 to 64 suit off-policy algorithms", T);
+    return count;
 }
 
 const char *settings_mode(const struct settings *s)

@@ -69,8 +69,13 @@ enum { SETTINGS_SECTIONS = 10, SETTINGS_ENV = 1 };
 /* The sections over `s`, in the order they are printed. Returns SETTINGS_SECTIONS. */
 int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS]);
 
-/* What no single option can say: combinations that cannot work. */
-int settings_check(const struct settings *s, struct error *err);
+/* What no single option can say: combinations that cannot work with an algorithm of this kind. */
+int settings_check(const struct settings *s, bool is_on_policy, struct error *err);
+
+/* Combinations that work, but badly: a line for the log about each. Returns how many. */
+enum { SETTINGS_MAX_WARNINGS = 2, SETTINGS_WARNING_BYTES = 256 };
+int settings_warnings(const struct settings *s, bool is_on_policy,
+                      char out[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES]);
 
 /* Names of choices. */
 const char *settings_mode(const struct settings *s);

@@ -158,7 +158,7 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     if (rc == 0)
         rc = choose_algorithm(e, path, err);
     if (rc == 0) {
-        rc = settings_check(&e->settings, err);
+        rc = settings_check(&e->settings, e->algorithm->is_on_policy, err);
         if (rc != 0)
             error_prefix(err, "%s", path);
     }

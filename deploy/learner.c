@@ -183,6 +183,12 @@ static void on_scheduled(void *context, const struct schedule_record *r)
     run_write_schedule(&l->run, r);
 }
 
+static int on_restore(void *context, struct error *err)
+{
+    struct learner *l = context;
+    return run_restore(&l->run, l->training, err);
+}
+
 /* ---- update thread: the rest ---- */
 
 static void save(struct learner *l)
@@ -259,7 +265,8 @@ static void tick(struct learner *l)
     if ((double)(now_us - l->progress.written_us) * 1e-6 >= s->metrics.every_s)
         write_metrics(l, now_us);
     progress_show(&l->progress, s->top.total_steps, actors_now(l), now_us);
-    if (now_us - l->checkpoint_us >= s->checkpoint.every_s * 1000000) {
+    if (now_us - l->checkpoint_us >= s->checkpoint.every_s * 1000000
+        && training_is_at_rest(l->training)) {
         save(l);
         l->checkpoint_us = now_us;
     }
@@ -268,7 +275,8 @@ static void tick(struct learner *l)
 static enum training_status train(struct learner *l)
 {
     enum training_status status = TRAINING_BUSY;
-    while (program_stop_requests() == 0) {
+    /* A request waits for a place to go on from: the end of an on-policy round. */
+    while (program_stop_requests() == 0 || !training_is_at_rest(l->training)) {
         read_arrived(l, status == TRAINING_WAITING);
         read_evaluations(l);
         status = training_step(l->training);
@@ -310,6 +318,10 @@ static int save_for_good(struct learner *l, struct error *err)
 {
     int before = program_stop_requests(), rc;
     while ((rc = run_save(&l->run, l->experiment, l->training, err)) != 0) {
+        if (rc == ERR_NUMERIC) {
+            say_format(l, "no checkpoint was written, the last one stays: %s", err->text);
+            return 0;
+        }
         say_format(l, "the last checkpoint could not be written; make room, it is tried again every "
                    "%d s (Ctrl-C gives up): %s", SAVE_AGAIN_US / 1000000, err->text);
         program_sleep_us(SAVE_AGAIN_US);
@@ -385,15 +397,22 @@ static int open_run(struct learner *l, struct error *err)
     return rc;
 }
 
-/* Refuse a replay that this machine cannot hold, before anything is allocated for it. */
+/* Refuse experience that this machine cannot hold, before anything is allocated for it. */
 static int check_memory(const struct learner *l, struct error *err)
 {
     const struct settings *s = &l->experiment->settings;
-    const struct replay_setup replay = training_replay(s, env_spec(l->model)->shape, 0);
-    double needed = l->experiment->algorithm->is_on_policy ? 0 : (double)replay_bytes(&replay);
-    double available = (double)program_available_bytes();
+    const struct row_shape shape = env_spec(l->model)->shape;
+    const struct replay_setup replay = training_replay(s, shape, 0);
+    const bool is_on_policy = l->experiment->algorithm->is_on_policy;
+    const double needed = (double)(is_on_policy ? training_round_bytes(s, shape) : replay_bytes(&replay));
+    const double available = (double)program_available_bytes();
     if (available == 0 || needed < available)
         return 0;
+    if (is_on_policy)
+        return error_set(err, ERR_CONFIG, "a round of %" PRId64 " fragments of actor.horizon %" PRId64
+                         " needs %.1f GiB of memory and %.1f are available; lower actor.horizon, actors or "
+                         "envs_per_actor", s->top.actors * s->top.envs_per_actor, s->actor.horizon,
+                         needed / 0x1p30, available / 0x1p30);
     return error_set(err, ERR_CONFIG, "replay.capacity %" PRId64 " needs %.1f GiB of memory and %.1f "
                      "are available; lower replay.capacity", s->replay.capacity, needed / 0x1p30,
                      available / 0x1p30);
@@ -430,7 +449,7 @@ static int create_cores(struct learner *l, struct error *err)
     matrix_cpu_class(cpu, sizeof(cpu));
     l->training = training_create(&training, (struct training_out){
         .context = l, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate,
-        .hash = on_hash, .scheduled = on_scheduled });
+        .hash = on_hash, .scheduled = on_scheduled, .log = say, .restore = on_restore });
     if (l->options->resume && run_has_checkpoint(&l->run)) {
         if (run_environment_differs(l->run.path, false, spec))
             say(l, "the environment is not the one this run was trained in: its files, options or "
@@ -475,6 +494,16 @@ static void report_endpoint(struct learner *l)
     dprintf(l->options->report_fd, "%s %d\n", zmq_hub_endpoint(l->link),
             zmq_hub_snapshot_port(l->link));
     close(l->options->report_fd);
+}
+
+/* Settings that work, but badly. */
+static void warn_unwise(struct learner *l)
+{
+    char lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
+    const int n = settings_warnings(&l->experiment->settings, l->experiment->algorithm->is_on_policy,
+                                    lines);
+    for (int i = 0; i < n; i++)
+        say(l, lines[i]);
 }
 
 static void warn_insecure(struct learner *l)
@@ -573,6 +602,7 @@ int learner_run(const struct learner_options *o, struct error *err)
                    " environments; run %s, listening on %s", o->resume ? "going on with" : "training",
                    s->top.algorithm, spec, settings_mode(s), s->top.seed, s->top.actors,
                    s->top.envs_per_actor, l.run.path, zmq_hub_endpoint(l.link));
+        warn_unwise(&l);
         if (o->allow_remote)
             warn_insecure(&l);
         report_endpoint(&l);

@@ -315,6 +315,9 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     struct tensor tensors[TRAINING_MAX_TENSORS];
     char path[RUN_PATH_BYTES + 64], schedule[32], best[32];
     size_t n_params;
+    int rc = training_check(t, err);
+    if (rc != 0)
+        return rc;
     int n = training_save(t, tensors);
     flush(r);
     fseek(r->schedule, 0, SEEK_END);    /* it may have been cut since it was opened */
@@ -326,7 +329,7 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
         { "schedule_bytes", schedule },
     };
     checkpoint_path(r, path, sizeof(path));
-    int rc = safetensors_write(path, tensors, n, about, 5, err);
+    rc = safetensors_write(path, tensors, n, about, 5, err);
     if (rc == 0)
         rc = run_save_policy(r, e, "checkpoint", training_policy(t, &n_params), err);
     return rc;
@@ -402,6 +405,21 @@ int run_load(struct run *r, struct training *t, struct error *err)
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
     return 0;
+}
+
+int run_restore(const struct run *r, struct training *t, struct error *err)
+{
+    char path[RUN_PATH_BYTES + 64];
+    struct safetensors *file;
+    if (!run_has_checkpoint(r))
+        return error_set(err, ERR_MISSING, "none was written yet");
+    checkpoint_path(r, path, sizeof(path));
+    int rc = safetensors_open(&file, path, err);
+    if (rc != 0)
+        return rc;
+    rc = training_restore(t, file, err);
+    safetensors_close(&file);
+    return rc;
 }
 
 int run_begin_again(struct run *r, struct error *err)

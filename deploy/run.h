@@ -60,11 +60,15 @@ bool run_exists(const char *run);
 int run_refuse_place(const char *subject, struct error *err);
 bool run_has_checkpoint(const struct run *r);
 
-/* Checkpoint the training core: the resumable state first, then the policy for others to read. */
+/* Checkpoint the training core: the resumable state first, then the policy for others to read. ERR_NUMERIC,
+ * and nothing is written, where it holds numbers that are not finite. */
 int run_save(struct run *r, const struct experiment *e, struct training *t, struct error *err);
 
 /* Load it, and forget lines that were written after it. */
 int run_load(struct run *r, struct training *t, struct error *err);
+
+/* Return to what the last checkpoint had learnt (training_restore); ERR_MISSING when there is none. */
+int run_restore(const struct run *r, struct training *t, struct error *err);
 
 /* There is no checkpoint to go on from: forget every line that was written. */
 int run_begin_again(struct run *r, struct error *err);

@@ -23,6 +23,8 @@ struct normalisation {
     double *returns;            /* [n_streams] R, the running discounted return */
     double *mean, *m2;          /* [n_obs] scratch: of one fragment */
     float *active;              /* [2 n_obs + 1] of this version: mean | 1 / std | of rewards */
+    int64_t *kept_versions;     /* [n_kept] a ring; -1: none yet */
+    float *kept;                /* [n_kept][2 n_obs] theirs: mean | 1 / std */
 };
 
 static struct moments moments_create(int n, struct arena *arena)
@@ -66,6 +68,10 @@ struct normalisation *normalisation_create(const struct normalisation_setup *set
     n->mean = arena_alloc(arena, n_obs, sizeof(double));
     n->m2 = arena_alloc(arena, n_obs, sizeof(double));
     n->active = arena_alloc(arena, 2 * n_obs + 1, sizeof(float));
+    n->kept_versions = arena_alloc(arena, (size_t)setup->n_kept, sizeof(*n->kept_versions));
+    n->kept = arena_alloc(arena, (size_t)setup->n_kept * 2 * n_obs, sizeof(float));
+    for (int i = 0; i < setup->n_kept; i++)
+        n->kept_versions[i] = -1;
     normalisation_refresh(n);
     return n;
 }
@@ -172,6 +178,69 @@ void normalisation_apply(const struct normalisation *n, int count, float *rows)
             *reward = normaliser_clip(*reward * n->active[2 * n_obs]);
         }
 }
+
+/* ---- on-policy ---- */
+
+void normalisation_keep(struct normalisation *n, int64_t version)
+{
+    const size_t count = 2 * (size_t)n->setup.shape.n_obs;
+    if (n->setup.n_kept == 0)
+        return;
+    const int64_t slot = version % n->setup.n_kept;
+    n->kept_versions[slot] = version;
+    memcpy(n->kept + (size_t)slot * count, n->active, count * sizeof(float));
+}
+
+/* Where the statistics of a version stand, or the oldest ones. */
+static int64_t find_kept(const struct normalisation *n, int64_t version)
+{
+    int64_t slot = version % n->setup.n_kept;
+    if (n->kept_versions[slot] == version)
+        return slot;
+    for (int64_t i = 0; i < n->setup.n_kept; i++)
+        if (n->kept_versions[i] >= 0
+            && (n->kept_versions[slot] < 0 || n->kept_versions[i] < n->kept_versions[slot]))
+            slot = i;
+    return slot;
+}
+
+bool normalisation_apply_version(const struct normalisation *n, int64_t version, int n_rows,
+                                 float *rows)
+{
+    const int n_obs = n->setup.shape.n_obs;
+    if (!n->setup.of_observations)
+        return true;
+    const int64_t slot = find_kept(n, version);
+    const float *mean = n->kept + 2 * slot * n_obs;
+    for (int i = 0; i < n_rows; i++) {
+        float *obs = rows + (size_t)i * (size_t)n->stride;
+        normaliser_apply(n_obs, mean, mean + n_obs, obs, obs);
+    }
+    return n->kept_versions[slot] == version;
+}
+
+void normalisation_scale_rewards(const struct normalisation *n, int n_rows, float *rows)
+{
+    const float scale = (float)moments_inverse_std(&n->ret, 0);
+    if (!n->setup.of_rewards)
+        return;
+    for (int i = 0; i < n_rows; i++) {
+        float *reward = rows + (size_t)i * (size_t)n->stride + row_reward(n->setup.shape);
+        *reward = normaliser_clip(*reward * scale);
+    }
+}
+
+/* ---- returning ---- */
+
+void normalisation_take(struct normalisation *n, const struct normalisation *from)
+{
+    const size_t n_obs = (size_t)n->setup.shape.n_obs;
+    memcpy(n->obs.store, from->obs.store, (1 + 2 * n_obs) * sizeof(double));
+    memcpy(n->ret.store, from->ret.store, 3 * sizeof(double));
+    memcpy(n->active, from->active, (2 * n_obs + 1) * sizeof(float));
+}
+
+/* ---- what actors need ---- */
 
 size_t normalisation_write(const struct normalisation *n, float *out)
 {

@@ -30,6 +30,7 @@ struct normalisation_setup {
     int64_t n_streams;
     bool of_observations, of_rewards;
     double discount;                /* gamma of the return R */
+    int n_kept;                     /* versions whose statistics normalisation_keep remembers */
 };
 
 struct normalisation *normalisation_create(const struct normalisation_setup *setup,
@@ -48,6 +49,23 @@ void normalisation_refresh(struct normalisation *n);
 /* Normalise a batch where it lies.
  *   rows  [count][2][stride]: transitions and their successors */
 void normalisation_apply(const struct normalisation *n, int count, float *rows);
+
+/* ---- on-policy: rows that an older version acted in ---- */
+
+/* What holds now is that of `version`, and remembered as such. Versions never go down. */
+void normalisation_keep(struct normalisation *n, int64_t version);
+
+/* Normalise the observations of rows [n_rows][stride], CLOSE rows too, as `version` saw them. Returns false
+ * when that was too long ago: then the oldest statistics that are remembered were used. */
+bool normalisation_apply_version(const struct normalisation *n, int64_t version, int n_rows,
+                                 float *rows);
+
+/* Scale the rewards of rows [n_rows][stride] with everything consumed so far. */
+void normalisation_scale_rewards(const struct normalisation *n, int n_rows, float *rows);
+
+/* Take over the statistics of `from`, of the same setup, and what holds there; the running returns, which
+ * belong to the streams, and what is remembered stay. */
+void normalisation_take(struct normalisation *n, const struct normalisation *from);
 
 /* What a snapshot carries behind the network's parameters: mean [n_obs] | 1 / std [n_obs]; nothing
  * when observations are not normalised. Returns how many numbers. */

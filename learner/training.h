@@ -1,9 +1,22 @@
 /* The training core: experience in, versions out.
  *
- * A deterministic state machine. Fragments are appended only between updates; in `sync` a round
- * (one fragment of every stream) is appended in stream order whatever the order of arrival, then the
- * updates it owes are done. Results depend on the fragments and their order only. It owns no socket,
- * file, thread or clock. */
+ * A deterministic state machine. Results depend on the fragments and their order only. It owns no socket,
+ * file, thread or clock.
+ *
+ * Off-policy, fragments are appended to replay only between updates; in `sync` a round (one fragment of
+ * every stream) is appended in stream order whatever the order of arrival, then the updates it owes are
+ * done. A version is an update.
+ *
+ * On-policy, a round is learnt from and forgotten: in `sync` one fragment of every stream, in stream
+ * order; in `async` the next n_streams fragments in order of arrival, whichever streams they are from,
+ * while the queue goes on filling. A version is a round, with as many updates as it has optimiser steps,
+ * and every version is published. Observations are normalised with the statistics of the version that
+ * acted, rewards scaled with the statistics as they are behind this round.
+ *
+ * An update whose numbers are not finite is skipped. After 10 in a row, or where a number to be published,
+ * evaluated or saved is not finite, what was learnt returns to the last checkpoint, or to the start; where
+ * that was done 3 times without 1000 good updates between, training has diverged. When a checkpoint is
+ * written depends on time: a run that returned to one repeats bit for bit only up to there. */
 #ifndef SHOAL_LEARNER_TRAINING_H
 #define SHOAL_LEARNER_TRAINING_H
 
@@ -27,7 +40,8 @@ struct schedule_record {
 
 struct training_out {
     void *context;
-    /* A fragment is dealt with. Called before its frame is given back. */
+    /* A fragment is dealt with, or (async, on-policy) taken into a round. Called before its frame is given
+     * back. */
     void (*consumed)(void *context, const struct fragment *f);
     /* A new version for the actors; `params` is borrowed during the call. */
     void (*publish)(void *context, int64_t version, int64_t start_version, bool random,
@@ -37,6 +51,11 @@ struct training_out {
     /* Digest of all trained parameters after `update`. */
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
     void (*scheduled)(void *context, const struct schedule_record *r);
+    /* A line for people. May be NULL. */
+    void (*log)(void *context, const char *line);
+    /* Call training_restore with the last checkpoint. Returns 0, or an error when there is none to be
+     * had. May be NULL: there never is one. */
+    int (*restore)(void *context, struct error *err);
 };
 
 struct training_setup {
@@ -68,6 +87,7 @@ struct training_report {
     int64_t staleness_p50, staleness_p99, staleness_max;
     double metrics[ALGORITHM_MAX_METRICS];    /* means since the last report; none: the last ones */
     bool is_random;                 /* warm-up */
+    int64_t forgotten_statistics;   /* on-policy fragments normalised with later statistics than theirs */
 };
 
 struct training;
@@ -77,6 +97,9 @@ int64_t training_capacity(const struct settings *s);
 
 /* The replay that a run will have; for knowing its memory beforehand. */
 struct replay_setup training_replay(const struct settings *s, struct row_shape shape, double discount);
+
+/* Bytes of an on-policy round's rows. */
+size_t training_round_bytes(const struct settings *s, struct row_shape shape);
 
 struct training *training_create(const struct training_setup *setup, struct training_out out);
 void training_destroy(struct training **t);
@@ -97,15 +120,27 @@ bool training_is_complete(const struct training *t);
 /* One unit of work: an update, or appending what may be appended. */
 enum training_status training_step(struct training *t);
 
+/* Whether training_save would miss nothing: on-policy only between rounds. An on-policy run that is saved
+ * at rest continues bit for bit in `sync`. */
+bool training_is_at_rest(const struct training *t);
+
 /* Fill `r` and begin a new interval. */
 void training_report(struct training *t, struct training_report *r);
 
-/* Everything to go on from, as tensors (borrowed until the next step), and back. The contents of
- * replay are not part of it: after training_load, min_size transitions are collected with the loaded
- * policy before updates go on. Returns the number of tensors. */
+/* Whether everything that would be saved is finite. Otherwise ERR_NUMERIC, it counts as a failed update, and
+ * the next step returns to the last checkpoint. */
+int training_check(struct training *t, struct error *err);
+
+/* Everything to go on from, as tensors (borrowed until the next step), and back. At rest only, and where
+ * training_check is content. The contents of replay are not part of it: after training_load, min_size
+ * transitions are collected with the loaded policy before updates go on. Returns the number of tensors. */
 enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 12 };
 int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS]);
 int training_load(struct training *t, const struct safetensors *file, struct error *err);
+
+/* Only what was learnt: the algorithm's arrays and the statistics. Counters, random positions, versions and
+ * streams go on. For training_out.restore; after an error the core falls back on the start. */
+int training_restore(struct training *t, const struct safetensors *file, struct error *err);
 
 /* The policy as it is now: the network's parameters and, when observations are normalised, their
  * statistics (policy_n_params numbers). Borrowed until the next step. */

@@ -1,6 +1,7 @@
 #include "tests/simulation/simulation.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,12 @@
 #include "actor/stream.h"
 #include "common/arena.h"
 #include "common/digest.h"
-#include "learner/algorithms.h"
 #include "learner/snapshot.h"
 #include "proto/link.h"
 #include "proto/message.h"
+#include "tests/support.h"
 
-enum { QUANTUM_US = 2000, MAX_ACTORS = 16 };
+enum { QUANTUM_US = 2000, MAX_ACTORS = 16, MAX_STREAMS = 64, MAX_OVERRIDES = 64 };
 
 struct sim_actor {
     struct actor *core;
@@ -40,24 +41,34 @@ struct sim {
     struct sim_actor actors[MAX_ACTORS];
     int n_actors;
     int64_t learner_busy_until, next_kill_us;
+    int64_t last_life[MAX_STREAMS], next_sequence[MAX_STREAMS];    /* in the schedule */
 };
 
-void simulation_defaults(struct simulation_setup *s, enum mode mode, int actors, int envs)
+void simulation_defaults(struct simulation_setup *s, const struct algorithm *algorithm, enum mode mode,
+                         int actors, int envs)
 {
     struct option_section sections[SETTINGS_SECTIONS + 1];
+    static char name[] = "env.name=Pendulum-v1", texts[MAX_OVERRIDES][OPTION_TEXT_BYTES];
+    char *overrides[MAX_OVERRIDES] = { name };
+    struct error err;
+    int n_overrides = 1;
     *s = (struct simulation_setup){ .seed = 1, .delay_us = 200, .jitter_us = 300, .step_us = 50,
-                                    .step_jitter_us = 50, .update_us = 500 };
+                                    .step_jitter_us = 50, .update_us = 500, .algorithm = algorithm };
+    ck_assert_uint_le(algorithm->hyper_bytes, sizeof(s->hyper));
     int n = settings_sections(&s->settings, sections);
-    sections[n] = (struct option_section){ .name = "sac", .options = sac_algorithm.options,
-                                           .n_options = sac_algorithm.n_options,
-                                           .base = &s->hyper };
-    options_default(sections, n + 1);
-    snprintf(s->settings.env.name, sizeof(s->settings.env.name), "Pendulum-v1");
+    sections[n] = (struct option_section){ .name = algorithm->name, .options = algorithm->options,
+                                           .n_options = algorithm->n_options, .base = s->hyper };
+    for (const char *const *v = algorithm->presets[0].values; *v && n_overrides < MAX_OVERRIDES; v++) {
+        snprintf(texts[n_overrides], sizeof(texts[0]), "%s", *v);
+        overrides[n_overrides] = texts[n_overrides];
+        n_overrides++;
+    }
+    ck_assert_msg(options_load(sections, n + 1, NULL, overrides, n_overrides, &err) == 0, "%s", err.text);
     s->settings.top.mode = mode;
     s->settings.top.actors = actors;
     s->settings.top.envs_per_actor = envs;
+    s->settings.network.hidden = (struct option_ints){ .n = 2, .v = { 64, 64 } };
     s->settings.eval.every = 0;
-    s->hyper.policy_lr = s->hyper.q_lr = s->hyper.alpha_lr = 1e-3;
 }
 
 static int64_t delay(void *context, uint64_t from, uint64_t to, size_t bytes)
@@ -98,7 +109,9 @@ static void on_version(void *context, int64_t version, int64_t start_version, bo
                        const float *params, size_t n)
 {
     struct sim *s = context;
-    struct frame *f = snapshot_encode(s->snapshots, 7, 1, version, random, params, n);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_msg(isfinite(params[i]), "version %d is not finite", (int)version);
+    struct frame *f = snapshot_encode(s->snapshots, 7, s->setup->is_resumed ? 2 : 1, version, random, params, n);
     session_publish(s->session, version, start_version, f);
 }
 
@@ -124,7 +137,33 @@ static void on_hash(void *context, int64_t update, int64_t env_steps, const char
 
 static void on_scheduled(void *context, const struct schedule_record *r)
 {
-    (void)context, (void)r;
+    struct sim *s = context;
+    int64_t *life = &s->last_life[r->stream], *next = &s->next_sequence[r->stream];
+    if (r->life != *life)
+        *next = 0;
+    s->result->out_of_order += (int64_t)r->life < *life || (int64_t)r->sequence < *next;
+    s->result->scheduled += r->n_transitions;
+    *life = r->life;
+    *next = (int64_t)r->sequence + 1;
+}
+
+static void on_training_log(void *context, const char *line)
+{
+    ((struct sim *)context)->result->log_lines++;
+    on_log(NULL, line);
+}
+
+static int on_restore(void *context, struct error *err)
+{
+    struct sim *s = context;
+    struct safetensors *file;
+    if (!s->setup->checkpoint)
+        return error_set(err, ERR_MISSING, "none");
+    int rc = safetensors_open(&file, s->setup->checkpoint, err);
+    if (rc == 0)
+        rc = training_restore(s->training, file, err);
+    safetensors_close(&file);
+    return rc;
 }
 
 static void on_actor_send(void *context, struct frame *f, bool must_arrive)
@@ -162,6 +201,37 @@ static void kill_actor(struct sim *s, int i)
     s->result->kills++;
 }
 
+static void load(struct sim *s, struct session_setup *session)
+{
+    struct safetensors *file;
+    struct error err;
+    ck_assert_msg(safetensors_open(&file, s->setup->checkpoint, &err) == 0, "%s", err.text);
+    ck_assert_msg(training_load(s->training, file, &err) == 0, "%s", err.text);
+    safetensors_close(&file);
+    const struct training_streams streams = training_streams(s->training);
+    session->lives = streams.lives;
+    session->sequences = streams.sequences;
+    session->has_state = streams.has_state;
+    session->states = streams.states;
+    for (int64_t i = 0; i < s->setup->settings.top.actors * s->setup->settings.top.envs_per_actor; i++) {
+        s->last_life[i] = streams.lives[i];
+        s->next_sequence[i] = streams.sequences[i];
+    }
+}
+
+/* Whether the learner is to end here; then it saves. */
+static bool is_interrupted(struct sim *s)
+{
+    struct tensor tensors[TRAINING_MAX_TENSORS];
+    struct error err;
+    if (s->setup->interrupt_at == 0 || s->result->scheduled < s->setup->interrupt_at
+        || !training_is_at_rest(s->training))
+        return false;
+    int n = training_save(s->training, tensors);
+    ck_assert_msg(safetensors_write(s->setup->checkpoint, tensors, n, NULL, 0, &err) == 0, "%s", err.text);
+    return true;
+}
+
 static void create(struct sim *s)
 {
     const struct simulation_setup *setup = s->setup;
@@ -176,28 +246,28 @@ static void create(struct sim *s)
         abort();
     }
     const struct mlp_body body = settings_policy_body(settings);
-    const struct env_spec *spec = env_spec(s->model);
-    const struct algorithm *algorithm = setup->algorithm ? setup->algorithm : &sac_algorithm;
-    const void *hyper = setup->algorithm ? setup->other_hyper : &setup->hyper;
-    algorithm->describe(hyper, spec, &s->traits);
-    shape = policy_shape_make(s->traits.head, &body, spec->shape, spec->n_choices);
+    setup->algorithm->describe(setup->hyper, env_spec(s->model), &s->traits);
+    shape = policy_shape_make(s->traits.head, &body, env_spec(s->model)->shape,
+                              env_spec(s->model)->n_choices);
     shape.normalises = settings->learner.normalise_observations;
     s->fragments = fragment_pool_create();
     s->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&shape)));
     s->evaluator = evaluator_create(s->model, &shape, (int)settings->eval.episodes);
     const struct training_setup training = {
-        .settings = settings, .algorithm = algorithm, .hyper = hyper,
-        .spec = spec, .state_bytes = stream_state_bytes(s->model),
+        .settings = settings, .algorithm = setup->algorithm, .hyper = setup->hyper,
+        .spec = env_spec(s->model), .state_bytes = stream_state_bytes(s->model),
         .fragments = s->fragments,
     };
-    const struct session_setup session = {
-        .run = 7, .epoch = 1, .settings = settings, .spec = spec,
+    struct session_setup session = {
+        .run = 7, .epoch = setup->is_resumed ? 2 : 1, .settings = settings, .spec = env_spec(s->model),
         .traits = &s->traits, .cpu = "simulated",
         .state_bytes = stream_state_bytes(s->model), .fragments = s->fragments,
     };
     s->training = training_create(&training, (struct training_out){
         .context = s, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate,
-        .hash = on_hash, .scheduled = on_scheduled });
+        .hash = on_hash, .scheduled = on_scheduled, .log = on_training_log, .restore = on_restore });
+    if (setup->is_resumed)
+        load(s, &session);
     s->session = session_create(&session, (struct session_out){
         .context = s, .send = on_session_send, .publish = on_session_publish,
         .deliver = on_deliver, .log = on_log });
@@ -270,11 +340,11 @@ void simulation_run(const struct simulation_setup *setup, int64_t limit_us,
                     struct simulation_result *r)
 {
     struct sim s = { .setup = setup, .result = r };
-    *r = (struct simulation_result){ .status = TRAINING_BUSY };
+    *r = (struct simulation_result){ .status = TRAINING_BUSY, .hashes = setup->hashes_before };
     create(&s);
     training_begin(s.training);
     while (r->status != TRAINING_FINISHED && r->status != TRAINING_DIVERGED
-           && s.now_us < limit_us) {
+           && s.now_us < limit_us && !is_interrupted(&s)) {
         local_network_set_time(s.network, s.now_us);
         run_learner(&s);
         if (s.now_us >= s.next_kill_us) {

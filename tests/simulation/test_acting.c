@@ -78,8 +78,11 @@ static int drift_arrays(void *self, struct array out[ALGORITHM_MAX_ARRAYS])
     return 1;
 }
 
+static const char *const nothing[] = { NULL };
+static const struct preset drift_presets[] = { { "", "", nothing } };
+
 static const struct algorithm drift_algorithm = {
-    .name = "drift", .hyper_bytes = sizeof(struct drift_hyper), .check = drift_check,
+    .name = "drift", .presets = drift_presets, .n_presets = 1, .hyper_bytes = sizeof(struct drift_hyper), .check = drift_check,
     .describe = drift_describe, .create = drift_create, .update = drift_update, .policy = drift_policy,
     .arrays = drift_arrays,
 };
@@ -100,10 +103,9 @@ static const struct way {
 
 static void prepare(struct simulation_setup *s, const struct way *way, enum mode mode, int actors, int envs)
 {
-    simulation_defaults(s, mode, actors, envs);
+    simulation_defaults(s, &drift_algorithm, mode, actors, envs);
     snprintf(s->settings.env.name, sizeof(s->settings.env.name), "%s", way->environment);
-    s->algorithm = &drift_algorithm;
-    s->other_hyper = &way->hyper;
+    memcpy(s->hyper, &way->hyper, sizeof(way->hyper));
     s->settings.network.activation = ACTIVATION_SILU;
     s->settings.network.layer_norm = LAYER_NORM_ALL;
     s->settings.learner.normalise_observations = true;
@@ -166,8 +168,10 @@ START_TEST(noise_shows_in_the_results)
     prepare(&s, &way, MODE_SYNC, 1, 2);
     simulation_run(&s, HOUR_US, &noisy);
     way.hyper.exploration.sigma /= 2;
+    prepare(&s, &way, MODE_SYNC, 1, 2);
     simulation_run(&s, HOUR_US, &less);
     way.hyper.exploration.kind = EXPLORATION_NONE;
+    prepare(&s, &way, MODE_SYNC, 1, 2);
     simulation_run(&s, HOUR_US, &still);
     ck_assert_uint_ne(noisy.hashes, less.hashes);
     ck_assert_uint_ne(less.hashes, still.hashes);

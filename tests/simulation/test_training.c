@@ -1,6 +1,8 @@
 /* Whole trainings under virtual time. */
 #include <stdlib.h>
 
+#include "learner/algorithms.h"
+#include "learner/sac.h"
 #include "tests/simulation/simulation.h"
 #include "tests/support.h"
 
@@ -16,13 +18,20 @@ static void assert_books_balance(const struct simulation_result *r)
     ck_assert_int_le(r->counts.accepted, r->counts.received);
 }
 
+static void sac(struct simulation_setup *s, enum mode mode, int actors, int envs)
+{
+    simulation_defaults(s, &sac_algorithm, mode, actors, envs);
+    struct sac_hyper *hyper = (void *)s->hyper;
+    hyper->policy_lr = hyper->q_lr = hyper->alpha_lr = 1e-3;
+}
+
 /* A random policy scores about -1200 and doing nothing about the same; -150 is as good as it gets.
  * Above -300 every episode is swung up and held. Seed 1, 8000 transitions. */
 START_TEST(three_actors_train_pendulum)
 {
     struct simulation_setup s;
     struct simulation_result r;
-    simulation_defaults(&s, MODE_ASYNC, 3, 1);
+    sac(&s, MODE_ASYNC, 3, 1);
     /* Sanitizer builds look for faults, not for learning. */
     bool is_short = getenv("SHOAL_TEST_SHORT") != NULL;
     s.settings.top.total_steps = is_short ? 1500 : 8000;
@@ -39,7 +48,7 @@ END_TEST
 
 static void short_run(struct simulation_setup *s, enum mode mode, int actors, int envs)
 {
-    simulation_defaults(s, mode, actors, envs);
+    sac(s, mode, actors, envs);
     s->settings.top.total_steps = 1200;
     s->settings.replay.min_size = 400;
     s->settings.learner.batch_size = 64;

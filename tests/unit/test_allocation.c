@@ -228,13 +228,13 @@ static void create_learner(struct loop *loop)
     const struct env_spec *spec = env_spec(loop->model);
     size_t state_bytes = stream_state_bytes(loop->model);
     const struct mlp_body body = settings_policy_body(settings);
-    sac_algorithm.describe(&loop->setup.hyper, spec, &loop->traits);
+    sac_algorithm.describe(loop->setup.hyper, spec, &loop->traits);
     shape = policy_shape_make(loop->traits.head, &body, spec->shape, 0);
     loop->fragments = fragment_pool_create();
     loop->snapshots = frame_pool_create(MESSAGE_HEADER_BYTES
                                         + policy_n_params(&shape) * sizeof(float));
     const struct training_setup training = {
-        .settings = settings, .algorithm = &sac_algorithm, .hyper = &loop->setup.hyper,
+        .settings = settings, .algorithm = &sac_algorithm, .hyper = loop->setup.hyper,
         .spec = spec, .state_bytes = state_bytes, .fragments = loop->fragments,
     };
     const struct session_setup session = {
@@ -254,7 +254,7 @@ static struct loop *loop_create(enum mode mode)
     static const char *const names[N_ACTORS] = { "first", "second" };
     struct loop *loop = calloc(1, sizeof(*loop));
     struct settings *s = &loop->setup.settings;
-    simulation_defaults(&loop->setup, mode, N_ACTORS, 2);
+    simulation_defaults(&loop->setup, &sac_algorithm, mode, N_ACTORS, 2);
     s->top.total_steps = 100000;
     s->replay.min_size = 128;
     s->replay.samples_per_insert = 32;

@@ -18,7 +18,7 @@ static struct arena *arena;
 
 static struct normalisation *make(bool of_observations, bool of_rewards)
 {
-    const struct normalisation_setup setup = { shape, 2, of_observations, of_rewards, 0.9 };
+    const struct normalisation_setup setup = { shape, 2, of_observations, of_rewards, 0.9, 3 };
     return normalisation_create(&setup, arena);
 }
 
@@ -233,6 +233,55 @@ START_TEST(a_state_that_cannot_be_is_refused)
 }
 END_TEST
 
+START_TEST(rows_are_normalised_as_their_version_saw_them)
+{
+    struct normalisation *n = make(true, true);
+    float statistics[6][2 * N_OBS], rows[2][STRIDE];
+    for (int v = 0; v < 6; v++) {    /* three are remembered: 3, 4 and 5 */
+        consume(n, 0, v, v, ROW_STEP, 1);
+        normalisation_refresh(n);
+        normalisation_keep(n, v);
+        normalisation_write(n, statistics[v]);
+    }
+    for (int v = 0; v < 6; v++) {
+        const float *used = statistics[v < 3 ? 3 : v];
+        write_row(rows[0], 3, ROW_STEP);
+        write_row(rows[1], 4, ROW_CLOSE);
+        ck_assert_int_eq(normalisation_apply_version(n, v, 2, rows[0]), v >= 3);
+        for (int i = 0; i < N_OBS; i++)
+            check_near((double)rows[0][i],
+                       (double)((observation(3, i) - used[i]) * used[N_OBS + i]));
+        ck_assert(rows[1][0] == 10);
+        ck_assert_double_eq((double)rows[0][row_reward(shape)], (3 * 13 % 7 - 2) * 0.5);
+    }
+}
+END_TEST
+
+START_TEST(statistics_are_taken_over_but_not_the_running_returns)
+{
+    struct normalisation *n = make(true, true), *other = make(true, true);
+    float a[2 * N_OBS], b[2 * N_OBS], one[1][STRIDE], two[1][STRIDE];
+    consume_all(n, ROW_TERMINATED);
+    normalisation_refresh(n);
+    consume(other, 0, 4, 6, ROW_STEP, 3);    /* its streams are in the middle of episodes */
+    normalisation_take(other, n);
+    normalisation_write(n, a);
+    normalisation_write(other, b);
+    ck_assert_mem_eq(a, b, sizeof(a));
+    for (int i = 0; i < 2; i++)
+        write_row(i ? two[0] : one[0], 3, ROW_STEP);
+    normalisation_scale_rewards(n, 1, one[0]);
+    normalisation_scale_rewards(other, 1, two[0]);
+    ck_assert_mem_eq(one, two, sizeof(one));
+    /* The same reward behind different returns. */
+    consume(n, 0, 8, 8, ROW_STEP, 1);
+    consume(other, 0, 8, 8, ROW_STEP, 1);
+    normalisation_scale_rewards(n, 1, one[0]);
+    normalisation_scale_rewards(other, 1, two[0]);
+    ck_assert_mem_ne(one, two, sizeof(one));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -244,6 +293,8 @@ int main(void)
         a_new_life_begins_with_a_new_return,
         state_survives_a_checkpoint_to_the_last_bit,
         a_state_that_cannot_be_is_refused,
+        rows_are_normalised_as_their_version_saw_them,
+        statistics_are_taken_over_but_not_the_running_returns,
     };
     arena = arena_create(1 << 12);
     int failed = suite_run("normalisation", tests, TEST_COUNT(tests), 20);

@@ -19,17 +19,19 @@ static void defaults(struct settings *s)
     options_default(sections, settings_sections(s, sections));
 }
 
+static bool is_on_policy;
+
 static void expect_refused(const struct settings *s, const char *words)
 {
     struct error err;
-    ck_assert_msg(settings_check(s, &err) == ERR_CONFIG, "accepted, but should say: %s", words);
+    ck_assert_msg(settings_check(s, is_on_policy, &err) == ERR_CONFIG, "accepted, but should say: %s", words);
     ck_assert_msg(strstr(err.text, words) != NULL, "it says: %s", err.text);
 }
 
 static void expect_accepted(const struct settings *s)
 {
     struct error err = { 0 };
-    ck_assert_msg(settings_check(s, &err) == 0, "%s", err.text);
+    ck_assert_msg(settings_check(s, is_on_policy, &err) == 0, "%s", err.text);
 }
 
 START_TEST(every_default_can_be_read_and_is_in_range)
@@ -141,6 +143,91 @@ START_TEST(combinations_that_cannot_work_are_refused)
     expect_refused(&s, "transport.liveness_ms");
     s.transport.liveness_ms = 2000;
     expect_accepted(&s);
+}
+END_TEST
+
+START_TEST(replay_is_only_checked_where_there_is_one)
+{
+    struct settings s;
+    defaults(&s);
+    s.top.total_steps = 500;
+    expect_refused(&s, "replay.min_size");
+    is_on_policy = true;
+    s.learner.batch_size = 32;
+    expect_accepted(&s);
+    s.replay.capacity = 1;
+    s.replay.error_buffer = 1;
+    expect_accepted(&s);
+}
+END_TEST
+
+START_TEST(returns_longer_than_a_fragment_are_refused)
+{
+    struct settings s;
+    defaults(&s);
+    s.replay.n_step = 16;
+    expect_accepted(&s);
+    s.replay.n_step = 17;
+    expect_refused(&s, "replay.n_step 17 is above actor.horizon 16");
+    expect_refused(&s, "lower replay.n_step or raise actor.horizon to 256");
+}
+END_TEST
+
+START_TEST(what_works_badly_is_warned_of)
+{
+    struct settings s;
+    char lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
+    defaults(&s);
+    ck_assert_int_eq(settings_warnings(&s, false, lines), 0);
+    s.replay.n_step = 2;
+    ck_assert_int_eq(settings_warnings(&s, false, lines), 0);
+    s.replay.n_step = 3;
+    ck_assert_int_eq(settings_warnings(&s, false, lines), 1);
+    ck_assert_str_eq(lines[0], "actor.horizon 16 is short for replay.n_step 3: returns are cut where "
+                     "fragments end, here 12 % of them; from 32 on under 7 % are");
+    s.actor.horizon = 8;
+    s.replay.n_step = 1;
+    ck_assert_int_eq(settings_warnings(&s, false, lines), 0);
+    s.actor.horizon = 7;
+    ck_assert_int_eq(settings_warnings(&s, false, lines), 1);
+    ck_assert_ptr_nonnull(strstr(lines[0], "actor.horizon 7 is short"));
+    s.replay.n_step = 5;
+    ck_assert_int_eq(settings_warnings(&s, false, lines), 2);
+    ck_assert_int_eq(settings_warnings(&s, true, lines), 0);
+}
+END_TEST
+
+START_TEST(an_on_policy_round_must_hold_a_minibatch)
+{
+    struct settings s;
+    defaults(&s);
+    is_on_policy = true;
+    s.learner.batch_size = 2 * 16;
+    expect_accepted(&s);
+    s.learner.batch_size++;
+    expect_refused(&s, "learner.batch_size 33 is above a round's 32 transitions");
+    s.top.envs_per_actor = 2;
+    expect_accepted(&s);
+    s.top.actors = s.top.envs_per_actor = 1000;
+    s.actor.horizon = 1073;
+    expect_accepted(&s);
+    s.actor.horizon = 1074;
+    expect_refused(&s, "a round of 1074000000 transitions");
+}
+END_TEST
+
+START_TEST(on_policy_algorithms_take_no_settings_of_replay)
+{
+    struct settings s;
+    defaults(&s);
+    is_on_policy = true;
+    s.learner.batch_size = 32;
+    snprintf(s.top.algorithm, sizeof(s.top.algorithm), "ppo");
+    s.replay.prioritised = true;
+    expect_refused(&s, "replay.prioritised: ppo learns from a round once");
+    s.replay.prioritised = false;
+    s.replay.n_step = 3;
+    expect_refused(&s, "replay.n_step: ppo learns");
 }
 END_TEST
 
@@ -282,6 +369,9 @@ int main(void)
         defaults_are_what_the_fields_say,
         choices_have_the_names_of_their_lists,
         combinations_that_cannot_work_are_refused,
+        replay_is_only_checked_where_there_is_one, returns_longer_than_a_fragment_are_refused,
+        what_works_badly_is_warned_of, an_on_policy_round_must_hold_a_minibatch,
+        on_policy_algorithms_take_no_settings_of_replay,
         an_error_buffer_that_would_stop_the_run_is_refused,
         the_default_error_buffer_is_a_round_and_a_batch,
         every_configuration_loads,
