@@ -78,10 +78,11 @@ static int drift_arrays(void *self, struct array out[ALGORITHM_MAX_ARRAYS])
     return 1;
 }
 
-static const struct preset presets[] = { { "", "", (const char *const[]){ NULL } } };
+static const char *const nothing[] = { NULL };
+static const struct preset drift_presets[] = { { "", "", nothing } };
 
 static const struct algorithm drift_algorithm = {
-    .name = "drift", .presets = presets, .n_presets = 1, .hyper_bytes = sizeof(struct drift_hyper), .check = drift_check,
+    .name = "drift", .presets = drift_presets, .n_presets = 1, .hyper_bytes = sizeof(struct drift_hyper), .check = drift_check,
     .describe = drift_describe, .create = drift_create, .update = drift_update, .policy = drift_policy,
     .arrays = drift_arrays,
 };

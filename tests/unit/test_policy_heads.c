@@ -168,6 +168,26 @@ START_TEST(vectors_are_network_then_head_then_statistics)
 }
 END_TEST
 
+/* The learner's network and the reference agree, so actors and the learner do. */
+START_TEST(the_reference_is_what_the_learner_computes)
+{
+    for EACH_KIND(k) {
+        struct acting a;
+        struct mlp_cache cache;
+        if (kinds[k].normalises)
+            continue;
+        acting_create(&a, &kinds[k]);
+        mlp_cache_init(&cache, &a.shape.net, 1, a.arena);
+        for (int i = 0; i < MAX_ROWS; i++) {
+            const float *out = mlp_forward(&a.shape.net, a.params, 1, a.rows[i], a.stride, &cache);
+            for (int j = 0; j < a.n_out; j++)
+                ck_assert_double_eq_tol((double)out[j], a.out[i][j], 1e-5 * (1 + fabs(a.out[i][j])));
+        }
+        acting_destroy(&a);
+    }
+}
+END_TEST
+
 START_TEST(without_noise_the_action_is_the_mode_and_has_no_log_prob)
 {
     for EACH_KIND(k) {
@@ -541,7 +561,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        vectors_are_network_then_head_then_statistics,
+        vectors_are_network_then_head_then_statistics, the_reference_is_what_the_learner_computes,
         without_noise_the_action_is_the_mode_and_has_no_log_prob,
         gaussian_actions_are_mean_and_noise_and_log_prob_is_their_density,
         squashed_actions_have_the_density_of_what_is_squashed_over_its_slope,
