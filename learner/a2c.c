@@ -184,10 +184,8 @@ static double normalise(struct a2c *a2c, const struct round *r)
 }
 
 /* L = E[ -A log pi(a|s) ] + value_coef E[ (R - V(s))^2 ] / 2 - beta E[ H(pi(.|s)) ]
- * and its derivatives in log pi, H and V.
- *   policy_weight    1, or 0 where V alone is fitted
- * Returns L. */
-static double losses(struct a2c *a2c, const struct round *r, double policy_weight, double *metrics)
+ * and its derivatives in log pi, H and V. Returns L. */
+static double losses(struct a2c *a2c, const struct round *r, double *metrics)
 {
     const struct a2c_hyper *h = &a2c->hyper;
     const double n = r->n_transitions;
@@ -196,8 +194,8 @@ static double losses(struct a2c *a2c, const struct round *r, double policy_weigh
         const int t = a2c->order[i];
         const double A = (double)a2c->advantage[t], ratio = exp((double)a2c->log_ratio[t]);
         const double error = (double)(a2c->value[t] - a2c->target[t]);
-        a2c->dlog_prob[i] = (real)(-policy_weight * A / n);
-        a2c->dentropy[i] = (real)(-policy_weight * h->entropy_coef / n);
+        a2c->dlog_prob[i] = (real)(-A / n);
+        a2c->dentropy[i] = (real)(-h->entropy_coef / n);
         a2c->dvalue[i] = (real)(h->value_coef * error / n);
         policy -= A * (double)a2c->log_prob[i] / n;
         half_squares += 0.5 * error * error / n;
@@ -210,7 +208,7 @@ static double losses(struct a2c *a2c, const struct round *r, double policy_weigh
     metrics[METRIC_ENTROPY] = entropy;
     metrics[METRIC_RHO_MEAN] = rho;
     metrics[METRIC_RHO_CLIPPED] = clipped;
-    return policy_weight * (policy - h->entropy_coef * entropy) + h->value_coef * half_squares;
+    return policy - h->entropy_coef * entropy + h->value_coef * half_squares;
 }
 
 /* d L / d parameters. Gradients of several chunks add up; their activations are made again. */
@@ -235,15 +233,15 @@ static void differentiate(struct a2c *a2c, const struct round *r)
     memcpy(p->grad, a2c->grad, p->n * sizeof(real));
 }
 
-/* Batch actor-critic: one step of V alone towards R. */
+/* Batch actor-critic: one step of V alone towards R. The policy's gradient goes unused. */
 static int fit_value(struct a2c *a2c, const struct round *r, double *metrics, struct error *err)
 {
     const int part = a2c->ac.value_part;
     evaluate(a2c, r);
     estimate(a2c, r);
-    const double loss = losses(a2c, r, 0, metrics);
+    losses(a2c, r, metrics);
     differentiate(a2c, r);
-    if (!isfinite(loss)
+    if (!isfinite(metrics[METRIC_VALUE_LOSS])
         || optimiser_step(&a2c->value_optimiser, parameters_value(&a2c->ac.params, part),
                           parameters_grad(&a2c->ac.params, part), r->progress, NULL) != 0)
         return parameters_blame(&a2c->ac.params, part, part, "value loss", err);
@@ -287,7 +285,7 @@ static int a2c_step(void *self, double *metrics, struct error *err)
     metrics[METRIC_EXPLAINED_VARIANCE] =
         r.n_transitions > 1 ? returns_explained_variance(&r, a2c->value, a2c->target) : 0;
     metrics[METRIC_ADVANTAGE_STD] = normalise(a2c, &r);
-    const double loss = losses(a2c, &r, 1, metrics);
+    const double loss = losses(a2c, &r, metrics);
     differentiate(a2c, &r);                                           /* d theta, d theta_v             */
     return actor_critic_step(&a2c->ac, r.progress, loss, &metrics[METRIC_GRAD_NORM], err);
 }
