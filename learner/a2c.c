@@ -6,7 +6,7 @@
  *         Sutton and Barto 2018, section 13.5, and Degris et al. 2012 "Model-Free Reinforcement
  *         Learning with Continuous Action in Practice" (one-step actor-critic, form online).
  *
- *   theta    policy        pi(a|s), categorical or Gaussian     mu    the policy that acted: log_prob of the row
+ *   theta    policy        pi(a|s), categorical or Gaussian     mu    who acted: log_prob of the row
  *   theta_v  value         V(s)                                 rho   min(rho_bar, pi / mu)
  *   R        target        n-step, lambda or V-trace return     delta TD error r + gamma V(s') - V(s)
  *   A        advantage     R - V(s), rho-weighted in V-trace    beta  entropy_coef
@@ -20,15 +20,16 @@
  *                   A = delta of the parameters that the previous transition's update left
  *
  * Deviations and choices where the references disagree:
- *   - Synchronous: one optimiser step for a round of all streams, not one per worker without locks.
+ *   - Synchronous: one optimiser step for a round of all streams, not one per worker without locks. In
+ *     async a round may hold older versions' rows; without vtrace they are learnt from as if they were new.
  *   - Losses are means over transitions, as in Stable-Baselines3 and OpenAI's A2C; A3C's and IMPALA's are
  *     sums. Constants made for a sum over N transitions hold here with epsilon / N^2 (N = 200 in the
- *     preset impala: 0.1 becomes 2.5e-6).
- *   - The value loss is 1/2 mean (V - R)^2 times value_coef, as IMPALA's and this program's PPO's;
- *     Stable-Baselines3 has no 1/2, so its vf_coef 0.5 is value_coef 1 here (preset sb3).
+ *     preset impala: 0.1 becomes 2.5e-6), but for the mean square's start: it damps the first ~1000 steps.
+ *   - The value loss is 1/2 mean (V - R)^2 times value_coef, as IMPALA's and this program's PPO's. A3C's
+ *     box and Stable-Baselines3 have no 1/2: vf_coef 0.5 is value_coef 1 here (preset sb3).
  *   - RMSProp has epsilon inside the root and its mean square starts from 1, as TensorFlow's, for which
- *     the published constants (A3C's, A2C's, IMPALA's) are. Statistics are shared by all parameters'
- *     updates, as in A3C. Gradients are clipped by the norm of policy and value together.
+ *     the published constants (A3C's, A2C's, IMPALA's) are; all streams share it, as in A3C. Gradients are
+ *     clipped by the norm of policy and value together; steps of value_epochs have moments of their own.
  *   - Policy and value networks share nothing (A3C shares all but the last layers); log sigma is a vector
  *     of its own, or an output with log_sigma: state (A3C: softplus of an output gives the variance).
  *   - The entropy bonus, beta H in A3C, is off by default, as in Stable-Baselines3.
@@ -37,7 +38,7 @@
  *   - V-trace has lambda in c_t, and rho_bar clips the weight of the policy's gradient, too, as in the
  *     authors' code. With normalise_advantages the weighted advantages are normalised.
  *   - Form online has no factor gamma^t in front of the policy's gradient (the I of the book's box),
- *     as nobody keeps it for tasks that continue; clipping and RMSProp apply to it as to the others. */
+ *     which would leave the later part of long episodes unlearnt; clipping and RMSProp apply to it, too. */
 #include "learner/a2c.h"
 
 #include <assert.h>
