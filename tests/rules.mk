@@ -13,9 +13,10 @@ TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c tests/golden/golden.
                   $(wildcard tests/simulation/simulation.c))
 DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o \
                   common/matrix.o common/mlp.o common/squashed_gaussian.o common/gaussian.o common/categorical.o \
-                  learner/optimiser.o learner/parameters.o learner/sac.o)
-DOUBLE_LIB   += $(addprefix $(BUILD)/double/, common/policy_head.o learner/returns.o learner/actor_critic.o \
-                  learner/ppo.o learner/a2c.o)
+                  learner/optimiser.o learner/parameters.o learner/sac.o \
+                  tests/double/differences.o)
+DOUBLE_LIB   += $(addprefix $(BUILD)/double/, common/vector_math.o common/policy_head.o \
+                  learner/returns.o learner/actor_critic.o learner/ppo.o learner/a2c.o)
 CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 
 $(BUILD)/double/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp

@@ -8,11 +8,7 @@
 #include "common/matrix.h"
 #include "learner/algorithms.h"
 #include "learner/ppo.h"
-#include "tests/support.h"
-
-_Static_assert(sizeof(real) == sizeof(double), "build with -DSHOAL_DOUBLE");
-
-static const double STEP = 1e-6, TOLERANCE = 1e-7;
+#include "tests/double/differences.h"
 
 enum { N_ROWS = 34, LAST = N_ROWS - 1, MIDDLE = 16 };    /* both CLOSE */
 enum { POLICY_LOSS, VALUE_LOSS, ENTROPY, APPROX_KL, CLIP_FRACTION };
@@ -24,13 +20,14 @@ struct ppo_case {
     struct ppo_hyper hyper;
     struct round round;
     struct rng rng;
-    real *rows, *params;
+    real *rows;
     size_t n;
     double metrics[ALGORITHM_MAX_METRICS];
 };
 
-static double total_loss(struct ppo_case *c)
+static double total_loss(void *context)
 {
+    struct ppo_case *c = context;
     struct error err;
     ck_assert_int_eq(ppo_algorithm.step(c->ppo, c->metrics, &err), 0);
     return c->metrics[POLICY_LOSS] + c->hyper.value_coef * c->metrics[VALUE_LOSS]
@@ -43,9 +40,7 @@ static void draw_round(struct ppo_case *c, double spread)
     static const int first[] = { 0, MIDDLE + 1, N_ROWS };
     const struct row_shape shape = c->setup.shape;
     const int stride = row_stride(shape);
-    c->rows = malloc((size_t)(N_ROWS * stride) * sizeof(real));
-    for (int i = 0; i < N_ROWS * stride; i++)
-        c->rows[i] = rng_normal(&c->rng);
+    c->rows = random_block(&c->rng, (size_t)(N_ROWS * stride), 1);
     for (int t = 0; t < N_ROWS; t++) {
         real *row = c->rows + t * stride;
         row[row_kind(shape)] = t == MIDDLE || t == LAST ? ROW_CLOSE : t == MIDDLE - 1 ? ROW_TERMINATED
@@ -88,22 +83,8 @@ static void check_ppo(struct ppo_hyper hyper, int n_choices, struct mlp_body bod
     real *grad = malloc(arrays[0].n * sizeof(real));
     memcpy(grad, ppo_algorithm.gradients(c.ppo, &c.n), arrays[0].n * sizeof(real));
     ck_assert_uint_eq(c.n, arrays[0].n);
-    double *numeric = malloc(c.n * sizeof(*numeric)), scale = 0;
-    for (size_t i = 0; i < c.n; i++) {
-        real *x = &arrays[0].data[i], saved = *x;
-        *x = saved + STEP;
-        double above = total_loss(&c);
-        *x = saved - STEP;
-        double below = total_loss(&c);
-        *x = saved;
-        numeric[i] = (above - below) / (2 * STEP);
-        scale = fmax(scale, fabs(numeric[i]));
-    }
-    ck_assert(scale > 0);
-    for (size_t i = 0; i < c.n; i++)
-        ck_assert_msg(fabs(grad[i] - numeric[i]) <= TOLERANCE * scale,
-                      "element %zu of %zu is %.12g instead of %.12g", i, c.n, grad[i], numeric[i]);
-    free(grad), free(numeric), free(c.rows);
+    check_gradient("the whole loss", grad, total_loss, &c, arrays[0].data, c.n);
+    free(grad), free(c.rows);
     arena_destroy(&c.arena);
 }
 

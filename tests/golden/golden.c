@@ -55,7 +55,7 @@ double worst_relative(const real *x, const double *expected, size_t n)
 {
     double worst = 0, scale = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i]))
+        if (!isfinite(x[i]) || !isfinite(expected[i]))
             return INFINITY;
         worst = fmax(worst, fabs((double)x[i] - expected[i]));
         scale = fmax(scale, fabs(expected[i]));

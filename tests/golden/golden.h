@@ -17,7 +17,7 @@ real *golden_real(const struct safetensors *file, const char *name);
 /* Its number `i`. */
 double golden_at(const struct safetensors *file, const char *name, size_t i);
 
-/* max |x - expected| against max |expected|; infinite when an x is not finite. */
+/* max |x - expected| against max |expected|; infinite when a number is not finite. */
 double worst_relative(const real *x, const double *expected, size_t n);
 
 /* ||x - expected|| against the way travelled from `start`. */
