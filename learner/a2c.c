@@ -6,7 +6,7 @@
  *         Sutton and Barto 2018, section 13.5, and Degris et al. 2012 "Model-Free Reinforcement
  *         Learning with Continuous Action in Practice" (one-step actor-critic, form online).
  *
- *   theta    policy        pi(a|s), categorical or Gaussian     mu    the policy that acted: log_prob of the row
+ *   theta    policy        pi(a|s), categorical or Gaussian     mu    who acted: log_prob of the row
  *   theta_v  value         V(s)                                 rho   min(rho_bar, pi / mu)
  *   R        target        n-step, lambda or V-trace return     delta TD error r + gamma V(s') - V(s)
  *   A        advantage     R - V(s), rho-weighted in V-trace    beta  entropy_coef
@@ -20,15 +20,16 @@
  *                   A = delta of the parameters that the previous transition's update left
  *
  * Deviations and choices where the references disagree:
- *   - Synchronous: one optimiser step for a round of all streams, not one per worker without locks.
+ *   - Synchronous: one optimiser step for a round of all streams, not one per worker without locks. In
+ *     async a round may hold older versions' rows; without vtrace they are learnt from as if they were new.
  *   - Losses are means over transitions, as in Stable-Baselines3 and OpenAI's A2C; A3C's and IMPALA's are
  *     sums. Constants made for a sum over N transitions hold here with epsilon / N^2 (N = 200 in the
- *     preset impala: 0.1 becomes 2.5e-6).
- *   - The value loss is 1/2 mean (V - R)^2 times value_coef, as IMPALA's and this program's PPO's;
- *     Stable-Baselines3 has no 1/2, so its vf_coef 0.5 is value_coef 1 here (preset sb3).
+ *     preset impala: 0.1 becomes 2.5e-6), but for the mean square's start: it damps the first ~1000 steps.
+ *   - The value loss is 1/2 mean (V - R)^2 times value_coef, as IMPALA's and this program's PPO's. A3C's
+ *     box and Stable-Baselines3 have no 1/2: vf_coef 0.5 is value_coef 1 here (preset sb3).
  *   - RMSProp has epsilon inside the root and its mean square starts from 1, as TensorFlow's, for which
- *     the published constants (A3C's, A2C's, IMPALA's) are. Statistics are shared by all parameters'
- *     updates, as in A3C. Gradients are clipped by the norm of policy and value together.
+ *     the published constants (A3C's, A2C's, IMPALA's) are; all streams share it, as in A3C. Gradients are
+ *     clipped by the norm of policy and value together; steps of value_epochs have moments of their own.
  *   - Policy and value networks share nothing (A3C shares all but the last layers); log sigma is a vector
  *     of its own, or an output with log_sigma: state (A3C: softplus of an output gives the variance).
  *   - The entropy bonus, beta H in A3C, is off by default, as in Stable-Baselines3.
@@ -37,7 +38,7 @@
  *   - V-trace has lambda in c_t, and rho_bar clips the weight of the policy's gradient, too, as in the
  *     authors' code. With normalise_advantages the weighted advantages are normalised.
  *   - Form online has no factor gamma^t in front of the policy's gradient (the I of the book's box),
- *     as nobody keeps it for tasks that continue; clipping and RMSProp apply to it as to the others. */
+ *     which would leave the later part of long episodes unlearnt; clipping and RMSProp apply to it, too. */
 #include "learner/a2c.h"
 
 #include <assert.h>
@@ -184,10 +185,8 @@ static double normalise(struct a2c *a2c, const struct round *r)
 }
 
 /* L = E[ -A log pi(a|s) ] + value_coef E[ (R - V(s))^2 ] / 2 - beta E[ H(pi(.|s)) ]
- * and its derivatives in log pi, H and V.
- *   policy_weight    1, or 0 where V alone is fitted
- * Returns L. */
-static double losses(struct a2c *a2c, const struct round *r, double policy_weight, double *metrics)
+ * and its derivatives in log pi, H and V. Returns L. */
+static double losses(struct a2c *a2c, const struct round *r, double *metrics)
 {
     const struct a2c_hyper *h = &a2c->hyper;
     const double n = r->n_transitions;
@@ -196,8 +195,8 @@ static double losses(struct a2c *a2c, const struct round *r, double policy_weigh
         const int t = a2c->order[i];
         const double A = (double)a2c->advantage[t], ratio = exp((double)a2c->log_ratio[t]);
         const double error = (double)(a2c->value[t] - a2c->target[t]);
-        a2c->dlog_prob[i] = (real)(-policy_weight * A / n);
-        a2c->dentropy[i] = (real)(-policy_weight * h->entropy_coef / n);
+        a2c->dlog_prob[i] = (real)(-A / n);
+        a2c->dentropy[i] = (real)(-h->entropy_coef / n);
         a2c->dvalue[i] = (real)(h->value_coef * error / n);
         policy -= A * (double)a2c->log_prob[i] / n;
         half_squares += 0.5 * error * error / n;
@@ -210,7 +209,7 @@ static double losses(struct a2c *a2c, const struct round *r, double policy_weigh
     metrics[METRIC_ENTROPY] = entropy;
     metrics[METRIC_RHO_MEAN] = rho;
     metrics[METRIC_RHO_CLIPPED] = clipped;
-    return policy_weight * (policy - h->entropy_coef * entropy) + h->value_coef * half_squares;
+    return policy - h->entropy_coef * entropy + h->value_coef * half_squares;
 }
 
 /* d L / d parameters. Gradients of several chunks add up; their activations are made again. */
@@ -235,15 +234,15 @@ static void differentiate(struct a2c *a2c, const struct round *r)
     memcpy(p->grad, a2c->grad, p->n * sizeof(real));
 }
 
-/* Batch actor-critic: one step of V alone towards R. */
+/* Batch actor-critic: one step of V alone towards R. The policy's gradient goes unused. */
 static int fit_value(struct a2c *a2c, const struct round *r, double *metrics, struct error *err)
 {
     const int part = a2c->ac.value_part;
     evaluate(a2c, r);
     estimate(a2c, r);
-    const double loss = losses(a2c, r, 0, metrics);
+    losses(a2c, r, metrics);
     differentiate(a2c, r);
-    if (!isfinite(loss)
+    if (!isfinite(metrics[METRIC_VALUE_LOSS])
         || optimiser_step(&a2c->value_optimiser, parameters_value(&a2c->ac.params, part),
                           parameters_grad(&a2c->ac.params, part), r->progress, NULL) != 0)
         return parameters_blame(&a2c->ac.params, part, part, "value loss", err);
@@ -287,7 +286,7 @@ static int a2c_step(void *self, double *metrics, struct error *err)
     metrics[METRIC_EXPLAINED_VARIANCE] =
         r.n_transitions > 1 ? returns_explained_variance(&r, a2c->value, a2c->target) : 0;
     metrics[METRIC_ADVANTAGE_STD] = normalise(a2c, &r);
-    const double loss = losses(a2c, &r, 1, metrics);
+    const double loss = losses(a2c, &r, metrics);
     differentiate(a2c, &r);                                           /* d theta, d theta_v             */
     return actor_critic_step(&a2c->ac, r.progress, loss, &metrics[METRIC_GRAD_NORM], err);
 }
@@ -411,8 +410,8 @@ static const real *a2c_gradients(const void *self, size_t *n)
 static const struct preset presets[] = {
     { "", "",
       VALUES("network.hidden=[64, 64]", "network.activation=tanh", "network.init=orthogonal",
-             "actors=2", "envs_per_actor=8", "actor.horizon=5", "learner.publish_every=1",
-             "learner.normalise_observations=true", "learner.scale_rewards=true") },
+             "actors=2", "envs_per_actor=8", "actor.horizon=5", "learner.normalise_observations=true",
+             "learner.scale_rewards=true", "learner.batch_size=1" /* unused: there are no minibatches */) },
     { "sb3", "Stable-Baselines3's defaults, normalised as its Zoo does for MuJoCo",
       VALUES("mode=sync", "actors=1", "envs_per_actor=1", "actor.horizon=5", "a2c.form=nstep",
              "a2c.learning_rate=7e-4", "a2c.lr_schedule=constant", "a2c.gamma=0.99", "a2c.lambda=1",
