@@ -247,9 +247,9 @@ static int sac_check(const void *hyper, const struct settings *s, const struct e
     (void)s;
     const struct sac_hyper *h = hyper;
     if (h->actions == SAC_ACTIONS_DISCRETE && spec->n_choices == 0)
-        return error_set(err, ERR_CONFIG, "sac.actions is discrete, and the actions of %s are continuous (%d "
-                         "numbers); leave sac.actions at auto, or choose an environment with discrete "
-                         "actions (`shoal envs` lists them)", spec->name, spec->shape.n_act);
+        return error_set(err, ERR_CONFIG, "sac.actions is discrete, and the actions of %s are continuous; "
+                         "leave sac.actions at auto, or choose an environment with discrete "
+                         "actions (`shoal envs` lists them)", spec->name);
     if (h->actions == SAC_ACTIONS_CONTINUOUS && spec->n_choices > 0)
         return error_set(err, ERR_CONFIG, "sac.actions is continuous, and the actions of %s are %d choices; "
                          "leave sac.actions at auto, or choose an environment with continuous "

@@ -71,14 +71,14 @@ static inline real sac_target(const struct batch *b, const real *row, int k, rea
 /* One step of both critics towards sac->y at the stored actions, and b->td_error. */
 int sac_fit_critics(struct sac *sac, struct batch *b, double *metrics, struct error *err);
 
-/* Actions of the present policy for the batch's states, into the rows or to their successors'.
- *   rows    [B] rows, `ld` apart, whose obs are looked at and whose actions are set
- *   column  which of the batch's noise
- * Sets sac->log_prob; returns the policy's outputs [B][2 n_act], for squashed_gaussian_backward. */
+/* Draw an action of the present squashed Gaussian for each of B rows.
+ *   rows    [B] of obs | action ..., `ld` apart: obs are read, actions set
+ *   column  which of each transition's normals
+ * Sets sac->log_prob [B]; returns the policy's outputs [B][2 n_act], for squashed_gaussian_backward. */
 const real *sac_sample(struct sac *sac, const struct batch *b, real *rows, int ld, int column);
 
-/* One step of the policy along sac->dout, the gradient in the outputs of its last forward pass over the
- * batch's states, unless `loss` or a gradient is not finite. */
+/* One step of the policy down sac->dout, the gradient in the outputs of its last forward pass, which was
+ * over the batch's states. Returns ERR_NUMERIC when `loss` or a gradient is not finite. */
 int sac_step_policy(struct sac *sac, struct batch *b, double loss, double *metrics,
                     struct error *err);
 
