@@ -8,6 +8,7 @@
 
 #include "actor/stream.h"
 #include "common/digest.h"
+#include "common/exploration.h"
 #include "common/policy.h"
 
 enum {
@@ -27,7 +28,8 @@ struct work {
     int n_streams;
     float **rows;                        /* [n_streams] rows that wait for an action */
     struct stream **open;                /* [n_streams] the streams they belong to */
-    float *noise;                        /* [n_streams][n_act] */
+    float *noise;                        /* [n_streams][n_act] what policy_act takes */
+    struct exploration exploration;      /* of a deterministic head */
     float *pending;                      /* [n_params] newest snapshot, not yet adopted */
     size_t n_params;
     int n_act, n_choices, horizon;
@@ -160,11 +162,12 @@ void actor_stop(struct actor *a, const char *reason)
 
 /* ---- joining ---- */
 
-/* The policy that WELCOME describes. */
-static int shape_of_welcome(struct policy_shape *shape, const struct welcome *w,
-                            const struct env_spec *spec, struct error *err)
+/* The policy and the exploration that WELCOME describes. */
+static int policy_of_welcome(struct policy_shape *shape, struct exploration *exploration,
+                             const struct welcome *w, const struct env_spec *spec, struct error *err)
 {
-    struct mlp_body body = { .n_hidden = (int)(w->hidden.size / sizeof(uint32_t)) };
+    struct mlp_body body = { .n_hidden = (int)(w->hidden.size / sizeof(uint32_t)),
+                             .has_layer_norm = w->layer_norm };
     enum policy_head head = HEAD_SQUASHED_GAUSSIAN;
     for (int l = 0; l < body.n_hidden; l++)
         body.hidden[l] = (int)bytes_u32(w->hidden, (size_t)l);
@@ -172,8 +175,19 @@ static int shape_of_welcome(struct policy_shape *shape, const struct welcome *w,
     if (rc == 0)
         rc = activation_find(w->activation, &body.activation, err);
     if (rc == 0)
-        *shape = policy_shape_make(head, &body, spec->shape, spec->n_choices);
-    return rc;
+        rc = exploration_find(w->exploration, &exploration->kind, err);
+    if (rc != 0)
+        return error_prefix(err, "WELCOME");
+    if (!policy_head_fits(head, spec->shape.n_act, spec->n_choices))
+        return error_set(err, ERR_CONFIG, "the learner's policy head \"%s\" does not fit the actions of "
+                         "%s (n_act %d, n_choices %d)", w->head, spec->name, spec->shape.n_act,
+                         spec->n_choices);
+    exploration->sigma = w->sigma;
+    exploration->theta = w->theta;
+    exploration->dt = w->dt;
+    *shape = policy_shape_make(head, &body, spec->shape, spec->n_choices);
+    shape->normalises = w->normalises;
+    return 0;
 }
 
 /* The environment and networks that WELCOME asks for. */
@@ -201,10 +215,9 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
                          "files on both sides",
                          w->environment, w->spec, hash, ours);
     }
-    rc = shape_of_welcome(&shape, w, spec, err);
+    rc = policy_of_welcome(&shape, &work->exploration, w, spec, err);
     if (rc != 0)
         return rc;
-    shape.normalises = w->normalises;
 
     size_t n = (size_t)w->n_streams;
     work->arena = arena_create(1 << 16);
@@ -227,6 +240,7 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
         stream_init(s, work->model, work->horizon, work->arena);
         watch_leave(watch);
         stream_watch(s, watch);
+        s->whole_episodes = w->whole_episodes;
         work->n_streams++;
         s->sequence = s->acked = bytes_i64(w->sequences, i);
         bool is_saved = s->sequence > 0 && w->states.size == n * state_bytes;
@@ -429,22 +443,30 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
     a->out.send(a->out.context, f, true);
 }
 
+/* Warm-up: the row's action, uniform over what there is. */
+static void act_at_random(const struct work *w, struct rng *rng, float *row)
+{
+    const struct row_shape shape = policy_shape_of(w->policy)->row;
+    for (int j = 0; j < shape.n_act; j++)
+        row[row_act(shape) + j] = w->n_choices ? (float)rng_below(rng, (uint64_t)w->n_choices)
+                                               : (float)rng_uniform(rng, -1, 1);
+    row[row_log_prob(shape)] = 0;
+}
+
 /* Actions for n open streams, each from its own sequence. */
 static void choose_actions(struct actor *a, int n)
 {
     struct work *w = &a->work;
-    int n_act = w->n_act, offset = policy_shape_of(w->policy)->row.n_obs;
+    const bool is_deterministic = policy_shape_of(w->policy)->head == HEAD_DETERMINISTIC;
     for (int i = 0; i < n; i++) {
-        struct rng *rng = &w->open[i]->action_rng;
-        if (!a->is_random) {
-            rng_fill_normal(rng, w->noise + (size_t)i * (size_t)n_act, (size_t)n_act);
-            continue;
-        }
-        float *row = w->rows[i];
-        for (int j = 0; j < n_act; j++)
-            row[offset + j] = w->n_choices ? (float)rng_below(rng, (uint64_t)w->n_choices)
-                                           : (float)rng_uniform(rng, -1, 1);
-        row[row_log_prob(policy_shape_of(w->policy)->row)] = 0;
+        struct stream *s = w->open[i];
+        float *noise = w->noise + (size_t)i * (size_t)w->n_act;
+        if (a->is_random)
+            act_at_random(w, &s->action_rng, w->rows[i]);
+        else if (is_deterministic)
+            exploration_draw(&w->exploration, &s->action_rng, w->n_act, s->process, noise);
+        else
+            policy_draw(w->policy, &s->action_rng, noise);
     }
     if (!a->is_random)
         policy_act(w->policy, n, w->rows, w->noise);

@@ -1,6 +1,7 @@
 #include "actor/stream.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "common/digest.h"
@@ -9,8 +10,8 @@ enum { ALIGNMENT = 64 };
 
 size_t stream_state_bytes(const struct env_model *model)
 {
-    size_t n = (size_t)env_state_size(model);
-    return n ? 2 * sizeof(uint64_t) + n * sizeof(double) : 0;
+    size_t n = (size_t)env_state_size(model), n_act = (size_t)env_spec(model)->shape.n_act;
+    return n ? 2 * sizeof(uint64_t) + (n + n_act) * sizeof(double) : 0;
 }
 
 /* Bytes in front of the rows: the header and the fields that stand before them. */
@@ -35,6 +36,7 @@ void stream_init(struct stream *s, const struct env_model *model, int horizon, s
     s->state_bytes = stream_state_bytes(model);
     s->room = header_room(s->state_bytes, horizon);
     s->env = env_create(model);
+    s->process = arena_alloc(arena, (size_t)s->shape.n_act, sizeof(*s->process));
     s->obs = arena_alloc(arena, (size_t)s->shape.n_obs, sizeof(float));
     s->returns = arena_alloc(arena, (size_t)horizon, sizeof(*s->returns));
     s->lengths = arena_alloc(arena, (size_t)horizon, sizeof(*s->lengths));
@@ -62,8 +64,14 @@ static void seed_sequences(struct stream *s, uint64_t seed, int64_t number, int6
     rng_init(&s->action_rng, seed, RNG_ACTION, (uint32_t)number, (uint32_t)life);
 }
 
+static size_t process_bytes(const struct stream *s)
+{
+    return (size_t)s->shape.n_act * sizeof(*s->process);
+}
+
 static void reset(struct stream *s, float *obs)
 {
+    memset(s->process, 0, process_bytes(s));
     watch_enter(s->watch, WATCH_RESETTING, s->number, 0);
     env_reset(s->env, &s->reset_rng, obs);
     watch_leave(s->watch);
@@ -79,8 +87,13 @@ int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life
                    const unsigned char *state)
 {
     uint64_t position[2];
+    double process[ENV_MAX_ACT];
     if (s->state_bytes == 0)
         return ERR_FORMAT;
+    memcpy(process, state + s->state_bytes - process_bytes(s), process_bytes(s));
+    for (int i = 0; i < s->shape.n_act; i++)
+        if (!isfinite(process[i]))
+            return ERR_FORMAT;
     /* Into the stream's own buffer, where the doubles are aligned. */
     memcpy(s->state, state, s->state_bytes);
     memcpy(position, s->state, sizeof(position));
@@ -89,6 +102,7 @@ int stream_restore(struct stream *s, uint64_t seed, int64_t number, int64_t life
     watch_leave(s->watch);
     if (rc != 0)
         return rc;
+    memcpy(s->process, process, process_bytes(s));
     seed_sequences(s, seed, number, life);
     rng_seek(&s->reset_rng, position[0]);
     rng_seek(&s->action_rng, position[1]);
@@ -110,6 +124,7 @@ void stream_begin(struct stream *s, struct frame *frame, int64_t now_us)
     s->frame = frame;
     s->rows = (float *)(void *)(frame_buffer(frame) + s->room);
     s->n_rows = s->n_transitions = s->n_episodes = 0;
+    s->is_complete = false;
     s->began_us = now_us;
     memcpy(s->rows, s->obs, (size_t)s->shape.n_obs * sizeof(float));
 }
@@ -137,7 +152,8 @@ bool stream_step(struct stream *s)
     row[row_reward(s->shape)] = (float)outcome.reward;
     row[row_kind(s->shape)] = (float)outcome.kind;
     s->n_transitions++;
-    bool is_last = s->n_transitions == s->horizon;
+    const bool is_last = s->n_transitions == s->horizon
+                      || (s->whole_episodes && outcome.kind != ROW_STEP);
     if (outcome.kind != ROW_STEP) {
         s->returns[s->n_episodes] = outcome.episode_return;
         s->lengths[s->n_episodes++] = (uint32_t)outcome.episode_length;
@@ -147,6 +163,7 @@ bool stream_step(struct stream *s)
         memcpy(s->obs, next, (size_t)s->shape.n_obs * sizeof(float));
         write_close(s);
     }
+    s->is_complete = is_last;
     return outcome.diverged;
 }
 
@@ -161,6 +178,7 @@ int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
         watch_enter(s->watch, WATCH_SAVING, s->number, env_elapsed(s->env));
         rc = env_get_state(s->env, (double *)(void *)(s->state + sizeof(position)));
         watch_leave(s->watch);
+        memcpy(s->state + s->state_bytes - process_bytes(s), s->process, process_bytes(s));
     }
     h->stream = s->number;
     h->life = s->life;

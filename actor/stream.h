@@ -21,15 +21,18 @@ struct stream {
     int64_t acked;                  /* fragments of this life that the learner dealt with */
     struct row_shape shape;
     int stride, horizon;
+    bool whole_episodes;            /* set behind stream_init: fragments end where episodes end, too */
     struct env *env;
     struct watch *watch;            /* told of every call into it; NULL: nobody looks */
     struct rng reset_rng, action_rng;
+    double *process;                /* [n_act] of exploration noise; 0 where an episode begins */
     float *obs;                     /* [n_obs] where the next fragment begins */
 
     struct frame *frame;            /* the open fragment, or NULL */
     size_t room;                    /* bytes in front of the rows */
     float *rows;                    /* [2 horizon][stride] inside the frame */
     int n_rows, n_transitions;
+    bool is_complete;
     int64_t began_us;
     int n_episodes;
     double *returns;                /* [horizon] */
@@ -38,8 +41,8 @@ struct stream {
     size_t state_bytes;
 };
 
-/* Bytes of a stream's saved state: two random positions (uint64), then the environment's doubles.
- * 0 when the environment cannot be saved. */
+/* Bytes of a stream's saved state: two random positions (uint64), the environment's doubles, then
+ * `process`. 0 when the environment cannot be saved. */
 size_t stream_state_bytes(const struct env_model *model);
 
 /* Bytes of buffer that a fragment of such streams needs. */
@@ -69,7 +72,7 @@ bool stream_step(struct stream *s);
 static inline bool stream_is_open(const struct stream *s) { return s->frame != NULL; }
 static inline bool stream_is_complete(const struct stream *s)
 {
-    return s->frame && s->n_transitions == s->horizon;
+    return s->frame && s->is_complete;
 }
 
 /* Close the complete fragment: fill `h` (returns, lengths, state and rows are borrowed until the next

@@ -2,7 +2,8 @@
  *
  *   log pi(a) = z_a - log sum_j exp(z_j)        H = -sum_j pi_j log pi_j
  *
- * Everything in log space, the largest logit subtracted first. An action is its index, as a float. */
+ * Everything in log space, the largest logit subtracted first. An action is its index, as a float; one
+ * that is no index, which only a hostile peer sends, has the log-probability NaN. */
 #ifndef SHOAL_COMMON_CATEGORICAL_H
 #define SHOAL_COMMON_CATEGORICAL_H
 
@@ -10,7 +11,8 @@
 
 /* In all of these: logits [B][n]; act [B], `lda` apart; log_prob, entropy [B]. */
 
-/* Sample by the inverse of the distribution function.    uniform [B] in [0, 1) */
+/* Sample by the inverse of the distribution function; never what has no probability.
+ *   uniform [B] in [0, 1) */
 void categorical_sample(int B, int n, const real *logits, const real *uniform, real *act, int lda,
                         real *log_prob);
 

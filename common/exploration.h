@@ -6,6 +6,7 @@
 #ifndef SHOAL_COMMON_EXPLORATION_H
 #define SHOAL_COMMON_EXPLORATION_H
 
+#include "common/error.h"
 #include "common/rng.h"
 
 enum exploration_kind { EXPLORATION_NONE, EXPLORATION_GAUSSIAN, EXPLORATION_ORNSTEIN_UHLENBECK };
@@ -16,8 +17,13 @@ struct exploration {
     double sigma, theta, dt;    /* theta and dt of ornstein_uhlenbeck alone */
 };
 
+/* Its word in messages, and back; ERR_FORMAT names the unknown one. */
+const char *exploration_name(enum exploration_kind kind);
+int exploration_find(const char *name, enum exploration_kind *kind, struct error *err);
+
 /* The noise of one action.
- *   state  [n_act] of the process, kept between the steps of an episode; read and set
+ *   state  [n_act] of ornstein_uhlenbeck: zeros where an episode begins, kept between its steps; read
+ *          and set. The others neither read nor set it, and `none` draws nothing
  *   out    [n_act] */
 void exploration_draw(const struct exploration *e, struct rng *rng, int n_act, double *state,
                       float *out);

@@ -13,7 +13,8 @@
 /* In all of these: mean [B] rows of n_act, `ldm` apart; log_sigma [B] rows of n_act, `lds` apart;
  * act [B] rows of n_act, `lda` apart; log_prob, entropy [B]. */
 
-/* Sample.    eps [B] rows of n_act standard normals, `ldeps` apart */
+/* Sample; log_prob is gaussian_log_prob's of the action, to the bit.
+ *   eps    [B] rows of n_act standard normals, `ldeps` apart */
 void gaussian_sample(int B, int n_act, const real *mean, int ldm, const real *log_sigma, int lds,
                      const real *eps, int ldeps, real *act, int lda, real *log_prob);
 

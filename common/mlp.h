@@ -49,9 +49,10 @@ struct mlp_shape {
 struct mlp_cache {
     int capacity;
     real *out[MLP_MAX_LAYERS];    /* [capacity][width[l + 1]] after activation */
-    real *pre[MLP_MAX_LAYERS];    /* [capacity][width[l + 1]] in front of it: of silu; else NULL */
-    real *centred[MLP_MAX_LAYERS];    /* [capacity][width[l + 1]] (z - mean) / std: of layer normalisation */
-    real *inverse_std[MLP_MAX_LAYERS];    /* [capacity] of layer normalisation */
+    /* Of hidden layers that need them; else NULL. */
+    real *slope[MLP_MAX_LAYERS];          /* [capacity][width[l + 1]] the activation's derivative: silu */
+    real *centred[MLP_MAX_LAYERS];        /* [capacity][width[l + 1]] (z - mean) / std: normalisation */
+    real *inverse_std[MLP_MAX_LAYERS];    /* [capacity]: normalisation */
     real *delta[2];               /* [capacity][widest]: gradients under way */
 };
 
@@ -69,6 +70,7 @@ size_t mlp_norm_offset(const struct mlp_shape *s, int l);
 enum mlp_start {
     MLP_START_UNIFORM,      /* weights and biases in +-1/sqrt(n_in), as PyTorch's linear layers */
     MLP_START_ORTHOGONAL    /* orthogonal weights times a gain, biases 0        Saxe et al. 2014 */
+                            /* (W W^T or W^T W, whichever is smaller, is gain^2 I) */
 };
 #define MLP_START_CHOICES "uniform|orthogonal"
 

@@ -10,6 +10,8 @@
 #ifndef SHOAL_COMMON_POLICY_HEAD_H
 #define SHOAL_COMMON_POLICY_HEAD_H
 
+#include <stdbool.h>
+
 #include "common/error.h"
 
 enum policy_head {
@@ -26,6 +28,9 @@ const char *policy_head_name(enum policy_head head);
 
 /* The head of that word; ERR_FORMAT names the known ones. */
 int policy_head_find(const char *name, enum policy_head *head, struct error *err);
+
+/* Whether such actions are what the head gives: one of a number of choices, or continuous ones. */
+bool policy_head_fits(enum policy_head head, int n_act, int n_choices);
 
 /* Outputs of the network, and numbers behind its parameters.
  *   n_choices of discrete actions; 0: continuous */

@@ -10,12 +10,14 @@ typedef double real;
 #define real_sqrt sqrt
 #define real_exp exp
 #define real_tanh tanh
+#define real_log log
 #define real_log1p log1p
 #else
 typedef float real;
 #define real_sqrt sqrtf
 #define real_exp expf
 #define real_tanh tanhf
+#define real_log logf
 #define real_log1p log1pf
 #endif
 

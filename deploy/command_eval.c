@@ -78,7 +78,7 @@ int command_eval(int argc, char **argv, struct error *err)
     };
     const struct command command = {
         "eval", "RUN [flags]", NULL,
-        "Play the mean action of a run's policy and print the undiscounted returns.",
+        "Play a run's policy, its mean action or most probable choice, and print the undiscounted returns.",
         "shoal eval runs/inverted_pendulum-1-20260101-120000 --episodes 100 --best", flags,
         COUNT(flags)
     };

@@ -61,6 +61,9 @@ static int load_policy(struct stage *s, const struct request *q, struct error *e
     struct policy_shape shape;
     float *params = NULL;
     int rc = run_load_policy(q->subject, q->best, env_spec(s->model), &shape, &params, err);
+    if (rc == 0 && q->stochastic && shape.head == HEAD_DETERMINISTIC)
+        rc = error_set(err, ERR_USAGE, "--stochastic: the policy of %s is deterministic, there is nothing "
+                       "to sample; leave the flag out", q->subject);
     if (rc == 0) {
         s->arena = arena_create(1 << 16);
         s->plan.policy = policy_create(&shape, 1, s->arena);
@@ -206,14 +209,14 @@ int command_rollout(int argc, char **argv, struct error *err)
         { "--state", "FILE.npz", &q.state, NULL, "start from its qpos and qvel, or its state" },
         { "--seed", "S", &q.seed, NULL, "of starts and random actions (default 0)" },
         { "--best", NULL, NULL, &q.best, "a run's best evaluated policy instead of its last" },
-        { "--stochastic", NULL, NULL, &q.stochastic, "sample a run's policy instead of its mean" },
+        { "--stochastic", NULL, NULL, &q.stochastic, "sample a run's policy instead of its best action" },
         { "--json", NULL, NULL, &q.json, "print one JSON object" },
         ENV_PATH_FLAG(env_path),
     };
     const struct command command = {
         "rollout", "ENV|RUN --steps N --out FILE [flags] [env.option=value ...]", NULL,
-        "Play an environment, or a run's policy (its mean action) in the run's, and write every\n"
-        "transition: obs, action, reward, terminated, truncated, next_obs and the state before and\n"
+        "Play an environment, or a run's policy (its mean or most probable action) in the run's, and\n"
+        "write every transition: obs, action, reward, terminated, truncated, next_obs and the state before and\n"
         "after (MuJoCo: qpos, qvel, next_qpos, next_qvel; others: state, next_state).\n"
         "Ctrl-C stops and keeps what there is.",
         "shoal rollout Pendulum-v1 --steps 1000 --out pendulum.npz --policy random", flags,

@@ -1,4 +1,4 @@
-/* The evaluator: plays the mean action in environments of its own.
+/* The evaluator: plays a policy's mean action, or its most probable choice, in environments of its own.
  *
  * Its streams and random purpose are its own, so it changes nothing that is trained. Episode i of
  * evaluation k always starts alike for a given seed. */

@@ -109,7 +109,7 @@ static void player_close(struct player *p)
     arena_destroy(&p->arena);
 }
 
-/* The next action, into the row: of the policy its mean. */
+/* The next action, into the row: of the policy its mean or the most probable choice. */
 static void choose(struct player *p, bool is_random)
 {
     const struct env_spec *spec = env_spec(p->model);
@@ -296,7 +296,7 @@ static int run_command(int argc, char **argv, struct error *err)
     };
     const struct command command = {
         "render", "ENV|RUN --out FILE [flags] [env.option=value ...]", NULL,
-        "Draw an environment as a video, played by the mean action of a run's policy or at random. "
+        "Draw an environment as a video, played by a run's policy (its mean or most probable action) or at random. "
         "Needs no display.",
         "shoal render runs/inverted_pendulum-1-20260101-120000 --best --out pole.mp4", flags,
         COUNT(flags)

@@ -216,7 +216,7 @@ static void choose_action(struct player *p, int64_t t, float *units)
                       : (float)rng_uniform(&p->action_rng, -1, 1);
         break;
     case ROLLOUT_SAMPLED:
-        rng_fill_normal(&p->action_rng, noise, (size_t)n_act);
+        policy_draw(p->plan->policy, &p->action_rng, noise);
         policy_act(p->plan->policy, 1, rows, noise);
         break;
     case ROLLOUT_MEAN:

@@ -17,8 +17,8 @@ enum rollout_actor {
     ROLLOUT_RANDOM,     /* uniform within the bounds */
     ROLLOUT_ZERO,
     ROLLOUT_GIVEN,      /* `actions` */
-    ROLLOUT_MEAN,       /* what `policy` deems best */
-    ROLLOUT_SAMPLED     /* drawn from `policy` */
+    ROLLOUT_MEAN,       /* what `policy` deems best: its mean or the most probable choice */
+    ROLLOUT_SAMPLED     /* drawn from `policy`, which is not deterministic */
 };
 
 /* Borrowed during rollout_play. */

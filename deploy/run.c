@@ -299,12 +299,13 @@ int run_load_policy(const char *run, bool best, const struct env_spec *env,
         return error_set(err, ERR_MISSING, "there is no %s yet: the run has not %s", path,
                          best ? "been evaluated" : "written a checkpoint");
     int rc = policy_load(path, shape, params, err);
-    if (rc == 0 && (env->shape.n_obs != shape->row.n_obs || env->shape.n_act != shape->row.n_act)) {
+    if (rc == 0 && (env->shape.n_obs != shape->row.n_obs || env->shape.n_act != shape->row.n_act
+                    || env->n_choices != shape->n_choices)) {
         free(*params);
         *params = NULL;
-        rc = error_set(err, ERR_FORMAT, "%s has %d observations and %d actions, %s has %d and %d",
-                       path, shape->row.n_obs, shape->row.n_act, env->name, env->shape.n_obs,
-                       env->shape.n_act);
+        rc = error_set(err, ERR_FORMAT, "%s has %d observations, %d actions and %d choices (0: continuous), "
+                       "%s has %d, %d and %d", path, shape->row.n_obs, shape->row.n_act, shape->n_choices,
+                       env->name, env->shape.n_obs, env->shape.n_act, env->n_choices);
     }
     return rc;
 }

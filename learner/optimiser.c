@@ -1,17 +1,26 @@
 #include "learner/optimiser.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 double sum_of_squares(const real *x, size_t n)
 {
-    double total = 0;
-    for (size_t i = 0; i < n;) {
-        real part = 0;
-        for (size_t end = i + 256 < n ? i + 256 : n; i < end; i++)
-            part += x[i] * x[i];
-        total += (double)part;
-    }
+    enum { LANES = 8 };    /* which a vector unit adds at once */
+    double lane[LANES] = { 0 }, total = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t k = 0; k < LANES; k++)
+            lane[k] += (double)x[i + k] * (double)x[i + k];
+    for (; i < n; i++)
+        total += (double)x[i] * (double)x[i];
+    for (size_t k = 0; k < LANES; k++)
+        total += lane[k];
     return total;
+}
+
+bool gradient_is_usable(const real *grad, size_t n)
+{
+    return isfinite((real)sum_of_squares(grad, n));
 }
 
 double schedule_factor(enum schedule s, double progress)
@@ -26,7 +35,8 @@ void optimiser_reset(struct optimiser *o)
     real start = o->hyper.kind == OPTIMISER_RMSPROP_TF ? 1 : 0;
     o->t = 0;
     for (size_t i = 0; i < o->n; i++) {
-        o->m[i] = 0;
+        if (o->m)
+            o->m[i] = 0;
         o->v[i] = start;
     }
 }
@@ -66,16 +76,14 @@ static void rmsprop_sweep(const struct optimiser *o, real *theta, const real *gr
 int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress, double *norm)
 {
     const struct optimiser_hyper *h = &o->hyper;
-    double length = sqrt(sum_of_squares(grad, o->n));
+    const double square = sum_of_squares(grad, o->n), length = sqrt(square);
+    const double factor = h->max_grad_norm / (length + 1e-6);
     if (norm)
         *norm = length;
-    if (!isfinite(length))
+    if (!isfinite((real)square))
         return ERR_NUMERIC;
-    if (h->max_grad_norm > 0 && length > h->max_grad_norm) {
-        const real factor = (real)(h->max_grad_norm / (length + 1e-6));
-        for (size_t i = 0; i < o->n; i++)
-            grad[i] *= factor;
-    }
+    for (size_t i = 0; h->max_grad_norm > 0 && factor < 1 && i < o->n; i++)
+        grad[i] *= (real)factor;
     double lr = o->learning_rate * schedule_factor((enum schedule)h->schedule, progress);
     o->t++;
     if (h->kind == OPTIMISER_ADAM)

@@ -3,6 +3,7 @@
 #ifndef SHOAL_LEARNER_OPTIMISER_H
 #define SHOAL_LEARNER_OPTIMISER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,7 +43,7 @@ struct optimiser_hyper {
                   "what turns gradients into steps"), \
     OPTIMISER_ROW(struct_, field, schedule, "lr_schedule", OPTION_CHOICE, schedule_, 0, 0, \
                   SCHEDULE_CHOICES, "of the learning rates: constant, or to 0 at total_steps"), \
-    OPTIMISER_ROW(struct_, field, epsilon, "epsilon", OPTION_REAL, epsilon_, 0, 1, NULL, \
+    OPTIMISER_ROW(struct_, field, epsilon, "epsilon", OPTION_REAL, epsilon_, 1e-20, 1, NULL, \
                   "keeps the optimiser's divisor from 0"), \
     OPTIMISER_ROW(struct_, field, beta1, "beta1", OPTION_REAL, "0.9", 0, 0.9999999, NULL, \
                   "memory of Adam's mean gradient"), \
@@ -58,7 +59,7 @@ struct optimiser_hyper {
 struct optimiser {
     struct optimiser_hyper hyper;
     double learning_rate;       /* before the schedule */
-    real *m, *v;                /* [n] moments in the caller's arena; RMSProp has no m */
+    real *m, *v;                /* [n] moments in the caller's arena; m may be NULL for RMSProp */
     size_t n;
     int64_t t;                  /* steps done; saved by the algorithm */
 };
@@ -72,7 +73,7 @@ void optimiser_reset(struct optimiser *o);
  * Adam       m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2
  *            theta <- theta - lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps)
  * RMSProp    v <- a v + (1 - a) g^2;  theta <- theta - lr g / (sqrt(v) + eps), or g / sqrt(v + eps)
- * Returns ERR_NUMERIC, and leaves everything as it was, when the gradient's norm is not finite.
+ * Returns ERR_NUMERIC, and leaves everything as it was, when the gradient is not usable.
  *   norm  set to ||g|| before clipping; NULL: not wanted
  * Source: Kingma and Ba 2015, algorithm 1; Loshchilov and Hutter 2019; Tieleman and Hinton 2012; the
  * places of epsilon as in PyTorch and TensorFlow. */
@@ -81,8 +82,12 @@ int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress
 /* What the schedule leaves of a learning rate: 1 at progress 0. */
 double schedule_factor(enum schedule s, double progress);
 
-/* Sum of squares, finite exactly when every number is (and the sum does not overflow). */
+/* Sum of squares; of floats it is finite exactly when each of them is. */
 double sum_of_squares(const real *x, size_t n);
+
+/* Whether every number is finite and the sum of their squares is a finite `real`: a larger gradient would
+ * make moments infinite. */
+bool gradient_is_usable(const real *grad, size_t n);
 
 /* target <- tau source + (1 - tau) target, [n]. */
 void polyak(real *target, const real *source, size_t n, double tau);

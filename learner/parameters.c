@@ -1,7 +1,6 @@
 #include "learner/parameters.h"
 
 #include <assert.h>
-#include <math.h>
 
 static int add(struct parameters *p, struct parameter_part part)
 {
@@ -40,26 +39,20 @@ struct optimiser parameters_optimiser(const struct parameters *p, int first, int
     return o;
 }
 
-static bool all_finite(const real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
-/* The first tensor of a network with a number that is not finite: fills `err`; 0 when there is none. */
+/* The first tensor of a network whose gradient is not usable: fills `err`; 0 when there is none. */
 static int blame_network(const struct parameter_part *part, const real *grad, struct error *err)
 {
     const struct mlp_shape *s = &part->shape;
     for (int l = 0; l < s->n_layers; l++) {
         const size_t n_out = (size_t)s->width[l + 1];
         const bool has_norm = s->has_layer_norm && l + 1 < s->n_layers;
-        const char *tensor = !all_finite(grad + mlp_weight_offset(s, l),
-                                         (size_t)s->width[l] * n_out) ? "weights"
-                           : !all_finite(grad + mlp_bias_offset(s, l), n_out) ? "biases"
-                           : has_norm && !all_finite(grad + mlp_norm_offset(s, l), 2 * n_out)
-                           ? "layer normalisation" : NULL;
+        const real *w = grad + mlp_weight_offset(s, l), *b = grad + mlp_bias_offset(s, l);
+        const real *gain = grad + mlp_norm_offset(s, l), *offset = gain + n_out;
+        const char *tensor = !gradient_is_usable(w, (size_t)s->width[l] * n_out) ? "weights"
+                           : !gradient_is_usable(b, n_out) ? "biases"
+                           : has_norm && !gradient_is_usable(gain, n_out) ? "normalisation gain"
+                           : has_norm && !gradient_is_usable(offset, n_out) ? "normalisation offset"
+                           : NULL;
         if (tensor)
             return error_set(err, ERR_NUMERIC, "the gradient of %s's layer %d %s is not finite",
                              part->name, l, tensor);
@@ -75,7 +68,7 @@ int parameters_blame(const struct parameters *p, int first, int last, const char
         const real *grad = p->grad + part->offset;
         if (part->shape.n_layers > 0 && blame_network(part, grad, err) != 0)
             return ERR_NUMERIC;
-        if (part->shape.n_layers == 0 && !all_finite(grad, part->n))
+        if (part->shape.n_layers == 0 && !gradient_is_usable(grad, part->n))
             return error_set(err, ERR_NUMERIC, "the gradient of %s is not finite", part->name);
     }
     return error_set(err, ERR_NUMERIC, "the %s is not finite", loss);

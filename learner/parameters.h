@@ -42,8 +42,9 @@ static inline real *parameters_grad(const struct parameters *p, int part)
 struct optimiser parameters_optimiser(const struct parameters *p, int first, int last,
                                       const struct optimiser_hyper *hyper, double learning_rate);
 
-/* Fill `err` with ERR_NUMERIC and the name of the first gradient of parts first to last that is not
- * finite: "the gradient of q1's layer 2 weights is not finite". Where all are, it is the loss, called
+/* Fill `err` with ERR_NUMERIC and the name of the first gradient of parts first to last that is not usable
+ * (optimiser.h): "the gradient of q1's layer 2 weights is not finite". Layers count from 0 and have weights,
+ * biases, a normalisation gain and a normalisation offset. Where all are usable, it is the loss, called
  * `loss`. Returns ERR_NUMERIC. */
 int parameters_blame(const struct parameters *p, int first, int last, const char *loss,
                      struct error *err);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/arena.h"
-#include "common/digest.h"
 #include "common/row.h"
 
 enum { MAX_FRUITLESS = 2 };
@@ -69,6 +68,22 @@ void session_destroy(struct session **session)
 
 /* ---- joining and leaving ---- */
 
+/* What the actor's policy is and how it explores; but for `hidden`. */
+static void fill_policy(struct welcome *w, const struct settings *settings,
+                        const struct algorithm_traits *traits)
+{
+    const struct mlp_body body = settings_policy_body(settings);
+    const struct exploration *e = &traits->exploration;
+    snprintf(w->head, sizeof(w->head), "%s", policy_head_name(traits->head));
+    snprintf(w->activation, sizeof(w->activation), "%s", activation_name(body.activation));
+    snprintf(w->exploration, sizeof(w->exploration), "%s", exploration_name(e->kind));
+    w->layer_norm = body.has_layer_norm;
+    w->sigma = e->sigma;
+    w->theta = e->theta;
+    w->dt = e->dt;
+    w->whole_episodes = traits->takes_whole_episodes;
+}
+
 static void welcome(struct session *s, struct slot *slot)
 {
     const struct settings *settings = s->setup.settings;
@@ -124,8 +139,7 @@ static void welcome(struct session *s, struct slot *slot)
     if (settings->actor.step_timeout_s > 0)
         w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
     w->snapshot_port = s->setup.snapshot_port;
-    snprintf(w->head, sizeof(w->head), "%s", policy_head_name(s->setup.traits->head));
-    snprintf(w->activation, sizeof(w->activation), "%s", activation_name((enum activation)settings->network.activation));
+    fill_policy(w, settings, s->setup.traits);
     w->normalises = settings->learner.normalise_observations;
     w->wants_state = s->wants_state;
     w->hidden = (struct bytes){ (const unsigned char *)hidden,
@@ -229,131 +243,6 @@ static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const str
     welcome(s, slot);
 }
 
-/* ---- fragments ---- */
-
-/* Refuse a fragment for good: it is dealt with, and in `sync` its round goes on without it. */
-static void refuse(struct session *s, struct slot *slot, enum rejection r,
-                   const struct fragment_header *h, const char *why)
-{
-    struct stream *st = &s->streams[h->stream];
-    session_send_reject(s, slot->peer, "fragment", r, false, h, "fragment %" PRId64 " of stream %" PRId64
-                        " refused: %s", h->sequence, h->stream, why);
-    if (r == REJECT_DUPLICATE || r == REJECT_LIFE || h->sequence < st->next_sequence)
-        return;
-    session_say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
-                h->sequence, h->stream, rejection_word(r), why);
-    s->counts.lost += h->sequence - st->next_sequence;
-    st->next_sequence = h->sequence + 1;
-    st->has_state = false;
-    if (s->setup.settings->top.mode == MODE_SYNC) {
-        struct fragment *empty = fragment_pool_take(s->setup.fragments);
-        empty->stream = h->stream;
-        empty->life = h->life;
-        empty->sequence = h->sequence;
-        s->out.deliver(s->out.context, empty);
-    } else {
-        st->acked = h->sequence + 1;
-    }
-    slot->wants_ack = true;
-}
-
-/* What is wrong with a fragment's contents, or NULL. */
-static const char *inspect(struct session *s, const struct fragment_header *h, enum rejection *r)
-{
-    static _Thread_local char text[256];
-    const struct settings *settings = s->setup.settings;
-    if (h->n_obs != s->shape.n_obs || h->n_act != s->shape.n_act
-        || h->n_transitions != settings->actor.horizon) {
-        *r = REJECT_DIMENSIONS;
-        snprintf(text, sizeof(text), "it has n_obs %" PRId64 ", n_act %" PRId64 ", n_transitions %"
-                 PRId64 "; this run needs %d, %d, %" PRId64, h->n_obs, h->n_act, h->n_transitions,
-                 s->shape.n_obs, s->shape.n_act, settings->actor.horizon);
-        return text;
-    }
-    if (h->version > s->newest || h->version < 0) {
-        *r = REJECT_VERSION;
-        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %"
-                 PRId64, h->version, s->newest);
-        return text;
-    }
-    if (digest_crc32(h->rows.data, h->rows.size) != (uint32_t)h->checksum) {
-        *r = REJECT_CHECKSUM;
-        return "the checksum of its rows does not match";
-    }
-    if (s->wants_state && h->state.size != s->setup.state_bytes) {
-        *r = REJECT_STATE;
-        snprintf(text, sizeof(text), "its stream state has %zu bytes, %zu are needed in sync",
-                 h->state.size, s->setup.state_bytes);
-        return text;
-    }
-    const char *wrong = row_check(s->shape, h->rows.data, (int)h->n_rows, (int)h->n_transitions);
-    if (wrong)
-        *r = strstr(wrong, "NaN") ? REJECT_NONFINITE : REJECT_ROWS;
-    return wrong;
-}
-
-/* Takes the frame when it returns true. */
-static bool on_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
-                        struct frame *frame)
-{
-    int64_t first = session_first_stream(s, slot);
-    if (h->stream < first || h->stream >= first + s->per_slot) {
-        session_send_reject(s, slot->peer, "fragment", REJECT_STREAM, true, h, "stream %" PRId64 " is not "
-                            "among this actor's, %" PRId64 " to %" PRId64, h->stream, first,
-                            first + s->per_slot - 1);
-        return false;
-    }
-    struct stream *st = &s->streams[h->stream];
-    enum rejection r;
-    if (h->life != st->life) {
-        refuse(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
-        return false;
-    }
-    if (h->sequence < st->next_sequence && s->wants_state) {
-        /* Collected again behind a WELCOME that crossed the first one: the actor's environment is not
-         * where this stream is. */
-        session_send_reject(s, slot->peer, "fragment", REJECT_DUPLICATE, true, h, "fragment %" PRId64 " of "
-                            "stream %" PRId64 " was dealt with before", h->sequence, h->stream);
-        return false;
-    }
-    if (h->sequence < st->next_sequence) {
-        refuse(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
-        return false;
-    }
-    if (h->sequence > st->next_sequence && s->setup.settings->top.mode == MODE_SYNC) {
-        session_send_reject(s, slot->peer, "fragment", REJECT_GAP, true, h, "fragment %" PRId64 " of "
-                            "stream %" PRId64 " never arrived", st->next_sequence, h->stream);
-        return false;
-    }
-    const char *wrong = inspect(s, h, &r);
-    if (wrong) {
-        refuse(s, slot, r, h, wrong);
-        return false;
-    }
-    s->counts.lost += h->sequence - st->next_sequence;
-    s->counts.accepted++;
-    slot->fruitless = 0;
-    st->next_sequence = h->sequence + 1;
-    if (s->wants_state) {
-        memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
-        st->has_state = true;
-    }
-    struct fragment *f = fragment_pool_take(s->setup.fragments);
-    f->frame = frame;
-    f->stream = h->stream;
-    f->life = h->life;
-    f->sequence = h->sequence;
-    f->version = h->version;
-    f->n_rows = (int)h->n_rows;
-    f->n_transitions = (int)h->n_transitions;
-    f->rows = h->rows;
-    f->returns = h->returns;
-    f->lengths = h->lengths;
-    f->state = h->state;
-    s->out.deliver(s->out.context, f);
-    return true;
-}
-
 /* ---- events ---- */
 
 /* run, epoch and incarnation of a message that only a member may send. */
@@ -402,7 +291,7 @@ static bool on_member(struct session *s, struct slot *slot, const struct message
         }
         return false;
     case MESSAGE_FRAGMENT:
-        return on_fragment(s, slot, &m->fragment, frame);
+        return session_fragment(s, slot, &m->fragment, frame);
     case MESSAGE_HEARTBEAT:
         on_diverged(s, slot, m->heartbeat.diverged);
         return false;

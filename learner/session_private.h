@@ -1,4 +1,4 @@
-/* What session.c and session_send.c share: the session's state, and what it says. */
+/* What session.c, session_fragment.c and session_send.c share: the session's state, and what it says. */
 #ifndef SHOAL_LEARNER_SESSION_PRIVATE_H
 #define SHOAL_LEARNER_SESSION_PRIVATE_H
 
@@ -54,6 +54,10 @@ void session_send(struct session *s, uint64_t peer, const struct message *m);
 void session_send_ack(struct session *s, struct slot *slot);
 void session_send_heartbeat(struct session *s, struct slot *slot);
 void session_send_drain(struct session *s, const struct slot *slot);
+
+/* A fragment of a member. Takes the frame when it returns true. */
+bool session_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
+                      struct frame *frame);
 
 /* REJECT, counted by its reason `r`; `fragment` is what it answers, or NULL. */
 void session_send_reject(struct session *s, uint64_t peer, const char *of, enum rejection r,

@@ -10,7 +10,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "bytes fields are litt
 
 /* ---- the tables ---- */
 
-enum kind { U64, INT, BOOL, TEXT, RAW, U32S, I64S, F32S, F64S };    /* from RAW on: struct bytes */
+enum kind { U64, INT, REAL, BOOL, TEXT, RAW, U32S, I64S, F32S, F64S };    /* from RAW on: struct bytes */
 
 static const size_t element_bytes[] = { [RAW] = 1, [U32S] = 4, [I64S] = 8, [F32S] = 4, [F64S] = 8 };
 
@@ -19,7 +19,7 @@ struct field {
     enum kind kind;
     bool required;
     size_t offset;          /* in struct message */
-    int64_t min, max;       /* U64: min only; INT; TEXT: bytes; U32S, I64S: each element */
+    int64_t min, max;       /* U64: min only; INT, REAL; TEXT: bytes; U32S, I64S: each element */
     size_t max_elements;    /* of struct bytes */
 };
 
@@ -29,6 +29,7 @@ struct field {
     { #member, kind, need, offsetof(struct message, type.member), min, max, elements }
 #define ID_FIELD(need, type, member, min) FIELD(U64, need, type, member, min, 0, 0)
 #define INT_FIELD(need, type, member, min, max) FIELD(INT, need, type, member, min, max, 0)
+#define REAL_FIELD(need, type, member, min, max) FIELD(REAL, need, type, member, min, max, 0)
 #define BOOL_FIELD(need, type, member) FIELD(BOOL, need, type, member, 0, 0, 0)
 #define TEXT_FIELD(need, type, member, min) \
     FIELD(TEXT, need, type, member, min, sizeof(((struct message *)NULL)->type.member) - 1, 0)
@@ -39,6 +40,7 @@ struct field {
 enum {
     MAX_STREAM = 1000000, MAX_OBS = 4096, MAX_ACT = 64, MAX_CHOICES = 4096, MAX_CREDIT = 4096,
     MAX_MS = 10000000, MAX_WIDTH = 65536, MAX_PROTOCOL = 1000000,
+    MAX_NOISE = 1000000,
     ANY = 0x7fffffff        /* elements: as many as the frame holds */
 };
 
@@ -75,6 +77,12 @@ static const struct field welcome_fields[] = {
     INT_FIELD(MUST, welcome, snapshot_port, 0, 65535),
     TEXT_FIELD(MUST, welcome, head, 1),
     TEXT_FIELD(MUST, welcome, activation, 1),
+    BOOL_FIELD(MUST, welcome, layer_norm),
+    TEXT_FIELD(MUST, welcome, exploration, 1),
+    REAL_FIELD(MUST, welcome, sigma, 0, MAX_NOISE),
+    REAL_FIELD(MUST, welcome, theta, 0, MAX_NOISE),
+    REAL_FIELD(MUST, welcome, dt, 0, MAX_NOISE),
+    BOOL_FIELD(MUST, welcome, whole_episodes),
     BOOL_FIELD(MUST, welcome, normalises),
     BOOL_FIELD(MUST, welcome, wants_state),
     FIELD(U32S, MUST, welcome, hidden, 1, MAX_WIDTH, MESSAGE_MAX_HIDDEN),
@@ -265,6 +273,7 @@ static bool is_absent(const struct message *m, const struct field *f)
     switch (f->kind) {
     case U64: return *(const uint64_t *)value == 0;
     case INT: return *(const int64_t *)value == -1;
+    case REAL: return false;
     case BOOL: return !*(const bool *)value;
     case TEXT: return *(const char *)value == '\0';
     default: return ((const struct bytes *)value)->size == 0;
@@ -278,6 +287,7 @@ static void write_field(struct wire_writer *w, const struct message *m, const st
     switch (f->kind) {
     case U64: wire_write_unsigned(w, *(const uint64_t *)value); break;
     case INT: wire_write_integer(w, *(const int64_t *)value); break;
+    case REAL: wire_write_double(w, *(const double *)value); break;
     case BOOL: wire_write_bool(w, *(const bool *)value); break;
     case TEXT: wire_write_text(w, value, strnlen(value, (size_t)f->max)); break;
     default: {
@@ -398,6 +408,13 @@ static void read_field(struct wire_reader *r, struct message *m, const struct fi
         int64_t value = wire_read_integer(r);
         check_range(r, value, f);
         *(int64_t *)out = value;
+        break;
+    }
+    case REAL: {
+        double value = wire_read_double(r);
+        if (!(value >= (double)f->min && value <= (double)f->max))    /* nor NaN */
+            wire_fail(r, "%g is not within %lld and %lld", value, (long long)f->min, (long long)f->max);
+        *(double *)out = value;
         break;
     }
     case BOOL: *(bool *)out = wire_read_bool(r); break;

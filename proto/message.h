@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    PROTOCOL_VERSION = 2,
+    PROTOCOL_VERSION = 3,
     MESSAGE_HEADER_BYTES = 3072,    /* a message without its `bin` fields never needs more */
     MESSAGE_MAX_STREAMS = 1024,     /* streams of one actor */
     MESSAGE_MAX_HORIZON = 16384,    /* transitions in a fragment */
@@ -58,6 +58,10 @@ struct welcome {
     int64_t snapshot_port;
     char head[24], activation[8];
     struct bytes hidden;                    /* uint32 [n layers] */
+    bool layer_norm;                        /* in the hidden layers */
+    char exploration[24];                   /* noise of a deterministic head: its kind, ... */
+    double sigma, theta, dt;                /* ... and what it needs */
+    bool whole_episodes;                    /* fragments end where episodes end, too */
     bool normalises;                        /* snapshots end in observation statistics */
     bool wants_state;                       /* fragments must carry `state` */
 };
@@ -150,7 +154,7 @@ struct message {
 const char *message_name(enum message_type type);
 
 /* All zero, except that optional integers are -1. What an optional field holds now means absent:
- * integers -1, incarnations 0, texts "", bytes {NULL, 0}. */
+ * integers -1, incarnations 0, texts "", bytes {NULL, 0}. No optional field is a double. */
 void message_init(struct message *m, enum message_type type);
 
 /* Encode into `out`. Returns the size, or 0 when `capacity` is too small. Values are not checked:

@@ -48,6 +48,12 @@ void wire_write_integer(struct wire_writer *w, int64_t value)
     msgpack_pack_int64(&p, value);
 }
 
+void wire_write_double(struct wire_writer *w, double value)
+{
+    msgpack_packer p = packer(w);
+    msgpack_pack_double(&p, value);
+}
+
 void wire_write_bool(struct wire_writer *w, bool value)
 {
     msgpack_packer p = packer(w);
@@ -199,6 +205,19 @@ int64_t wire_read_integer(struct wire_reader *r)
         return 0;
     }
     return (int64_t)value;
+}
+
+double wire_read_double(struct wire_reader *r)
+{
+    unsigned char head = take_head(r);
+    double value = 0;
+    if (head == 0xca)
+        wire_fail(r, "a float of 32 bits where one of 64 belongs");
+    else if (head != 0xcb)
+        wire_fail(r, "%s where a float belongs", kind_of(head));
+    const uint64_t bits = wire_good(r) ? take(r, sizeof(value)) : 0;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
 }
 
 bool wire_read_bool(struct wire_reader *r)

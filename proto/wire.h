@@ -1,4 +1,4 @@
-/* MessagePack, as far as the protocol needs it: a flat map of integers, booleans, texts and bytes.
+/* MessagePack, as far as the protocol needs it: a flat map of integers, doubles, booleans, texts and bytes.
  *
  * The writer fills a fixed buffer through msgpack-c. The reader is a cursor of our own: it builds
  * no objects, allocates nothing, does not recurse, and compares every announced length with the
@@ -23,6 +23,7 @@ void wire_writer_init(struct wire_writer *w, unsigned char *data, size_t capacit
 void wire_write_map(struct wire_writer *w, size_t n_entries);
 void wire_write_unsigned(struct wire_writer *w, uint64_t value);
 void wire_write_integer(struct wire_writer *w, int64_t value);
+void wire_write_double(struct wire_writer *w, double value);
 void wire_write_bool(struct wire_writer *w, bool value);
 void wire_write_text(struct wire_writer *w, const char *text, size_t bytes);
 
@@ -49,6 +50,7 @@ size_t wire_read_map(struct wire_reader *r);
 
 uint64_t wire_read_unsigned(struct wire_reader *r);     /* any width, 0 ... 2^64 - 1 */
 int64_t wire_read_integer(struct wire_reader *r);       /* any width, -2^63 ... 2^63 - 1 */
+double wire_read_double(struct wire_reader *r);         /* float 64 alone; any value, NaN as well */
 bool wire_read_bool(struct wire_reader *r);
 
 /* Where the text or the bytes lie in the message (borrowed, not terminated), all of them there;

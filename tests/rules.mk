@@ -9,11 +9,11 @@ TEST_SRC     := $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/fuzz/
                            tests/simulation/test_*.c)
 DOUBLE_SRC   := $(wildcard tests/double/test_*.c)
 TEST_BIN     := $(TEST_SRC:%.c=$(BUILD)/%) $(DOUBLE_SRC:%.c=$(BUILD)/%)
-TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c \
+TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c tests/golden/golden.c \
                   $(filter-out tests/simulation/test_%,$(wildcard tests/simulation/*.c)))
 DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o \
-                  common/matrix.o common/mlp.o common/squashed_gaussian.o learner/optimiser.o learner/parameters.o \
-                  learner/sac.o)
+                  common/matrix.o common/mlp.o common/squashed_gaussian.o common/gaussian.o common/categorical.o \
+                  learner/optimiser.o learner/parameters.o learner/sac.o)
 CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 
 $(BUILD)/double/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp

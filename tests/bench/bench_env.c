@@ -64,8 +64,9 @@ static void crowd_create(struct crowd *c, const char *name, const char *models)
     c->n_choices = spec->n_choices;
     c->arena = arena_create(1 << 20);
     c->frames = frame_pool_create(stream_frame_bytes(c->model, HORIZON));
-    shape = policy_shape_make(HEAD_SQUASHED_GAUSSIAN, &(struct mlp_body){ 2, { 256, 256 }, ACTIVATION_RELU, false },
-                              spec->shape, 0);
+    shape = policy_shape_make(spec->n_choices ? HEAD_CATEGORICAL : HEAD_SQUASHED_GAUSSIAN,
+                              &(struct mlp_body){ 2, { 256, 256 }, ACTIVATION_RELU, false }, spec->shape,
+                              spec->n_choices);
     c->policy = policy_create(&shape, MAX_E, c->arena);
     const size_t n_params = policy_n_params(&shape);
     float *params = arena_alloc(c->arena, n_params, sizeof(float));
@@ -112,7 +113,7 @@ static void crowd_step(struct crowd *c, int E, bool has_policy)
     for (int i = 0; i < E; i++) {
         c->rows[i] = stream_row(&c->streams[i]);
         if (has_policy) {
-            rng_fill_normal(&c->streams[i].action_rng, c->noise + i * c->n_act, (size_t)c->n_act);
+            policy_draw(c->policy, &c->streams[i].action_rng, c->noise + i * c->n_act);
         } else {
             memcpy(c->rows[i] + c->n_obs, next_actions(c), (size_t)c->n_act * sizeof(float));
         }

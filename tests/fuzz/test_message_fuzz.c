@@ -38,7 +38,8 @@ static struct message valid_message(enum message_type type)
         m.welcome = (struct welcome){
             1, 2, 3, 4, 1, "sac", "sync", "Pendulum-v1", "0123456789abcdef", "frame_skip: 2", 3, 1, 0, 64, 0, 2,
             BYTES(some_u32), BYTES(some_i64), BYTES(some_f64), 2, 1000, 5000, 60000, 5555,
-            "squashed_gaussian", "relu", BYTES(some_u32), true, true };
+            "gaussian_of_state", "relu", BYTES(some_u32), true, "ornstein_uhlenbeck", 0.25, 0.15, 0.01, true,
+            true, true };
         break;
     case MESSAGE_REJECT:
         m.reject = (struct reject){ 7, "fragment", "gap", "4 where 3 belongs", true, 1, 4 };

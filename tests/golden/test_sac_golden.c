@@ -4,55 +4,14 @@
 #include <string.h>
 
 #include "common/matrix.h"
-#include "common/safetensors.h"
 #include "common/squashed_gaussian.h"
 #include "learner/algorithms.h"
 #include "learner/optimiser.h"
 #include "learner/sac.h"
-#include "tests/support.h"
+#include "tests/golden/golden.h"
 
 enum { Q_LOSS, PI_LOSS, ALPHA_LOSS, ALPHA, ENTROPY, Q_MEAN, Q_GRAD_NORM, PI_GRAD_NORM };
 enum { GOLDEN_METRICS = 6, SIZES = 8 };
-
-/* ---- reading ---- */
-
-static struct safetensors *open_golden(const char *name)
-{
-    char path[128];
-    struct error err;
-    struct safetensors *file;
-    snprintf(path, sizeof(path), "tests/golden/sac_%s.safetensors", name);
-    ck_assert_msg(safetensors_open(&file, path, &err) == 0, "%s", err.text);
-    return file;
-}
-
-static size_t golden_count(const struct safetensors *file, const char *name)
-{
-    const struct tensor *t = safetensors_find(file, name);
-    ck_assert_msg(t != NULL, "no tensor %s", name);
-    return tensor_count(t);
-}
-
-/* A tensor's [n] numbers, for free(). */
-static double *golden(const struct safetensors *file, const char *name)
-{
-    struct error err;
-    size_t n = golden_count(file, name);
-    double *x = malloc(n * sizeof(*x));
-    ck_assert_msg(safetensors_copy(file, name, TENSOR_F64, n, x, &err) == 0, "%s", err.text);
-    return x;
-}
-
-static real *golden_real(const struct safetensors *file, const char *name)
-{
-    size_t n = golden_count(file, name);
-    double *x = golden(file, name);
-    real *y = malloc(n * sizeof(*y));
-    for (size_t i = 0; i < n; i++)
-        y[i] = (real)x[i];
-    free(x);
-    return y;
-}
 
 /* ---- one case ---- */
 
@@ -71,29 +30,14 @@ struct golden_case {
     double metrics[ALGORITHM_MAX_METRICS];
 };
 
-static struct array find_array(void *sac, const char *name)
-{
-    struct array arrays[ALGORITHM_MAX_ARRAYS];
-    int n = sac_algorithm.arrays(sac, arrays);
-    for (int i = 0; i < n; i++)
-        if (strcmp(arrays[i].name, name) == 0)
-            return arrays[i];
-    ck_abort_msg("SAC has no array %s", name);
-}
-
-static void overwrite(struct array a, const struct safetensors *file, const char *name)
-{
-    real *x = golden_real(file, name);
-    ck_assert_uint_eq(golden_count(file, name), a.n);
-    memcpy(a.data, x, a.n * sizeof(*x));
-    free(x);
-}
-
 /* A fresh SAC at the golden start. */
 static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
 {
     matrix_setup();
-    *c = (struct golden_case){ .name = name, .file = open_golden(name) };
+    *c = (struct golden_case){ .name = name };
+    char file[64];
+    snprintf(file, sizeof(file), "sac_%s", name);
+    c->file = golden_open(file);
     ck_assert_uint_eq(golden_count(c->file, "sizes"), SIZES);
     double *sizes = golden(c->file, "sizes"), *h = golden(c->file, "hyper");
     c->hyper = (struct sac_hyper){ .gamma = h[0], .tau = h[1], .policy_lr = h[2], .q_lr = h[3],
@@ -111,10 +55,10 @@ static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
     free(h);
     c->arena = arena_create(1 << 20);
     c->sac = sac_algorithm.create(&c->setup, c->arena);
-    c->params = find_array(c->sac, "params");
-    c->targets = find_array(c->sac, "targets");
-    overwrite(c->params, c->file, "params0");
-    overwrite(c->targets, c->file, "targets0");
+    c->params = golden_array(&sac_algorithm, c->sac, "params");
+    c->targets = golden_array(&sac_algorithm, c->sac, "targets");
+    golden_overwrite(c->params, c->file, "params0");
+    golden_overwrite(c->targets, c->file, "targets0");
     c->rows = golden_real(c->file, "rows");
     c->noise = golden_real(c->file, "noise");
     c->scratch = malloc((size_t)(2 * c->setup.batch_size * row_stride(c->setup.shape))
@@ -158,29 +102,6 @@ static int update(struct golden_case *c, int i, void (*edit)(struct row_shape s,
 
 /* ---- comparing ---- */
 
-/* |x - expected| against the largest |expected|. */
-static double worst_relative(const real *x, const double *expected, size_t n)
-{
-    double worst = 0, scale = 0;
-    for (size_t i = 0; i < n; i++) {
-        worst = fmax(worst, fabs((double)x[i] - expected[i]));
-        scale = fmax(scale, fabs(expected[i]));
-    }
-    return scale > 0 ? worst / scale : worst;
-}
-
-/* ||x - expected|| against the way travelled from `start`. */
-static double share_of_way(const real *x, const double *expected, const double *start, size_t n)
-{
-    double error = 0, way = 0;
-    for (size_t i = 0; i < n; i++) {
-        error += pow((double)x[i] - expected[i], 2);
-        way += pow(expected[i] - start[i], 2);
-    }
-    ck_assert(way > 0);
-    return sqrt(error / way);
-}
-
 static void check_metrics(const struct golden_case *c, int i, double tolerance)
 {
     static const char *const names[] = { "q_loss", "pi_loss", "alpha_loss", "alpha", "entropy",
@@ -198,29 +119,6 @@ static void check_metrics(const struct golden_case *c, int i, double tolerance)
     free(metrics);
 }
 
-/* Weights and biases of one network, each against its own scale. Returns the network's end. */
-static size_t check_network(const struct golden_case *c, const char *network, int n_in, int n_out,
-                            const real *grad, const double *expected, size_t offset)
-{
-    struct mlp_shape s = mlp_shape_make(n_in, &c->setup.policy, n_out);
-    for (int l = 0; l < s.n_layers; l++) {
-        size_t w = offset + mlp_weight_offset(&s, l), b = offset + mlp_bias_offset(&s, l);
-        double dw = worst_relative(grad + w, expected + w, b - w);
-        double db = worst_relative(grad + b, expected + b, (size_t)s.width[l + 1]);
-        ck_assert_msg(dw <= 1e-5, "%s: %s: dW of layer %d is off by %.2g", c->name, network, l, dw);
-        ck_assert_msg(db <= 1e-5, "%s: %s: db of layer %d is off by %.2g", c->name, network, l, db);
-    }
-    return offset + mlp_n_params(&s);
-}
-
-static double norm(const double *x, size_t begin, size_t end)
-{
-    double sum = 0;
-    for (size_t i = begin; i < end; i++)
-        sum += x[i] * x[i];
-    return sqrt(sum);
-}
-
 static void check_gradients(const struct golden_case *c)
 {
     size_t n;
@@ -228,25 +126,16 @@ static void check_gradients(const struct golden_case *c)
     const real *grad = sac_algorithm.gradients(c->sac, &n);
     double *expected = golden(c->file, "gradients");
     ck_assert_uint_eq(n, golden_count(c->file, "gradients"));
-    size_t policy = check_network(c, "policy", n_obs, 2 * n_act, grad, expected, 0);
-    size_t q1 = check_network(c, "q1", n_obs + n_act, 1, grad, expected, policy);
-    size_t q2 = check_network(c, "q2", n_obs + n_act, 1, grad, expected, q1);
+    struct mlp_shape policy_shape = mlp_shape_make(n_obs, &c->setup.policy, 2 * n_act);
+    struct mlp_shape q_shape = mlp_shape_make(n_obs + n_act, &c->setup.critic, 1);
+    size_t policy = golden_check_network("policy", &policy_shape, grad, expected, 1e-5);
+    size_t q1 = policy + golden_check_network("q1", &q_shape, grad + policy, expected + policy, 1e-5);
+    size_t q2 = q1 + golden_check_network("q2", &q_shape, grad + q1, expected + q1, 1e-5);
     ck_assert_uint_eq(q2 + 1, n);
     ck_assert_double_le(worst_relative(grad + q2, expected + q2, 1), 1e-5);
-    ck_assert_double_eq_tol(c->metrics[PI_GRAD_NORM] / norm(expected, 0, policy), 1, 1e-5);
-    ck_assert_double_eq_tol(c->metrics[Q_GRAD_NORM] / norm(expected, policy, q2), 1, 1e-5);
+    ck_assert_double_eq_tol(c->metrics[PI_GRAD_NORM] / golden_norm(expected, 0, policy), 1, 1e-5);
+    ck_assert_double_eq_tol(c->metrics[Q_GRAD_NORM] / golden_norm(expected, policy, q2), 1, 1e-5);
     free(expected);
-}
-
-static void check_array(const struct golden_case *c, struct array a, const char *expected_name,
-                        const char *start_name)
-{
-    double *expected = golden(c->file, expected_name), *start = golden(c->file, start_name);
-    double share = share_of_way(a.data, expected, start, a.n);
-    ck_assert_msg(share <= 1e-3, "%s: %s are off by %.2g of their way", c->name, expected_name,
-                  share);
-    free(expected);
-    free(start);
 }
 
 static void check_first_update(const char *name)
@@ -256,8 +145,8 @@ static void check_first_update(const char *name)
     ck_assert_int_eq(update(&c, 0, NULL), 0);
     check_metrics(&c, 0, 1e-5);
     check_gradients(&c);
-    check_array(&c, c.params, "params1", "params0");
-    check_array(&c, c.targets, "targets1", "targets0");
+    golden_check_way(name, c.params, c.file, "params1", "params0", 1e-3);
+    golden_check_way(name, c.targets, c.file, "targets1", "targets0", 1e-3);
     close_case(&c);
 }
 
@@ -269,8 +158,8 @@ static void check_ten_updates(const char *name)
         ck_assert_int_eq(update(&c, i, NULL), 0);
         check_metrics(&c, i, 1e-4);
     }
-    check_array(&c, c.params, "params10", "params0");
-    check_array(&c, c.targets, "targets10", "targets0");
+    golden_check_way(name, c.params, c.file, "params10", "params0", 1e-3);
+    golden_check_way(name, c.targets, c.file, "targets10", "targets0", 1e-3);
     close_case(&c);
 }
 
@@ -306,7 +195,7 @@ START_TEST(a_fixed_temperature_stays_and_the_networks_move_as_before)
     ck_assert_int_eq(update(&c, 0, NULL), 0);
     ck_assert(c.params.data[c.params.n - 1] == log_alpha);
     c.params.n--;
-    check_array(&c, c.params, "params1", "params0");
+    golden_check_way("relu", c.params, c.file, "params1", "params0", 1e-3);
     close_case(&c);
 }
 END_TEST
@@ -325,8 +214,8 @@ static double q_loss_of(double gamma, void (*edit)(struct row_shape s, real *row
     for (int k = 0; k < c.setup.batch_size; k++)
         c.discount[k] = (real)gamma;
     c.sac = sac_algorithm.create(&c.setup, c.arena);
-    overwrite(find_array(c.sac, "params"), c.file, "params0");
-    overwrite(find_array(c.sac, "targets"), c.file, "targets0");
+    golden_overwrite(golden_array(&sac_algorithm, c.sac, "params"), c.file, "params0");
+    golden_overwrite(golden_array(&sac_algorithm, c.sac, "targets"), c.file, "targets0");
     ck_assert_int_eq(update(&c, 0, edit), 0);
     close_case(&c);
     return c.metrics[Q_LOSS];
@@ -369,7 +258,7 @@ END_TEST
 
 START_TEST(squashed_gaussian_equals_pytorch_at_ordinary_and_extreme_values)
 {
-    struct safetensors *f = open_golden("parts");
+    struct safetensors *f = golden_open("sac_parts");
     int B = (int)golden_count(f, "gauss_log_prob");
     size_t n = golden_count(f, "gauss_eps");
     int n_act = (int)n / B;
@@ -402,7 +291,7 @@ END_TEST
 
 START_TEST(adam_equals_pytorch_over_five_steps_from_tiny_to_huge_gradients)
 {
-    struct safetensors *f = open_golden("parts");
+    struct safetensors *f = golden_open("sac_parts");
     size_t n = golden_count(f, "adam_m");
     double *h = golden(f, "adam_hyper"), *expected = golden(f, "adam_theta");
     double *m = golden(f, "adam_m"), *v = golden(f, "adam_v");
@@ -428,7 +317,7 @@ END_TEST
 
 START_TEST(polyak_moves_the_target_by_tau_of_the_way)
 {
-    struct safetensors *f = open_golden("parts");
+    struct safetensors *f = golden_open("sac_parts");
     size_t n = golden_count(f, "polyak_target");
     real *target = golden_real(f, "polyak_target"), *source = golden_real(f, "polyak_source");
     double *tau = golden(f, "polyak_tau"), *expected = golden(f, "polyak_result");

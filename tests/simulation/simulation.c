@@ -58,7 +58,8 @@ void simulation_defaults(struct simulation_setup *s, const struct algorithm *alg
     int n = settings_sections(&s->settings, sections);
     sections[n] = (struct option_section){ .name = algorithm->name, .options = algorithm->options,
                                            .n_options = algorithm->n_options, .base = s->hyper };
-    for (const char *const *v = algorithm->presets[0].values; *v && n_overrides < MAX_OVERRIDES; v++) {
+    const char *const none = NULL, *const *values = algorithm->n_presets ? algorithm->presets[0].values : &none;
+    for (const char *const *v = values; *v && n_overrides < MAX_OVERRIDES; v++) {
         snprintf(texts[n_overrides], sizeof(texts[0]), "%s", *v);
         overrides[n_overrides] = texts[n_overrides];
         n_overrides++;

@@ -1,6 +1,7 @@
 /* Every message, in both directions, and what the decoder refuses. */
 #include "proto/message.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -42,7 +43,8 @@ static void fill_welcome(struct welcome *w)
     w->n_obs = 11, w->n_act = 12, w->n_choices = 13, w->horizon = 14, w->first_stream = 15;
     w->n_streams = 4, w->credit = 16, w->heartbeat_ms = 17, w->liveness_ms = 18;
     w->step_timeout_ms = 19;
-    w->snapshot_port = 65535, w->wants_state = true;
+    w->snapshot_port = 65535, w->wants_state = w->layer_norm = w->whole_episodes = true;
+    SET(w->exploration, "ornstein_uhlenbeck"), w->sigma = 0.25, w->theta = 1e-300, w->dt = 1e6;
     w->lives = BYTES(some_u32), w->sequences = BYTES(some_i64);
     w->states = BYTES(some_raw), w->hidden = BYTES(some_u32);
 }
@@ -184,7 +186,7 @@ struct entry {
 };
 
 struct entries {
-    struct entry e[32];
+    struct entry e[64];
     size_t n;
 };
 
@@ -197,6 +199,8 @@ static size_t value_bytes(const unsigned char *p)
         return 1 + (size_t)(*p & 0x1f);
     if (*p == 0xc4 || *p == 0xd9)
         return 2 + (size_t)p[1];
+    if (*p == 0xcb)
+        return 9;
     if (*p >= 0xcc && *p <= 0xcf)
         return 1 + ((size_t)1 << (*p - 0xcc));
     ck_abort_msg("unexpected byte %02x", *p);
@@ -452,7 +456,8 @@ START_TEST(values_of_another_kind_are_rejected)
             unsigned char head = all.e[i].value[0];
             bool is_text = (head & 0xe0) == 0xa0 || head == 0xd9;
             const char *own = is_text ? "a text" : head == 0xc4 ? "a bin"
-                            : head == 0xc2 || head == 0xc3 ? "a boolean" : "an integer";
+                            : head == 0xc2 || head == 0xc3 ? "a boolean"
+                            : head == 0xcb ? "a float" : "an integer";
             for (size_t j = 0; j < TEST_COUNT(others); j++) {
                 if (strcmp(others[j].word, own) == 0)
                     continue;
@@ -514,6 +519,39 @@ START_TEST(numbers_out_of_range_are_rejected)
     ck_assert_ptr_null(WITH(MESSAGE_WANT, "run", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff"));
     check_says(WITH(MESSAGE_WANT, "run", "\xff"), "-1 is negative");
     check_says(WITH(MESSAGE_WANT, "incarnation", "\x00"), "0 is too small");
+}
+END_TEST
+
+static const char *with_double(const char *key, double value)
+{
+    unsigned char raw[9] = { 0xcb };
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    for (int i = 0; i < 8; i++)
+        raw[1 + i] = (unsigned char)(bits >> (56 - 8 * i));
+    return with_value(MESSAGE_WELCOME, key, raw, sizeof(raw));
+}
+
+START_TEST(floats_are_finite_and_in_range)
+{
+    static const char *const keys[] = { "sigma", "theta", "dt" };
+    for (size_t i = 0; i < TEST_COUNT(keys); i++) {
+        static const double good[] = { 0, 1e-308, 0.2, 1e6 }, bad[] = { -1e-9, 1000001, 1e300 };
+        for (size_t k = 0; k < TEST_COUNT(good); k++)
+            ck_assert_ptr_null(with_double(keys[i], good[k]));
+        for (size_t k = 0; k < TEST_COUNT(bad); k++)
+            check_says(with_double(keys[i], bad[k]), "is not within 0 and 1000000");
+        check_says(with_double(keys[i], (double)NAN), "is not within");
+        check_says(with_double(keys[i], (double)INFINITY), "is not within");
+        check_says(with_double(keys[i], -(double)INFINITY), "is not within");
+        check_says(WITH(MESSAGE_WELCOME, keys[i], "\xca\x3f\x80\x00\x00"), "32 bits where one of 64");
+        check_says(WITH(MESSAGE_WELCOME, keys[i], "\x01"), "an integer where a float belongs");
+    }
+    struct message m = example(MESSAGE_WELCOME, true);
+    static const unsigned char expected[] = { 0xcb, 0x3f, 0xd0, 0, 0, 0, 0, 0, 0 };    /* 0.25 */
+    struct entries all = take_apart(&m);
+    ck_assert_uint_eq(find(&all, "sigma")->size, sizeof(expected));
+    ck_assert_mem_eq(find(&all, "sigma")->value, expected, sizeof(expected));
 }
 END_TEST
 
@@ -763,10 +801,10 @@ START_TEST(a_header_never_needs_more_than_its_bound)
         size_t n = bytes_fields(&m, fields);
         for (size_t i = 0; i < n; i++)
             *fields[i] = (struct bytes){ NULL, 0 };
-        bool *flags[] = { &m.welcome.wants_state, &m.welcome.normalises, &m.reject.retry,
-                          &m.snapshot.random };
-        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_REJECT,
-                                             MESSAGE_SNAPSHOT };
+        bool *flags[] = { &m.welcome.wants_state, &m.welcome.normalises, &m.welcome.layer_norm,
+                          &m.welcome.whole_episodes, &m.reject.retry, &m.snapshot.random };
+        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_WELCOME,
+                                             MESSAGE_WELCOME, MESSAGE_REJECT, MESSAGE_SNAPSHOT };
         for (size_t i = 0; i < TEST_COUNT(flags); i++)
             if (owners[i] == t)
                 *flags[i] = true;
@@ -786,7 +824,7 @@ int main(void)
         every_proper_prefix_is_rejected,
         a_byte_behind_the_message_is_rejected, keys_that_are_missing_or_double_are_rejected,
         keys_that_are_unknown_are_rejected, values_of_another_kind_are_rejected,
-        numbers_out_of_range_are_rejected, elements_out_of_range_are_rejected,
+        numbers_out_of_range_are_rejected, floats_are_finite_and_in_range, elements_out_of_range_are_rejected,
         texts_are_bounded_and_printable, counts_must_agree_with_sizes,
         what_the_learner_says_in_a_heartbeat_goes_together, the_first_key_is_type,
         hostile_counts_are_rejected_at_once, decoding_and_encoding_allocate_nothing,

@@ -197,9 +197,59 @@ START_TEST(actions_that_no_float_or_no_choice_is_are_refused)
 }
 END_TEST
 
+/* ---- policies ---- */
+
+/* CartPole by a network without hidden layers: choice 1 where the pole leans to the right, more surely the
+ * more it leans. */
+static struct policy *leaning_policy(const struct env_model *model, struct arena *arena)
+{
+    const struct env_spec *spec = env_spec(model);
+    const struct policy_shape shape = policy_shape_make(HEAD_CATEGORICAL, &(struct mlp_body){ .n_hidden = 0 },
+                                                        spec->shape, spec->n_choices);
+    const float params[10] = { [2 * 2 + 1] = 30 };    /* weights [4][2], biases [2] */
+    struct policy *p = policy_create(&shape, 1, arena);
+    ck_assert_uint_eq(policy_n_params(&shape), TEST_COUNT(params));
+    policy_set(p, params);
+    return p;
+}
+
+START_TEST(categorical_policies_give_the_environment_an_index)
+{
+    enum { STEPS = 300 };
+    struct env_model *model;
+    struct arena *arena = arena_create(1 << 16);
+    ck_assert_int_eq(env_open(&model, &(struct env_setup){ .name = "CartPole-v1" }, NULL), 0);
+    for (int sampled = 0; sampled < 2; sampled++) {
+        struct rollout_result result;
+        struct npz_array obs, action;
+        int n_ones = 0, n_other = 0;
+        struct rollout_plan plan = { .model = model, .policy = leaning_policy(model, arena),
+                                     .actor = sampled ? ROLLOUT_SAMPLED : ROLLOUT_MEAN, .steps = STEPS,
+                                     .seed = 3, .out = path_of("choices.npz"), .is_quiet = true };
+        struct npz *z = play(&plan, &result);
+        read_array(z, "obs", &obs);
+        read_array(z, "action", &action);
+        npz_close(&z);
+        for (int t = 0; t < STEPS; t++) {
+            double best = obs.data[4 * t + 2] > 0;
+            ck_assert(action.data[t] == 0 || action.data[t] == 1);
+            n_ones += action.data[t] == 1;
+            n_other += action.data[t] != best;
+        }
+        ck_assert_int_eq(n_other > 0, sampled);
+        ck_assert(n_ones > STEPS / 4 && n_ones < 3 * STEPS / 4);
+        npz_array_free(&obs);
+        npz_array_free(&action);
+    }
+    env_close(&model);
+    arena_destroy(&arena);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
+        categorical_policies_give_the_environment_an_index,
         random_rollouts_are_what_stream_0_of_a_training_does_first,
         a_step_that_breaks_down_is_truncated_and_stays_where_it_was,
         actions_have_one_row_per_step_and_one_column_per_number,

@@ -19,11 +19,10 @@ static const int64_t EPOCH = 3, SECOND = 1000000;
 
 /* ---- the desk at which a session works ---- */
 
-static const struct algorithm_traits traits = { .head = HEAD_SQUASHED_GAUSSIAN };
-
 struct desk {
     struct settings settings;
     struct env_spec spec;
+    struct algorithm_traits traits;
     struct fragment_pool *fragments;
     struct session *session;
     int64_t now_us;
@@ -117,6 +116,7 @@ static void desk_settings(struct desk *d, enum mode mode, int actors, int envs)
     d->settings.transport.liveness_ms = 4000;
     d->spec = (struct env_spec){ .name = "Pendulum-v1", .shape = { 3, 1 }, .time_limit = 200,
                                  .act_low = { -2 }, .act_high = { 2 } };
+    d->traits.head = HEAD_SQUASHED_GAUSSIAN;
     d->now_us = 5 * SECOND;
 }
 
@@ -126,7 +126,7 @@ static void desk_open(struct desk *d, const int64_t *lives, const int64_t *seque
     d->fragments = fragment_pool_create();
     const struct session_setup setup = {
         .run = RUN, .epoch = EPOCH, .settings = &d->settings, .spec = &d->spec,
-        .traits = &traits, .snapshot_port = 4321, .cpu = "test cpu",
+        .traits = &d->traits, .snapshot_port = 4321, .cpu = "test cpu",
         .state_bytes = STATE_BYTES, .fragments = d->fragments, .lives = lives,
         .sequences = sequences, .has_state = has_state, .states = states,
     };
@@ -355,6 +355,9 @@ START_TEST(welcome_says_everything_an_actor_needs)
         ck_assert(w->snapshot_port == 4321 && !w->wants_state);
         ck_assert_str_eq(w->head, "squashed_gaussian");
         ck_assert_str_eq(w->activation, "relu");
+        ck_assert_str_eq(w->exploration, "none");
+        ck_assert(!w->layer_norm && !w->whole_episodes);
+        ck_assert(w->sigma == 0 && w->theta == 0 && w->dt == 0);
         ck_assert_uint_eq(w->hidden.size, 2 * sizeof(uint32_t));
         ck_assert(bytes_u32(w->hidden, 0) == 64 && bytes_u32(w->hidden, 1) == 64);
         for (size_t i = 0; i < 3; i++)
@@ -688,6 +691,95 @@ START_TEST(another_life_is_refused_and_changes_nothing)
     send_good(d, ALICE, 0, 1, 0);
     ck_assert_int_eq(counts_of(d).lost, 0);
     desk_destroy(d);
+}
+END_TEST
+
+START_TEST(welcome_tells_how_an_algorithm_acts_and_explores)
+{
+    struct desk *d = calloc(1, sizeof(*d));
+    desk_settings(d, MODE_ASYNC, 1, 1);
+    d->traits = (struct algorithm_traits){
+        .head = HEAD_DETERMINISTIC, .takes_whole_episodes = true,
+        .exploration = { EXPLORATION_ORNSTEIN_UHLENBECK, 0.25, 0.15, 0.01 } };
+    d->settings.network.activation = ACTIVATION_SILU;
+    d->settings.network.layer_norm = LAYER_NORM_ALL;
+    desk_open(d, NULL, NULL, NULL, NULL);
+    const struct welcome *w = join(d, ALICE, "alice");
+    ck_assert_str_eq(w->head, "deterministic");
+    ck_assert_str_eq(w->activation, "silu");
+    ck_assert_str_eq(w->exploration, "ornstein_uhlenbeck");
+    ck_assert(w->sigma == 0.25 && w->theta == 0.15 && w->dt == 0.01);
+    ck_assert(w->layer_norm && w->whole_episodes);
+    desk_destroy(d);
+}
+END_TEST
+
+/* What a fragment is refused for whose rows are of these kinds, a letter each: Step, Terminated, Limit,
+ * Close. N_REJECTIONS: it is accepted. Traits, choices and actions are those of `model`. */
+static enum rejection try_kinds(const struct desk *model, const char *kinds)
+{
+    struct desk *d = calloc(1, sizeof(*d));
+    enum rejection r = N_REJECTIONS;
+    int n_rows = (int)strlen(kinds), n_transitions = 0;
+    desk_settings(d, MODE_ASYNC, 1, 1);
+    d->traits = model->traits;
+    d->spec.n_choices = model->spec.n_choices;
+    desk_open(d, NULL, NULL, NULL, NULL);
+    join(d, ALICE, "alice");
+    struct message m = fragment(d, ALICE, 0, 0, 0);
+    memset(d->rows, 0, sizeof(d->rows));
+    for (int i = 0; i < n_rows; i++) {
+        d->rows[i][3] = kinds[i] == 'C' ? 0 : model->rows[i][3];
+        d->rows[i][STRIDE - 1] = (float)(strchr("STLC", kinds[i]) - "STLC");
+        n_transitions += kinds[i] != 'C';
+    }
+    m.fragment.n_rows = n_rows;
+    m.fragment.n_transitions = n_transitions;
+    m.fragment.rows.size = (size_t)n_rows * sizeof(d->rows[0]);
+    m.fragment.checksum = digest_crc32(m.fragment.rows.data, m.fragment.rows.size);
+    receive(d, ALICE, &m);
+    if (d->n_delivered == 0) {
+        const struct session_counts counts = counts_of(d);
+        for (r = 0; r < N_REJECTIONS && counts.rejected[r] == 0; r++)
+            ;
+        expect_reject(d, ALICE, "fragment", r, false);
+    }
+    desk_destroy(d);
+    return r;
+}
+
+START_TEST(whole_episodes_close_a_fragment_and_nothing_else_does)
+{
+    enum { ACCEPTED = N_REJECTIONS };
+    static const struct { const char *kinds; int whole, parts; } cases[] = {
+        { "SSSSC", ACCEPTED, ACCEPTED }, { "SSSTC", ACCEPTED, ACCEPTED },
+        { "SLC", ACCEPTED, REJECT_DIMENSIONS }, { "TC", ACCEPTED, REJECT_DIMENSIONS },
+        { "SSC", REJECT_ROWS, REJECT_DIMENSIONS }, { "SC", REJECT_ROWS, REJECT_DIMENSIONS },
+        { "STCSSC", REJECT_ROWS, ACCEPTED }, { "TCTC", REJECT_ROWS, REJECT_DIMENSIONS },
+        { "SSSSSC", REJECT_DIMENSIONS, REJECT_DIMENSIONS },
+    };
+    struct desk model = { .traits = { .head = HEAD_SQUASHED_GAUSSIAN } };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        model.traits.takes_whole_episodes = true;
+        ck_assert_int_eq(try_kinds(&model, cases[i].kinds), cases[i].whole);
+        model.traits.takes_whole_episodes = false;
+        ck_assert_int_eq(try_kinds(&model, cases[i].kinds), cases[i].parts);
+    }
+}
+END_TEST
+
+START_TEST(discrete_actions_are_indices_of_choices)
+{
+    static const float bad[] = { 3, -1, 0.5f, 1e30f, -0.25f, 2.0000002f };
+    struct desk model = { .traits = { .head = HEAD_CATEGORICAL }, .spec = { .n_choices = 3 } };
+    for (int i = 0; i < 4; i++)
+        model.rows[i][3] = (float)(i % 3);
+    ck_assert_int_eq(try_kinds(&model, "SSSSC"), N_REJECTIONS);
+    for (size_t i = 0; i < TEST_COUNT(bad); i++) {
+        model.rows[i % 4][3] = bad[i];
+        ck_assert_int_eq(try_kinds(&model, "SSSSC"), REJECT_ROWS);
+        model.rows[i % 4][3] = 2;
+    }
 }
 END_TEST
 
@@ -1233,7 +1325,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        welcome_says_everything_an_actor_needs,
+        welcome_says_everything_an_actor_needs, welcome_tells_how_an_algorithm_acts_and_explores,
+        whole_episodes_close_a_fragment_and_nothing_else_does, discrete_actions_are_indices_of_choices,
         sync_asks_for_states_and_gives_one_credit,
         another_protocol_or_specification_is_refused_for_good,
         who_finds_no_place_may_try_again,

@@ -243,7 +243,64 @@ START_TEST(a_frame_has_room_for_the_header_in_front_of_the_rows)
 }
 END_TEST
 
+/* ---- fragments that end where episodes end ---- */
+
+START_TEST(whole_episodes_end_fragments_where_they_end)
+{
+    for (size_t k = 0; k < TEST_COUNT(horizons); k++) {
+        struct side s;
+        int T = horizons[k], n_episodes = 0, elapsed = 0;
+        side_create(&s, T, 3, 1);
+        s.stream.whole_episodes = true;
+        for (int f = 0; f < 900 / T + 6; f++) {
+            struct fragment_header h = collect(&s);
+            int left = LIMIT - elapsed, expected = T < left ? T : left;
+            ck_assert_int_eq(h.n_transitions, expected);
+            ck_assert_int_eq(h.n_rows, expected + 1);
+            ck_assert_ptr_null(row_check(shape, h.rows.data, (int)h.n_rows, expected));
+            n_episodes += check_against_reference(&s, &h);
+            elapsed = (elapsed + expected) % LIMIT;
+            ck_assert_int_eq(h.returns.size == sizeof(double), elapsed == 0);
+            let_go(&s);
+        }
+        ck_assert_int_gt(n_episodes, 2);
+        side_destroy(&s);
+    }
+}
+END_TEST
+
 /* ---- saved states ---- */
+
+START_TEST(the_noise_process_is_saved_and_restarts_with_every_episode)
+{
+    struct side a, b;
+    unsigned char state[256];
+    side_create(&a, 40, 3, 1);
+    side_create(&b, 40, 3, 1);
+    ck_assert_uint_eq(stream_state_bytes(a.model), 2 * sizeof(uint64_t)
+                      + ((size_t)env_state_size(a.model) + 1) * sizeof(double));
+    for (int f = 0; f < 12; f++) {
+        struct fragment_header h = { 0 };
+        stream_begin(&a.stream, frame_pool_take(a.frames), 0);
+        while (!stream_is_complete(&a.stream)) {
+            a.stream.process[0] += 0.125;
+            act(&a.stream);
+        }
+        ck_assert(a.stream.process[0] == 0.125 * ((f + 1) * 40 % LIMIT));
+        ck_assert_int_eq(stream_describe(&a.stream, &h, 0), 0);
+        memcpy(state, h.state.data, h.state.size);
+        let_go(&a);
+        b.stream.process[0] = 77;
+        ck_assert_int_eq(stream_restore(&b.stream, SEED, 3, 1, state), 0);
+        ck_assert(b.stream.process[0] == a.stream.process[0]);
+    }
+    a.stream.process[0] = 77;
+    stream_start(&a.stream, SEED, 3, 2);
+    ck_assert(a.stream.process[0] == 0);
+    side_destroy(&a);
+    side_destroy(&b);
+}
+END_TEST
 
 /* Both sides collect the same, bit for bit. */
 static void expect_equal_fragments(struct side *a, struct side *b, int n)
@@ -325,6 +382,12 @@ START_TEST(a_state_that_cannot_be_is_refused)
         memcpy(spoilt + 2 * sizeof(uint64_t), &bad[k], sizeof(bad[k]));    /* elapsed steps */
         ck_assert_int_eq(stream_restore(&b.stream, SEED, 0, 0, spoilt), ERR_FORMAT);
     }
+    for (size_t k = 0; k < 2; k++) {
+        memcpy(spoilt, state, sizeof(state));
+        memcpy(spoilt + stream_state_bytes(a.model) - sizeof(double), &bad[k], sizeof(bad[k]));    /* noise */
+        ck_assert_int_eq(stream_restore(&b.stream, SEED, 0, 0, spoilt), ERR_FORMAT);
+        ck_assert(b.stream.process[0] == 0);
+    }
     ck_assert_int_eq(stream_restore(&b.stream, SEED, 0, 0, state), 0);
     side_destroy(&a);
     side_destroy(&b);
@@ -358,6 +421,8 @@ int main(void)
         returns_are_those_of_whole_episodes_across_fragments,
         a_description_holds_the_books_of_the_fragment,
         a_frame_has_room_for_the_header_in_front_of_the_rows,
+        whole_episodes_end_fragments_where_they_end,
+        the_noise_process_is_saved_and_restarts_with_every_episode,
         a_restored_stream_goes_on_bit_for_bit,
         streams_and_lives_differ_and_repeat,
         a_state_that_cannot_be_is_refused,

@@ -66,6 +66,37 @@ START_TEST(integers_beyond_their_type_are_problems)
 }
 END_TEST
 
+/* ---- floats ---- */
+
+START_TEST(doubles_pass_both_ways_bit_for_bit)
+{
+    static const double values[] = { 0, -0.0, 0.1, -1e300, 5e-324, 0x1.fffffffffffffp1023 };
+    for (size_t i = 0; i < TEST_COUNT(values); i++) {
+        unsigned char data[16];
+        struct wire_writer w;
+        struct wire_reader r;
+        wire_writer_init(&w, data, sizeof(data));
+        wire_write_double(&w, values[i]);
+        ck_assert_uint_eq(w.size, 9);
+        wire_reader_init(&r, data, w.size);
+        double back = wire_read_double(&r);
+        ck_assert_mem_eq(&back, &values[i], sizeof(back));
+        ck_assert(wire_good(&r) && wire_left(&r) == 0);
+        for (size_t n = 0; n < w.size; n++) {
+            wire_reader_init(&r, data, n);
+            ck_assert(wire_read_double(&r) == 0);
+            check_says(&r, "the message ends");
+        }
+    }
+    READER(a, "\xca\x3f\x80\x00\x00");
+    ck_assert(wire_read_double(&a) == 0);
+    check_says(&a, "a float of 32 bits where one of 64 belongs");
+    READER(b, "\x01");
+    ck_assert(wire_read_double(&b) == 0);
+    check_says(&b, "an integer where a float belongs");
+}
+END_TEST
+
 /* ---- texts, bytes, maps ---- */
 
 START_TEST(lengths_of_every_width_are_read)
@@ -179,6 +210,7 @@ int main(void)
 {
     const TTest *tests[] = {
         integers_of_every_width_are_read, integers_beyond_their_type_are_problems,
+        doubles_pass_both_ways_bit_for_bit,
         lengths_of_every_width_are_read, counts_are_compared_with_the_bytes_that_are_left,
         the_first_problem_stays, text_is_utf8_without_control_characters,
         what_does_not_fit_is_counted,
