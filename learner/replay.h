@@ -34,7 +34,7 @@ struct replay *replay_create(const struct replay_setup *setup, struct arena *are
 size_t replay_bytes(const struct replay_setup *setup);
 
 /* Append a fragment that row_check accepted, or its first `max_transitions` transitions. The oldest
- * fragments make room. Priorities of the new transitions are the largest that was ever set (1 at first).
+ * fragments make room. Priorities of the new transitions are the largest so far (1 at first).
  *   rows [n_rows][stride] float32, of any alignment; copied
  * Returns how many transitions were appended. */
 int replay_append(struct replay *r, const void *rows, int n_rows, int max_transitions);
@@ -42,9 +42,10 @@ int replay_append(struct replay *r, const void *rows, int n_rows, int max_transi
 /* Transitions held. */
 int64_t replay_size(const struct replay *r);
 
-/* Names a drawn transition for good: never another one that took its place in the ring. */
+/* Names a drawn transition for good, and never another one that takes its place: a row is written at most
+ * once while the ring goes round, so the row and the round are enough. */
 struct replay_ticket {
-    int64_t row, append;
+    int64_t row, lap;
 };
 
 /* A draw; every array is the caller's. */
@@ -61,13 +62,18 @@ struct replay_draw {
  *                 mass; weight w_i = (N P(i))^-beta / max_j w_j, the maximum over the batch
  *                                                                       Schaul et al. 2016, section 3.3
  * n-step: the row's reward becomes sum_{i<k} gamma^i r_{t+i}, its kind that of row t + k - 1, the successor
- * the observation behind that; k = n, or fewer where a fragment or an episode ends before.
- *   importance_exponent    beta */
+ * row is the one behind that; k = n, or fewer where a fragment or an episode ends before.
+ *   importance_exponent    beta
+ *
+ * Rows are as they were appended. Whoever scales rewards scales the sum: that is the sum of the scaled
+ * rewards, but a clip behind it acts on the sum instead of on each reward. */
 void replay_sample(const struct replay *r, struct rng *rng, int B, double importance_exponent,
                    struct replay_draw *out);
 
-/* p_i = |td_error_i| + 1e-6. Tickets whose transition is gone are passed over. Does nothing when not
- * prioritised.   Returns how many were passed over. */
+/* p_i = |td_error_i| + 1e-6. Tickets whose transition is gone are passed over, and so are errors that are
+ * not finite. Does nothing when not prioritised.
+ *   td_error  [B]
+ * Returns how many were passed over. */
 int replay_prioritise(struct replay *r, int B, const struct replay_ticket *tickets,
                       const float *td_error);
 

@@ -1,7 +1,7 @@
-/* Returns and advantages over the rows of a round, each fragment walked backwards from its CLOSE row.
+/* Returns and advantages over the rows of a round, walked backwards from CLOSE row to CLOSE row.
  *
- * V(s') of a row is the value of the row behind it. TERMINATED does not bootstrap. TRUNCATED and the end
- * of a fragment do, and the trace is cut there: A_t = delta_t. */
+ * V(s') of a row is the value of the row behind it. TERMINATED does not bootstrap; the value behind it is
+ * never read. TRUNCATED and the end of a fragment do, and the trace is cut there: A_t = delta_t. */
 #ifndef SHOAL_LEARNER_RETURNS_H
 #define SHOAL_LEARNER_RETURNS_H
 
@@ -29,7 +29,8 @@ struct vtrace {
 void returns_vtrace(const struct round *r, const real *value, const real *log_ratio,
                     const struct vtrace *v, real *advantage, real *target);
 
-/* 1 - Var(R - V) / Var(R) over the transitions: 1 is a perfect value function, 0 one that says nothing. */
+/* 1 - Var(R - V) / Var(R) over the transitions: 1 is a perfect value function, 0 one that says nothing.
+ * 0 too where all targets are the same. */
 double returns_explained_variance(const struct round *r, const real *value, const real *target);
 
 #endif
