@@ -13,7 +13,8 @@ TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c tests/golden/golden.
                   $(filter-out tests/simulation/test_%,$(wildcard tests/simulation/*.c)))
 DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o \
                   common/matrix.o common/mlp.o common/squashed_gaussian.o common/gaussian.o common/categorical.o \
-                  learner/optimiser.o learner/parameters.o learner/sac.o)
+                  learner/optimiser.o learner/parameters.o learner/sac.o \
+                  tests/double/differences.o)
 CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 
 $(BUILD)/double/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp
