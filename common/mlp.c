@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/matrix.h"
+#include "common/vector_math.h"
 
 static const real NORM_EPSILON = (real)1e-5;
 
@@ -231,8 +232,9 @@ static void activate(real *y, const real *b, int B, int n, enum activation f, re
                 y[j] = v > 0 ? v : 0;
             }
         } else if (f == ACTIVATION_TANH) {
-            for (int j = 0; j < n; j++)
-                y[j] = real_tanh(b ? y[j] + b[j] : y[j]);
+            for (int j = 0; b && j < n; j++)
+                y[j] += b[j];
+            vector_tanh(y, (size_t)n);
         } else {
             for (int j = 0; j < n; j++) {
                 real z = b ? y[j] + b[j] : y[j];

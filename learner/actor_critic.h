@@ -3,7 +3,7 @@
  *
  * Trained parameters: policy | log_sigma (free, of head gaussian) | value. The networks share nothing.
  * One optimiser sweeps over all, and gradients are clipped by their norm together, as CleanRL and
- * Stable-Baselines3 do. Used by the update thread only. */
+ * Stable-Baselines3 do. Used by the update thread only; nothing is allocated after init. */
 #ifndef SHOAL_LEARNER_ACTOR_CRITIC_H
 #define SHOAL_LEARNER_ACTOR_CRITIC_H
 
@@ -11,14 +11,15 @@
 
 struct actor_critic {
     struct row_shape shape;
-    int stride, n_choices, capacity;        /* capacity: most rows of forward and backward */
+    int stride, n_choices;
+    int capacity;                           /* most rows of one pass, at least as many as asked for */
     enum policy_head head;
     struct parameters params;
     int policy_part, sigma_part, value_part;    /* sigma_part: -1 where the head has none */
     struct optimiser optimiser;
     struct mlp_cache policy_cache, value_cache;
     real *dout;                             /* [capacity][outputs] d loss / d policy outputs */
-    real *dvalue;                           /* [capacity] scratch */
+    real *dvalue, *unwanted;                /* [capacity] scratch */
 };
 
 /* Fresh networks for up to `capacity` rows at once. Gains of an orthogonal start are sqrt(2) in hidden
@@ -29,8 +30,10 @@ void actor_critic_init(struct actor_critic *ac, const struct algorithm_setup *se
                        const struct optimiser_hyper *hyper, double learning_rate,
                        struct arena *arena);
 
-/* V of `n` rows, any number.    rows [n][stride]; value [n] */
+/* V, and log pi(a|s), of `n` rows, any number; log_prob of CLOSE rows means nothing.
+ *   rows [n][stride]; value, log_prob [n] */
 void actor_critic_values(struct actor_critic *ac, int n, const real *rows, real *value);
+void actor_critic_log_probs(struct actor_critic *ac, int n, const real *rows, real *log_prob);
 
 /* log pi(a|s), entropy and V of B rows, B <= capacity; activations are kept for backward. Each of
  * log_prob, entropy and value [B] may be NULL: not wanted. */
@@ -44,12 +47,13 @@ void actor_critic_backward(struct actor_critic *ac, int B, const real *rows, con
 
 /* One optimiser step. Returns 0, or ERR_NUMERIC as struct algorithm's step does.
  *   loss    checked for being finite first
- *   norm    of the gradient before clipping */
+ *   norm    of the gradient before clipping; NULL: not wanted */
 int actor_critic_step(struct actor_critic *ac, double progress, double loss, double *norm,
                       struct error *err);
 
 /* The ops that every algorithm over this has: see struct algorithm. */
 const real *actor_critic_policy(const struct actor_critic *ac, size_t *n);
+const real *actor_critic_gradients(const struct actor_critic *ac, size_t *n);
 int actor_critic_arrays(struct actor_critic *ac, struct array out[ALGORITHM_MAX_ARRAYS]);
 
 #endif

@@ -5,6 +5,7 @@
 #include "common/algorithm.h"
 
 #define ALGORITHMS(X) \
+    X(ppo) \
     X(sac)
 
 #define X(name) extern const struct algorithm name##_algorithm;

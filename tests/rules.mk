@@ -15,6 +15,8 @@ DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o comm
                   common/matrix.o common/mlp.o common/squashed_gaussian.o common/gaussian.o common/categorical.o \
                   learner/optimiser.o learner/parameters.o learner/sac.o \
                   tests/double/differences.o)
+DOUBLE_LIB   += $(addprefix $(BUILD)/double/, common/vector_math.o common/policy_head.o \
+                  learner/returns.o learner/actor_critic.o learner/ppo.o)
 CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 
 $(BUILD)/double/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp
