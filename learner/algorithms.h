@@ -5,6 +5,7 @@
 #include "common/algorithm.h"
 
 #define ALGORITHMS(X) \
+    X(a2c) \
     X(ppo) \
     X(sac)
 

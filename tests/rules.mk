@@ -16,7 +16,7 @@ DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o comm
                   learner/optimiser.o learner/parameters.o learner/sac.o \
                   tests/double/differences.o)
 DOUBLE_LIB   += $(addprefix $(BUILD)/double/, common/vector_math.o common/policy_head.o \
-                  learner/returns.o learner/actor_critic.o learner/ppo.o)
+                  learner/returns.o learner/actor_critic.o learner/ppo.o learner/a2c.o)
 CHECK_LIBS    = $(shell pkg-config --libs check) -Wl,-rpath,$(MUJOCO)/lib
 
 $(BUILD)/double/%.o: %.c $(BUILD)/flags | $(DEPS)/.stamp
