@@ -1,13 +1,14 @@
 /* Whole on-policy trainings under virtual time, for every algorithm in `algorithms`. */
 #include <stdio.h>
 
+#include "learner/algorithms.h"
 #include "tests/simulation/simulation.h"
 #include "tests/simulation/toy.h"
 #include "tests/support.h"
 
 static const int64_t HOUR_US = 3600000000;
 
-static const struct algorithm *const algorithms[] = { &toy_algorithm };
+static const struct algorithm *const algorithms[] = { &toy_algorithm, &ppo_algorithm, &a2c_algorithm };
 
 /* 1203 transitions of three streams, in rounds of 96: the last round is cut to 51. */
 enum { TOTAL = 1203, STREAMS = 3, HORIZON = 32, ROUND = STREAMS * HORIZON };
@@ -19,6 +20,7 @@ static void short_run(struct simulation_setup *s, int algorithm, enum mode mode,
     s->settings.actor.horizon = HORIZON;
     s->settings.learner.batch_size = 24;
     s->settings.metrics.hash_every = 1;
+    s->settings.learner.normalise_observations = s->settings.learner.scale_rewards = false;
     s->settings.eval.episodes = 1;
     s->settings.network.hidden = (struct option_ints){ .n = 1, .v = { 16 } };
 }
