@@ -215,7 +215,7 @@ static struct policy *leaning_policy(const struct env_model *model, struct arena
 
 START_TEST(categorical_policies_give_the_environment_an_index)
 {
-    enum { STEPS = 300 };
+    enum { STEPS = 3000 };
     struct env_model *model;
     struct arena *arena = arena_create(1 << 16);
     ck_assert_int_eq(env_open(&model, &(struct env_setup){ .name = "CartPole-v1" }, NULL), 0);
@@ -223,6 +223,7 @@ START_TEST(categorical_policies_give_the_environment_an_index)
         struct rollout_result result;
         struct npz_array obs, action;
         int n_ones = 0, n_other = 0;
+        double expected = 0, variance = 0;    /* of n_ones, when they are sampled */
         struct rollout_plan plan = { .model = model, .policy = leaning_policy(model, arena),
                                      .actor = sampled ? ROLLOUT_SAMPLED : ROLLOUT_MEAN, .steps = STEPS,
                                      .seed = 3, .out = path_of("choices.npz"), .is_quiet = true };
@@ -231,13 +232,15 @@ START_TEST(categorical_policies_give_the_environment_an_index)
         read_array(z, "action", &action);
         npz_close(&z);
         for (int t = 0; t < STEPS; t++) {
-            double best = obs.data[4 * t + 2] > 0;
+            double best = obs.data[4 * t + 2] > 0, p = 1 / (1 + exp(-30 * obs.data[4 * t + 2]));
+            expected += p;
+            variance += p * (1 - p);
             ck_assert(action.data[t] == 0 || action.data[t] == 1);
             n_ones += action.data[t] == 1;
             n_other += action.data[t] != best;
         }
         ck_assert_int_eq(n_other > 0, sampled);
-        ck_assert(n_ones > STEPS / 4 && n_ones < 3 * STEPS / 4);
+        ck_assert(!sampled || fabs(n_ones - expected) < 4 * sqrt(variance));
         npz_array_free(&obs);
         npz_array_free(&action);
     }
