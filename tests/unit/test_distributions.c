@@ -127,7 +127,7 @@ END_TEST
 
 START_TEST(the_ends_of_the_uniform_range_choose_the_first_and_the_last_possible_choice)
 {
-    const real nearly = nextafterf(1, 0), tiny = 1e-30f, zero = 0;
+    const real nearly = nextafterf(1, 0), tiny = 1e-30f, zero = 0, one = 1;
     static const struct { real logits[4]; int first, last; } cases[] = {
         { { 0, 0, 0, 0 }, 0, 3 },
         { { -1e30f, 0, 0, -1e30f }, 1, 2 },    /* what has no probability is never chosen */
@@ -144,6 +144,12 @@ START_TEST(the_ends_of_the_uniform_range_choose_the_first_and_the_last_possible_
         ck_assert_int_eq((int)act, cases[i].first);
         categorical_sample(1, 4, z, &nearly, &act, 1, &log_prob);
         ck_assert_int_eq((int)act, cases[i].last);
+        categorical_sample(1, 4, z, &one, &act, 1, &log_prob);    /* what rounding to float makes of 1 - 1e-9 */
+        ck_assert_int_eq((int)act, cases[i].last);
+        real dlogits[4];
+        categorical_backward(1, 4, z, &act, 1, &one, &one, dlogits);
+        for (int j = 0; j < 4; j++)
+            ck_assert(isfinite(dlogits[j]));
         categorical_log_prob(1, 4, z, &act, 1, &again, &entropy);
         ck_assert(log_prob == again && isfinite(log_prob) && isfinite(entropy));
     }
