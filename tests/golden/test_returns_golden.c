@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#include "common/safetensors.h"
-#include "tests/support.h"
+#include "tests/golden/golden.h"
 
 struct golden_round {
     struct safetensors *file;
@@ -15,40 +14,14 @@ struct golden_round {
     real *advantage, *target;
 };
 
-/* A tensor's [n] numbers, for free(). */
-static double *golden(const struct safetensors *file, const char *name, size_t *n)
-{
-    struct error err;
-    const struct tensor *t = safetensors_find(file, name);
-    ck_assert_msg(t != NULL, "no tensor %s", name);
-    *n = tensor_count(t);
-    double *x = malloc(*n * sizeof(*x));
-    ck_assert_msg(safetensors_copy(file, name, TENSOR_F64, *n, x, &err) == 0, "%s", err.text);
-    return x;
-}
-
-static real *golden_real(const struct safetensors *file, const char *name)
-{
-    size_t n;
-    double *x = golden(file, name, &n);
-    real *y = malloc(n * sizeof(*y));
-    for (size_t i = 0; i < n; i++)
-        y[i] = (real)x[i];
-    free(x);
-    return y;
-}
-
 static void open_round(struct golden_round *g)
 {
-    struct error err;
-    size_t n;
-    ck_assert_msg(safetensors_open(&g->file, "tests/golden/returns.safetensors", &err) == 0, "%s",
-                  err.text);
-    double *sizes = golden(g->file, "sizes", &n);
+    g->file = golden_open("returns");
     g->rows = golden_real(g->file, "rows");
     g->value = golden_real(g->file, "value");
     g->log_ratio = golden_real(g->file, "log_ratio");
-    double *first = golden(g->file, "first", &n);
+    double *sizes = golden(g->file, "sizes"), *first = golden(g->file, "first");
+    size_t n = golden_count(g->file, "first");
     g->first = malloc(n * sizeof(*g->first));
     for (size_t i = 0; i < n; i++)
         g->first[i] = (int)first[i];
@@ -77,8 +50,8 @@ static void close_round(struct golden_round *g)
 /* Row `k` of the golden table `name` against `x`. */
 static void compare(const struct golden_round *g, const char *name, size_t k, const real *x)
 {
-    size_t n, n_rows = (size_t)g->round.n_rows;
-    double *all = golden(g->file, name, &n);
+    size_t n_rows = (size_t)g->round.n_rows;
+    double *all = golden(g->file, name);
     const double *expected = all + k * n_rows;
     for (size_t t = 0; t < n_rows; t++)
         if (!(fabs((double)x[t] - expected[t]) <= 1e-6 * (1 + fabs(expected[t]))))
@@ -90,9 +63,9 @@ static void compare(const struct golden_round *g, const char *name, size_t k, co
 START_TEST(gae_is_the_sum_of_discounted_deltas)
 {
     struct golden_round g;
-    size_t n;
     open_round(&g);
-    double *cases = golden(g.file, "gae_cases", &n);
+    size_t n = golden_count(g.file, "gae_cases");
+    double *cases = golden(g.file, "gae_cases");
     ck_assert_uint_ge(n, 3 * 32);
     for (size_t k = 0; k < n / 3; k++) {
         const double *c = cases + 3 * k;
@@ -108,9 +81,9 @@ END_TEST
 START_TEST(vtrace_is_the_sum_over_products_of_clipped_ratios)
 {
     struct golden_round g;
-    size_t n;
     open_round(&g);
-    double *cases = golden(g.file, "vtrace_cases", &n);
+    size_t n = golden_count(g.file, "vtrace_cases");
+    double *cases = golden(g.file, "vtrace_cases");
     ck_assert_uint_ge(n, 4 * 27);
     for (size_t k = 0; k < n / 4; k++) {
         const double *c = cases + 4 * k;
@@ -127,12 +100,11 @@ END_TEST
 START_TEST(explained_variance_is_that_of_the_transitions)
 {
     struct golden_round g;
-    size_t n, n_explained;
     open_round(&g);
-    double *cases = golden(g.file, "gae_cases", &n);
-    double *explained = golden(g.file, "explained", &n_explained);
-    ck_assert_uint_eq(n_explained, n / 3);
-    for (size_t k = 0; k < n_explained; k++) {
+    size_t n = golden_count(g.file, "gae_cases");
+    double *cases = golden(g.file, "gae_cases"), *explained = golden(g.file, "explained");
+    ck_assert_uint_eq(golden_count(g.file, "explained"), n / 3);
+    for (size_t k = 0; k < n / 3; k++) {
         const double *c = cases + 3 * k;
         returns_gae(&g.round, g.value, c[0], c[1], c[2] > 0, g.advantage, g.target);
         ck_assert_double_eq_tol(returns_explained_variance(&g.round, g.value, g.target),
