@@ -29,7 +29,8 @@
  *   - Time limits bootstrap with V of the last observation and end the trace. CleanRL takes them for
  *     terminations: truncation_terminates (preset cleanrl).
  *   - V-trace's advantage r + gamma v' - V goes without its factor min(rho_bar, pi / mu) here: the
- *     surrogate's r stands in front of it already.
+ *     surrogate's r stands in front of it already. v' has lambda in its traces: where pi is mu, v is
+ *     GAE's R, and the advantage GAE's where lambda is 1.
  *   - Observation and reward statistics hold for a whole round; CleanRL's move at every step. */
 #include "learner/ppo.h"
 

@@ -240,6 +240,35 @@ START_TEST(a_policy_that_is_the_actors_own_has_ratio_one)
 }
 END_TEST
 
+START_TEST(v_trace_of_a_policy_that_is_the_actors_own_is_gae)
+{
+    real grads[2][256];
+    struct ppo_hyper h = plain;    /* lambda 1 */
+    h.entropy_coef = 0.1;
+    size_t n = 0;
+    for (int k = 0; k < 2; k++) {
+        struct ppo_case c;
+        h.vtrace = k > 0;
+        open_case(&c, &h, 64, 1);
+        draw_round(&c, 40);
+        c.rows[11 * STRIDE + row_kind(shape)] = ROW_TERMINATED;
+        c.rows[12 * STRIDE + row_kind(shape)] = ROW_CLOSE;
+        c.round.n_transitions = 39;
+        /* No weights: means are 0, so that the log-probabilities of the rows are exact. V is 2. */
+        memset(c.arrays[0].data, 0, c.arrays[0].n * sizeof(real));
+        c.arrays[0].data[c.arrays[0].n - 1] = 2;
+        begin(&c);
+        ck_assert_int_eq(step(&c), 0);
+        const real *grad = ppo_algorithm.gradients(c.ppo, &n);
+        ck_assert_uint_le(n, TEST_COUNT(grads[k]));
+        memcpy(grads[k], grad, n * sizeof(real));
+        arena_destroy(&c.arena);
+    }
+    for (size_t i = 0; i < n; i++)
+        ck_assert_double_eq_tol((double)grads[0][i], (double)grads[1][i], 1e-5);
+}
+END_TEST
+
 /* ---- bad numbers ---- */
 
 START_TEST(a_non_finite_minibatch_is_reported_moves_nothing_and_is_used_up)
@@ -449,6 +478,7 @@ int main(void)
         a_last_minibatch_is_used_unless_it_would_be_a_single_transition,
         every_epoch_uses_every_transition_once,
         a_policy_that_is_the_actors_own_has_ratio_one,
+        v_trace_of_a_policy_that_is_the_actors_own_is_gae,
         a_non_finite_minibatch_is_reported_moves_nothing_and_is_used_up,
         good_minibatches_of_a_round_with_a_bad_one_are_learnt_from,
         saved_state_continues_bit_for_bit,
