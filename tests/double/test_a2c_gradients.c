@@ -3,18 +3,13 @@
  * With a learning rate of 0 an update only measures. Advantages and targets are constants of the loss, and
  * must be so of the differences: they do not depend on the policy, and with gamma 0 targets do not depend
  * on the value function. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/matrix.h"
 #include "learner/a2c.h"
 #include "learner/algorithms.h"
-#include "tests/support.h"
-
-_Static_assert(sizeof(real) == sizeof(double), "build with -DSHOAL_DOUBLE");
-
-static const double STEP = 1e-6, TOLERANCE = 1e-7;
+#include "tests/double/differences.h"
 
 enum { POLICY_LOSS, VALUE_LOSS, ENTROPY, N_ROWS = 24 };
 
@@ -32,8 +27,9 @@ struct a2c_case {
     bool of_value;      /* which part of the loss */
 };
 
-static double loss(struct a2c_case *c)
+static double loss(void *context)
 {
+    struct a2c_case *c = context;
     double metrics[ALGORITHM_MAX_METRICS];
     struct error err;
     a2c_algorithm.begin(c->a2c, &c->round, &c->rng);
@@ -67,26 +63,15 @@ static void draw_round(struct a2c_case *c)
     }
 }
 
-static void check_range(struct a2c_case *c, size_t begin, size_t end)
+/* Of the parameters begin .. end - 1. */
+static void check_range(const char *what, struct a2c_case *c, size_t begin, size_t end)
 {
     size_t n;
     loss(c);
-    const real *last = a2c_algorithm.gradients(c->a2c, &n);
+    real *grad = malloc(c->params.n * sizeof(*grad));
+    memcpy(grad, a2c_algorithm.gradients(c->a2c, &n), c->params.n * sizeof(*grad));
     ck_assert_uint_eq(n, c->params.n);
-    double *grad = malloc(n * sizeof(*grad)), scale = 0, worst = 0;
-    memcpy(grad, last, n * sizeof(*grad));
-    for (size_t i = begin; i < end; i++) {
-        real *x = &c->params.data[i], saved = *x;
-        *x = saved + STEP;
-        double above = loss(c);
-        *x = saved - STEP;
-        double below = loss(c), numeric = (above - below) / (2 * STEP);
-        *x = saved;
-        scale = fmax(scale, fabs(numeric));
-        worst = fmax(worst, fabs(grad[i] - numeric));
-    }
-    ck_assert(scale > 0);
-    ck_assert_msg(worst <= TOLERANCE * scale, "off by %.2g of the largest", worst / scale);
+    check_gradient(what, grad + begin, loss, c, c->params.data + begin, end - begin);
     free(grad);
 }
 
@@ -115,7 +100,10 @@ static void check_gradients(int n_choices, enum a2c_log_sigma log_sigma, enum ac
         c.params = arrays[0];
         a2c_algorithm.policy(c.a2c, &n_policy);
         draw_round(&c);
-        check_range(&c, of_value ? n_policy : 0, of_value ? c.params.n : n_policy);
+        if (of_value)
+            check_range("value", &c, n_policy, c.params.n);
+        else
+            check_range("policy", &c, 0, n_policy);
     }
     arena_destroy(&c.arena);
 }
