@@ -411,7 +411,7 @@ static const struct preset presets[] = {
     { "", "",
       VALUES("network.hidden=[64, 64]", "network.activation=tanh", "network.init=orthogonal",
              "actors=2", "envs_per_actor=8", "actor.horizon=5", "learner.normalise_observations=true",
-             "learner.scale_rewards=true", "learner.batch_size=1" /* unused: there are no minibatches */) },
+             "learner.scale_rewards=true") },
     { "sb3", "Stable-Baselines3's defaults, normalised as its Zoo does for MuJoCo",
       VALUES("mode=sync", "actors=1", "envs_per_actor=1", "actor.horizon=5", "a2c.form=nstep",
              "a2c.learning_rate=7e-4", "a2c.lr_schedule=constant", "a2c.gamma=0.99", "a2c.lambda=1",

@@ -452,6 +452,19 @@ START_TEST(choices_that_cannot_work_are_refused_with_a_reason)
 }
 END_TEST
 
+START_TEST(a_round_must_hold_a_minibatch)
+{
+    struct settings s;
+    struct ppo_hyper h;
+    struct error err;
+    configure(0, "actor.horizon=8", &s, &h);    /* eight streams */
+    ck_assert_int_eq(check(&h, &s, &err), 0);
+    configure(0, "actor.horizon=7", &s, &h);
+    ck_assert_int_eq(check(&h, &s, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "learner.batch_size 64 is above a round's 56 transitions"));
+}
+END_TEST
+
 START_TEST(the_head_follows_the_environment_and_log_sigma)
 {
     struct algorithm_traits traits;
@@ -485,7 +498,7 @@ int main(void)
         every_preset_can_be_read_is_accepted_and_collects_2048_transitions_a_round,
         the_references_are_as_they_are_published,
         choices_that_cannot_work_are_refused_with_a_reason,
-        the_head_follows_the_environment_and_log_sigma,
+        a_round_must_hold_a_minibatch, the_head_follows_the_environment_and_log_sigma,
     };
     return suite_run("ppo", tests, TEST_COUNT(tests), 60);
 }

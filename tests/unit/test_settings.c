@@ -197,17 +197,11 @@ START_TEST(what_works_badly_is_warned_of)
 }
 END_TEST
 
-START_TEST(an_on_policy_round_must_hold_a_minibatch)
+START_TEST(an_on_policy_round_has_a_limit)
 {
     struct settings s;
     defaults(&s);
     is_on_policy = true;
-    s.learner.batch_size = 2 * 16;
-    expect_accepted(&s);
-    s.learner.batch_size++;
-    expect_refused(&s, "learner.batch_size 33 is above a round's 32 transitions");
-    s.top.envs_per_actor = 2;
-    expect_accepted(&s);
     s.top.actors = s.top.envs_per_actor = 1000;
     s.actor.horizon = 1073;
     expect_accepted(&s);
@@ -370,7 +364,7 @@ int main(void)
         choices_have_the_names_of_their_lists,
         combinations_that_cannot_work_are_refused,
         replay_is_only_checked_where_there_is_one, returns_longer_than_a_fragment_are_refused,
-        what_works_badly_is_warned_of, an_on_policy_round_must_hold_a_minibatch,
+        what_works_badly_is_warned_of, an_on_policy_round_has_a_limit,
         on_policy_algorithms_take_no_settings_of_replay,
         an_error_buffer_that_would_stop_the_run_is_refused,
         the_default_error_buffer_is_a_round_and_a_batch,
