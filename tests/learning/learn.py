@@ -6,7 +6,8 @@ usage: /usr/bin/python3 tests/learning/learn.py [--dir DIR] [--jobs N] [--list] 
 From the repository root. SHOAL names the program (default build/release/shoal). Every case trains its seeds with
 `shoal train` and plays the last policy with `shoal eval`; NAMEs choose cases, a prefix ending in '*' several of them,
 "quick" those of `make test`, and without any all are run. Runs stay in DIR (default runs/learning): a finished one is not
-trained again and an interrupted one goes on, so the whole thing may be stopped at any time. --table only prints what is
+trained again and an interrupted one goes on, so the whole thing may be stopped at any time. All train in `sync`, so that
+what is printed can be repeated. --table only prints what is
 there, as Markdown. Exit status 0 when every case passes.
 
 Thresholds: what a case must reach is what the published baselines or the task itself call learned (see `why`).
@@ -82,7 +83,7 @@ def train(root, case, seed):
         return json.loads(answer.read_text())
     command = [SHOAL, "train", "--resume", str(run)]
     if not (run / "config.yaml").exists():
-        command = [SHOAL, "train", f"configs/{case.config}", f"seed={seed}", *case.overrides, "--run", str(run)]
+        command = [SHOAL, "train", f"configs/{case.config}", f"seed={seed}", "mode=sync", *case.overrides, "--run", str(run)]
     for attempt in command, [SHOAL, "eval", str(run), "--episodes", str(case.episodes), "--seed", str(EVAL_SEED), "--json"]:
         done = subprocess.run(attempt, capture_output=True, text=True, check=False)
         if done.returncode != 0:
