@@ -14,6 +14,8 @@
  *     code and Stable-Baselines3; 2018b's Eq. 18 has alpha there (a factor alpha in the gradient).
  *   - Critic losses are 1/2 mean squared errors, added; one optimiser for both critics, one for each other
  *     network. Importance weights stand in front of the squared errors of critics and V, nowhere else.
+ *   - Priorities come from the mean of both critics' |errors|, as TD3's.
+ *   - Weight decay is for the networks: log alpha, which it would pull to alpha 1, has none.
  *   - Time limits bootstrap: d is 0 for TRUNCATED rows and for the last row of a fragment.
  *   - n-step returns hold rewards alone: the entropies of the steps between are left out.
  *   - Targets move every target_every updates by tau; tau 1 is a hard copy. */
@@ -54,8 +56,8 @@ static const struct option options[] = {
     OPTION(OPTION_REAL, alpha_init, "1.0", 1e-8, 1e3,
            "temperature at the start; the first paper's reward scale is 1 / this"),
     OPTION(OPTION_BOOL, learn_alpha, "true", 0, 0, "adapt the temperature to the target entropy"),
-    OPTION(OPTION_REAL, target_entropy, "-1.0", -10, 10,
-           "target entropy for each dimension of the action, in nats"),
+    OPTION(OPTION_REAL, target_entropy, "-1.0", -10, 0.69,
+           "target entropy for each dimension of the action, in nats; choosing blindly has log 2"),
     OPTION(OPTION_REAL, target_entropy_ratio, "0.5", 0, 1,
            "target entropy of discrete actions, as a share of that of choosing blindly"),
     OPTIMISER_OPTIONS(struct sac_hyper, optimiser, "adam", "constant", "1e-8", "0"),
@@ -74,7 +76,7 @@ int sac_fit_critics(struct sac *sac, struct batch *b, double *metrics, struct er
             real q = out[k * n_out + choice], error = q - sac->y[k];
             sac->dq[i][k * n_out + choice] = b->weight[k] * error / (real)B;
             loss += 0.5 * (double)(b->weight[k] * error * error) / B;
-            b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * error;
+            b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * (error < 0 ? -error : error);
             q_mean += 0.5 * (double)q / B;
         }
         mlp_backward(&sac->q_shape, sac->q[i], B, b->rows, ld, &sac->q_cache[i], sac->dq[i],
@@ -192,7 +194,9 @@ static void start_networks(struct sac *sac, const struct algorithm_setup *setup)
     sac->policy_adam = parameters_optimiser(&sac->params, PART_POLICY, PART_POLICY, hyper,
                                             sac->hyper.policy_lr);
     sac->q_adam = parameters_optimiser(&sac->params, PART_Q1, PART_Q2, hyper, sac->hyper.q_lr);
-    sac->alpha_adam = parameters_optimiser(&sac->params, PART_LOG_ALPHA, PART_LOG_ALPHA, hyper,
+    struct optimiser_hyper of_alpha = *hyper;
+    of_alpha.weight_decay = 0;
+    sac->alpha_adam = parameters_optimiser(&sac->params, PART_LOG_ALPHA, PART_LOG_ALPHA, &of_alpha,
                                            sac->hyper.alpha_lr);
     if (sac->v)
         sac->v_adam = parameters_optimiser(&sac->params, PART_V, PART_V, hyper, sac->hyper.q_lr);

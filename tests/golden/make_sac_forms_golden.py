@@ -24,7 +24,7 @@ its own discount. Tensors, for ten updates in a row:
     discount weight [n_updates][B]
     metrics   [n_updates][7]: q_loss pi_loss alpha_loss alpha entropy q_mean v_loss; while the policy
               waits its numbers are the last ones (0 before the first)
-    td_error  [B] of the first update: the mean of both critics' Q - y
+    td_error  [B] of the first update: the mean of both critics' |Q - y|
     params1 targets1                    after the first update
     gradients                           of update number policy_delay, the first that moves the policy
     params10 targets10                  after the last
@@ -159,7 +159,7 @@ class Sac:
     def learn_critics(self, batch, values, y):
         """values: [B] of each critic at the stored actions."""
         loss = sum(0.5 * torch.mean(batch["weight"] * (q - y) ** 2) for q in values)
-        self.td_error = (0.5 * (values[0] + values[1]) - y).detach().numpy()
+        self.td_error = sum(0.5 * torch.abs(q - y) for q in values).detach().numpy()
         self.metrics.update(q_loss=loss.item(), q_mean=(0.5 * (values[0] + values[1])).mean().item())
         self.gradients["q"] = descend(self.q_adam, loss, self.q_tensors)
 

@@ -346,6 +346,34 @@ START_TEST(a_fixed_temperature_stays_and_the_networks_move_as_before)
 }
 END_TEST
 
+static real log_alpha_of(const struct trial *t)
+{
+    const struct array params = array_of(t, "params");
+    const size_t n_behind = t->form == VALUE ? array_of(t, "targets").n : 0;    /* V */
+    return params.data[params.n - 1 - n_behind];
+}
+
+START_TEST(weight_decay_pulls_at_networks_and_not_at_the_temperature)
+{
+    for (enum form f = 0; f < N_FORMS; f++) {
+        struct sac_hyper plain = hyper_of(f), decayed = plain;
+        plain.optimiser.kind = decayed.optimiser.kind = OPTIMISER_ADAMW;
+        decayed.optimiser.weight_decay = 1;
+        static struct trial a, b;
+        begin(&a, f, &plain, 1);
+        begin(&b, f, &decayed, 1);
+        draw(&a), draw(&b);
+        ck_assert_int_eq(update(&a), 0);
+        ck_assert_int_eq(update(&b), 0);
+        ck_assert(log_alpha_of(&a) == log_alpha_of(&b));
+        size_t n;
+        const real *policy = sac_algorithm.policy(b.sac, &n);
+        ck_assert(memcmp(sac_algorithm.policy(a.sac, &n), policy, n * sizeof(real)) != 0);
+        arena_destroy(&a.arena), arena_destroy(&b.arena);
+    }
+}
+END_TEST
+
 /* ---- what goes together ---- */
 
 static const struct env_spec pendulum = { .name = "Pendulum-v1", .shape = { 3, 1 } };
@@ -397,6 +425,7 @@ int main(void)
         targets_are_copies_every_third_update_and_stay_between,
         a_delayed_policy_waits_then_takes_as_many_steps,
         a_fixed_temperature_stays_and_the_networks_move_as_before,
+        weight_decay_pulls_at_networks_and_not_at_the_temperature,
         actions_of_the_wrong_kind_are_refused_with_the_alternatives,
         the_policy_fits_the_actions_and_the_noise_the_delay,
     };
