@@ -28,8 +28,9 @@
  *   - The value loss is 1/2 mean (V - R)^2 times value_coef, as IMPALA's and this program's PPO's. A3C's
  *     box and Stable-Baselines3 have no 1/2: vf_coef 0.5 is value_coef 1 here (preset sb3).
  *   - RMSProp has epsilon inside the root and its mean square starts from 1, as TensorFlow's, for which
- *     the published constants (A3C's, A2C's, IMPALA's) are; all streams share it, as in A3C. Gradients are
- *     clipped by the norm of policy and value together; steps of value_epochs have moments of their own.
+ *     the published constants (A3C's, A2C's, IMPALA's) are; Stable-Baselines3's is PyTorch's (preset sb3).
+ *     All streams share it, as in A3C. Gradients are clipped by the norm of policy and value together;
+ *     steps of value_epochs have moments of their own.
  *   - Policy and value networks share nothing (A3C shares all but the last layers); log sigma is a vector
  *     of its own, or an output with log_sigma: state (A3C: softplus of an output gives the variance).
  *   - The entropy bonus, beta H in A3C, is off by default, as in Stable-Baselines3.
@@ -361,12 +362,9 @@ static int a2c_check(const void *hyper, const struct settings *s, const struct e
                      struct error *err)
 {
     const struct a2c_hyper *h = hyper;
-    if (h->vtrace && h->truncation_terminates)
-        return error_set(err, ERR_CONFIG, "a2c.truncation_terminates works without V-trace only; set it or "
-                         "a2c.vtrace to false");
-    if (h->vtrace && (h->c_bar > h->rho_bar || h->rho_bar <= 0))
-        return error_set(err, ERR_CONFIG, "a2c.c_bar is %g and a2c.rho_bar %g; V-trace needs rho_bar above "
-                         "0 and c_bar at most rho_bar", h->c_bar, h->rho_bar);
+    const struct vtrace v = { h->gamma, h->lambda, h->rho_bar, h->c_bar };
+    if (h->vtrace && returns_check_vtrace("a2c", &v, h->truncation_terminates, err) != 0)
+        return ERR_CONFIG;
     if (h->form == A2C_EPISODES && s->actor.horizon < spec->time_limit)
         return error_set(err, ERR_CONFIG, "a2c.form: episodes needs whole episodes in a fragment, and "
                          "actor.horizon is %lld where %s has episodes of up to %d transitions; set "
@@ -416,7 +414,7 @@ static const struct preset presets[] = {
       VALUES("mode=sync", "actors=1", "envs_per_actor=1", "actor.horizon=5", "a2c.form=nstep",
              "a2c.learning_rate=7e-4", "a2c.lr_schedule=constant", "a2c.gamma=0.99", "a2c.lambda=1",
              "a2c.value_coef=1", "a2c.entropy_coef=0", "a2c.normalise_advantages=none",
-             "a2c.optimiser=rmsprop_tf", "a2c.rmsprop_decay=0.99", "a2c.epsilon=1e-5",
+             "a2c.optimiser=rmsprop", "a2c.rmsprop_decay=0.99", "a2c.epsilon=1e-5",
              "a2c.max_grad_norm=0.5", "a2c.log_sigma=independent", "a2c.log_sigma_init=0") },
     { "impala", "IMPALA's constants, for means over its 200 transitions, all but reward clipping",
       VALUES("mode=async", "actors=2", "envs_per_actor=1", "actor.horizon=100", "a2c.form=nstep",

@@ -347,13 +347,8 @@ static int ppo_check(const void *hyper, const struct settings *s, const struct e
     if (s->learner.batch_size == 1 && h->normalise_advantages == PPO_NORMALISE_MINIBATCH)
         return error_set(err, ERR_CONFIG, "learner.batch_size is 1, and one advantage cannot be "
                          "normalised; choose at least 2, or ppo.normalise_advantages=none");
-    if (h->vtrace && h->truncation_terminates)
-        return error_set(err, ERR_CONFIG, "ppo.vtrace always bootstraps at time limits; choose "
-                         "ppo.truncation_terminates=false, or ppo.vtrace=false for GAE");
-    if (h->vtrace && h->c_bar > h->rho_bar)
-        return error_set(err, ERR_CONFIG, "ppo.c_bar is %g, more than ppo.rho_bar %g, where V-trace "
-                         "need not converge; choose c_bar <= rho_bar", h->c_bar, h->rho_bar);
-    return 0;
+    const struct vtrace v = { h->gamma, h->lambda, h->rho_bar, h->c_bar };
+    return h->vtrace ? returns_check_vtrace("ppo", &v, h->truncation_terminates, err) : 0;
 }
 
 static void ppo_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)

@@ -66,6 +66,19 @@ void returns_vtrace(const struct round *r, const real *value, const real *log_ra
     }
 }
 
+int returns_check_vtrace(const char *name, const struct vtrace *v, bool truncation_terminates,
+                         struct error *err)
+{
+    if (truncation_terminates)
+        return error_set(err, ERR_CONFIG, "%s.vtrace always bootstraps at time limits; choose "
+                         "%s.truncation_terminates=false, or %s.vtrace=false", name, name, name);
+    if (v->c_bar > v->rho_bar || v->rho_bar <= 0)
+        return error_set(err, ERR_CONFIG, "%s.c_bar is %g and %s.rho_bar %g; choose a rho_bar above 0, or "
+                         "values never move, and c_bar <= rho_bar, or they need not converge",
+                         name, v->c_bar, name, v->rho_bar);
+    return 0;
+}
+
 double returns_explained_variance(const struct round *r, const real *value, const real *target)
 {
     /* In two passes: returns may be far from zero and close to each other. */

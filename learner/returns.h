@@ -29,6 +29,11 @@ struct vtrace {
 void returns_vtrace(const struct round *r, const real *value, const real *log_ratio,
                     const struct vtrace *v, real *advantage, real *target);
 
+/* `check` of V-trace for the algorithm called `name`, which has it chosen: refuses weights with which values
+ * would not move or not converge, and time limits that do not bootstrap. */
+int returns_check_vtrace(const char *name, const struct vtrace *v, bool truncation_terminates,
+                         struct error *err);
+
 /* 1 - Var(R - V) / Var(R) over the transitions: 1 is a perfect value function, 0 one that says nothing.
  * 0 too where all targets are the same. */
 double returns_explained_variance(const struct round *r, const real *value, const real *target);

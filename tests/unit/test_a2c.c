@@ -529,6 +529,7 @@ END_TEST
 /* ---- what is refused ---- */
 
 static struct settings settings;
+static struct a2c_hyper hyper;
 
 /* Defaults, A2C's first preset, another one (NULL: none), then `value` (NULL: nothing); and check(). */
 static int configure(const char *preset, const char *value, struct error *err)
@@ -536,7 +537,6 @@ static int configure(const char *preset, const char *value, struct error *err)
     struct option_section sections[SETTINGS_SECTIONS + 1];
     char *overrides[64] = { (char[]){ "env.name=Hopper-v5" }, (char[]){ "algorithm=a2c" } };
     int n = 2;
-    static struct a2c_hyper hyper;
     settings_sections(&settings, sections);
     sections[SETTINGS_SECTIONS] = a2c_section(&hyper);
     for (int i = 0; i < a2c_algorithm.n_presets; i++) {
@@ -573,6 +573,19 @@ START_TEST(every_preset_is_made_of_known_settings_that_work_together)
                       a2c_algorithm.presets[i].name, err.text);
     ck_assert_int_eq(settings.network.init, MLP_START_ORTHOGONAL);
     ck_assert_int_eq(settings.network.activation, ACTIVATION_TANH);
+}
+END_TEST
+
+/* Their A2C takes PyTorch's RMSProp, and vf_coef 0.5 of a loss without 1/2. */
+START_TEST(the_preset_sb3_is_as_published)
+{
+    struct error err = { 0 };
+    ck_assert_int_eq(configure("sb3", NULL, &err), 0);
+    ck_assert_int_eq(hyper.optimiser.kind, OPTIMISER_RMSPROP);
+    ck_assert(hyper.optimiser.epsilon == 1e-5 && hyper.optimiser.decay == 0.99);
+    ck_assert(hyper.optimiser.max_grad_norm == 0.5 && hyper.optimiser.schedule == SCHEDULE_CONSTANT);
+    ck_assert(hyper.learning_rate == 7e-4 && hyper.value_coef == 1 && hyper.entropy_coef == 0);
+    ck_assert(hyper.gamma == 0.99 && hyper.lambda == 1 && settings.actor.horizon == 5);
 }
 END_TEST
 
@@ -621,6 +634,7 @@ int main(void)
         a_bad_transition_of_form_online_costs_its_own_update_only,
         a_restored_state_continues_bit_for_bit,
         every_preset_is_made_of_known_settings_that_work_together,
+        the_preset_sb3_is_as_published,
         incompatible_choices_are_refused_with_the_reason,
         the_head_follows_the_actions_and_the_choice_of_log_sigma,
     };

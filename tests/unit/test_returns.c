@@ -265,6 +265,20 @@ START_TEST(explained_variance_tells_perfect_from_useless_values)
 }
 END_TEST
 
+START_TEST(weights_with_which_vtrace_cannot_work_are_refused)
+{
+    struct error err;
+    const struct vtrace good = { 0.99, 1, 1, 1 }, frozen = { 0.99, 1, 0, 0 }, wild = { 0.99, 1, 1, 1.5 };
+    ck_assert_int_eq(returns_check_vtrace("ppo", &good, false, &err), 0);
+    ck_assert_int_eq(returns_check_vtrace("ppo", &frozen, false, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "ppo.rho_bar 0"));
+    ck_assert_int_eq(returns_check_vtrace("ppo", &wild, false, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "ppo.c_bar is 1.5"));
+    ck_assert_int_eq(returns_check_vtrace("ppo", &good, true, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "ppo.truncation_terminates=false"));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -278,6 +292,7 @@ int main(void)
         a_ratio_that_is_no_number_is_not_hidden,
         close_rows_have_neither_advantage_nor_target,
         explained_variance_tells_perfect_from_useless_values,
+        weights_with_which_vtrace_cannot_work_are_refused,
     };
     return suite_run("returns", tests, TEST_COUNT(tests), 60);
 }
