@@ -189,9 +189,14 @@ int settings_warnings(const struct settings *s, bool is_on_policy,
                       char out[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES])
 {
     const long long T = s->actor.horizon, n = s->replay.n_step;
+    const long long round = s->top.actors * s->top.envs_per_actor * T, total = s->top.total_steps;
     int count = 0;
+    if (is_on_policy && round > total)
+        snprintf(out[count++], SETTINGS_WARNING_BYTES, "total_steps %lld is less than a round of %lld "
+                 "transitions (actors x envs_per_actor x actor.horizon): what is collected beyond it is "
+                 "thrown away", total, round);
     if (is_on_policy)
-        return 0;
+        return count;
     if (T < 16 * (n - 1))
         snprintf(out[count++], SETTINGS_WARNING_BYTES, "actor.horizon %lld is short for replay.n_step %lld: "
                  "returns are cut where fragments end, here %.0f %% of them; from %lld on under 7 %% are", T,

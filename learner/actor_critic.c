@@ -6,6 +6,7 @@
 
 #include "common/categorical.h"
 #include "common/gaussian.h"
+#include "common/squashed_gaussian.h"
 
 /* Rows of one pass over a whole round: enough for the matrix products to be large. */
 enum { CHUNK = 256 };
@@ -121,12 +122,23 @@ void actor_critic_backward(struct actor_critic *ac, int B, const real *rows, con
                  &ac->value_cache, ac->dvalue, parameters_grad(&ac->params, ac->value_part), NULL, 0);
 }
 
+/* Back to the bounds, beyond which a free log sigma has no gradient and would stay for good. */
+static void bound_log_sigma(struct actor_critic *ac)
+{
+    real *sigma = ac->head == HEAD_GAUSSIAN ? parameters_value(&ac->params, ac->sigma_part) : NULL;
+    for (int i = 0; sigma && i < ac->shape.n_act; i++)
+        sigma[i] = sigma[i] < LOG_SIGMA_MIN ? LOG_SIGMA_MIN
+                 : sigma[i] > LOG_SIGMA_MAX ? LOG_SIGMA_MAX : sigma[i];
+}
+
 int actor_critic_step(struct actor_critic *ac, double progress, double loss, double *norm,
                       struct error *err)
 {
     if (isfinite(loss) && optimiser_step(&ac->optimiser, ac->params.value, ac->params.grad, progress,
-                                         norm) == 0)
+                                         norm) == 0) {
+        bound_log_sigma(ac);
         return 0;
+    }
     return parameters_blame(&ac->params, 0, ac->params.n_parts - 1, "loss", err);
 }
 

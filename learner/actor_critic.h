@@ -45,7 +45,8 @@ void actor_critic_forward(struct actor_critic *ac, int B, const real *rows, real
 void actor_critic_backward(struct actor_critic *ac, int B, const real *rows, const real *dlog_prob,
                            const real *dentropy, const real *dvalue);
 
-/* One optimiser step. Returns 0, or ERR_NUMERIC as struct algorithm's step does.
+/* One optimiser step; a free log sigma stays within its bounds (gaussian.h). Returns 0, or ERR_NUMERIC as
+ * struct algorithm's step does.
  *   loss    checked for being finite first
  *   norm    of the gradient before clipping; NULL: not wanted */
 int actor_critic_step(struct actor_critic *ac, double progress, double loss, double *norm,

@@ -155,6 +155,28 @@ START_TEST(a_step_that_is_not_finite_moves_nothing_and_names_the_first_bad_tenso
 }
 END_TEST
 
+START_TEST(a_free_log_sigma_comes_back_from_its_bounds)
+{
+    struct actor_critic ac;
+    struct error err;
+    real out[1];
+    const real zero = 0, entropy_up = -1, entropy_down = 1;
+    init(&ac, HEAD_GAUSSIAN);
+    real *rows = draw_rows(&ac);
+    const real *sigma = parameters_value(&ac.params, ac.sigma_part);
+    for (int i = 0; i < 800; i++) {
+        actor_critic_forward(&ac, 1, rows, out, out, out);
+        actor_critic_backward(&ac, 1, rows, &zero, i < 400 ? &entropy_up : &entropy_down, &zero);
+        ck_assert_int_eq(actor_critic_step(&ac, 0, 0, NULL, &err), 0);
+        ck_assert(sigma[0] <= 2 && sigma[1] <= 2);
+        ck_assert(i != 399 || sigma[0] == 2);
+    }
+    ck_assert(sigma[0] < 0 && sigma[1] < 0);
+    free(rows);
+    arena_destroy(&arena);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
@@ -163,6 +185,7 @@ int main(void)
         passes_over_any_number_of_rows_equal_those_over_few,
         what_is_not_wanted_changes_nothing,
         a_step_that_is_not_finite_moves_nothing_and_names_the_first_bad_tensor,
+        a_free_log_sigma_comes_back_from_its_bounds,
     };
     return suite_run("actor_critic", tests, TEST_COUNT(tests), 60);
 }

@@ -194,6 +194,11 @@ START_TEST(what_works_badly_is_warned_of)
     s.replay.n_step = 5;
     ck_assert_int_eq(settings_warnings(&s, false, lines), 2);
     ck_assert_int_eq(settings_warnings(&s, true, lines), 0);
+    s.actor.horizon = s.top.total_steps / (s.top.actors * s.top.envs_per_actor);
+    ck_assert_int_eq(settings_warnings(&s, true, lines), 0);
+    s.actor.horizon++;
+    ck_assert_int_eq(settings_warnings(&s, true, lines), 1);
+    ck_assert_ptr_nonnull(strstr(lines[0], "total_steps 20000 is less than a round of 20002 transitions"));
 }
 END_TEST
 
