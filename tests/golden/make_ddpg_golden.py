@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Numbers for test_ddpg_golden.c from an independent DDPG on PyTorch's autograd and Adam.
+"""Numbers for test_deterministic_golden.c from an independent DDPG on PyTorch's autograd and Adam.
 
     pip install torch==2.13.0 numpy
     python3 tests/golden/make_ddpg_golden.py     # writes ddpg_<case>.safetensors beside this script

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Numbers for test_sac_forms_golden.c: the three forms of SAC on PyTorch's autograd and Adam.
+"""Numbers for test_sac_golden.c: the three forms of SAC on PyTorch's autograd and Adam.
 
     pip install torch==2.13.0 numpy
     python3 tests/golden/make_sac_forms_golden.py    # writes sac_form_<case>.safetensors beside this script
