@@ -13,7 +13,7 @@
 enum { SIZES = 8, FORM_SIZES = 10 };
 
 static const struct golden_column columns[] = {
-    { "q_loss", 0 }, { "pi_loss", 0 }, { "alpha_loss", 1 }, { "alpha", 0 }, { "entropy", 0 },
+    { "q_loss", 0 }, { "pi_loss", 0 }, { "alpha_loss", 0 }, { "alpha", 0 }, { "entropy", 0 },
     { "q_mean", 1 }, { "v_loss", 0 },
 };
 
