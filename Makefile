@@ -5,7 +5,8 @@
 #   make render           shoal-render, which draws videos; installs what it needs
 #   make test             install what is missing, build, run every test that is not long
 #   make check-render     tests of shoal-render
-#   make test-long        the learning and system tests that take longer
+#   make test-long        the learning and system tests that take longer (hours)
+#   make test-learning    the learning gates alone, all seeds; CASES='ppo-hopper td3-*' for some
 #   make test-peers       every environment against the real Gymnasium
 #   make bench            environment steps per second, bare and through Shoal
 #   make bench-peers      the same against Gymnasium's own environments

@@ -123,7 +123,7 @@ int settings_sections(struct settings *s, struct option_section out[SETTINGS_SEC
         SECTION(transport, "between actors and the learner"),
         SECTION(checkpoint, "what a run can be resumed from"),
         SECTION(metrics, "what is written down"),
-        SECTION(eval, "the mean action, played by a separate evaluator"),
+        SECTION(eval, "the policy without noise, played by a separate evaluator"),
     };
     memcpy(out, sections, sizeof(sections));
     out[0].name = "";

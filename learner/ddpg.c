@@ -254,7 +254,7 @@ static const char *const sb3[] = {
 };
 
 static const char *const tuned[] = {
-    "network.layer_norm=critics", "ddpg.policy_lr=3e-4", "ddpg.q_lr=1e-3", "ddpg.noise=gaussian",
+    "ddpg.policy_lr=3e-4", "ddpg.q_lr=1e-3", "ddpg.noise=gaussian",
     "ddpg.sigma=0.1", NULL
 };
 

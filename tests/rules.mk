@@ -85,7 +85,7 @@ SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals 
                 an_environment_that_crashes_costs_restarts_and_never_the_run \
                 an_environment_that_hangs_costs_restarts_and_never_the_run \
                 an_environment_that_crashes_in_evaluations_costs_those a_killed_learner_leaves_no_evaluator
-.PHONY: check-release check-asan check-tsan check-system boundaries
+.PHONY: check-release check-asan check-tsan check-system check-learning boundaries
 check-release: $(PROGRAM) $(TEST_BIN)
 	@tests/run.sh $(VARIANT) $(TEST_BIN)
 check-asan: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
@@ -96,6 +96,10 @@ check-tsan: $(PROGRAM) $(THREADED) $(PLUGINS)
 	@$(SYSTEM) $(SHARED_WORK)
 check-system: $(PROGRAM) $(PLUGINS)
 	@$(SYSTEM)
+# Short trainings that must learn; the long ones are `make test-learning`.
+check-learning: $(PROGRAM)
+	@rm -rf $(BUILD)/learning
+	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/learning/learn.py --dir $(BUILD)/learning --jobs 2 quick
 boundaries:
 	@tests/boundaries.sh
 
@@ -104,6 +108,7 @@ test: deps
 	@$(MAKE) --no-print-directory boundaries
 	@$(MAKE) --no-print-directory check-release
 	@$(MAKE) --no-print-directory check-system
+	@$(MAKE) --no-print-directory check-learning
 	@$(MAKE) --no-print-directory VARIANT=asan check-asan
 	@$(MAKE) --no-print-directory VARIANT=tsan check-tsan
 	@echo 'all tests passed'
@@ -120,6 +125,13 @@ test-long: deps
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
 	@tests/system/test_ssh.sh
 	@$(MAKE) --no-print-directory check-render
+	@$(MAKE) --no-print-directory test-learning
+
+# Every algorithm's learning gates over all seeds: hours. What is done stays in runs/learning; CASES='ppo-*' for some.
+.PHONY: test-learning
+test-learning: deps
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/learning/learn.py --jobs $(shell nproc) $(CASES)
 
 # Against the real Gymnasium, in a Python environment of its own (network, once). ENVS=... for some.
 PEERS := build/peers

@@ -135,6 +135,29 @@ START_TEST(sync_continues_bit_for_bit_behind_an_interruption)
 }
 END_TEST
 
+START_TEST(sync_continues_as_often_as_it_is_interrupted)
+{
+    char dir[256], path[300];
+    struct simulation_setup s;
+    struct simulation_result whole, r = { 0 };
+    short_run(&s, _i, MODE_SYNC, 1, 3);
+    s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = true;
+    simulation_run(&s, HOUR_US, &whole);
+    test_directory("on_policy", dir, sizeof(dir));
+    snprintf(path, sizeof(path), "%s/state.safetensors", dir);
+    s.checkpoint = path;
+    s.interrupt_at = 200;
+    int times = 0;
+    for (; r.status != TRAINING_FINISHED && times < 100; times++) {
+        simulation_run(&s, HOUR_US, &r);
+        s.is_resumed = true;
+        s.hashes_before = r.hashes;
+    }
+    ck_assert_int_eq(times, 5);
+    ck_assert_uint_eq(r.hashes, whole.hashes);
+}
+END_TEST
+
 START_TEST(async_learns_from_every_transition_once)
 {
     for (int normalises = 0; normalises < 2; normalises++) {
@@ -222,6 +245,7 @@ int main(void)
         sync_gives_the_same_hashes_when_actors_die,
         what_normalisation_is_for_changes_what_is_learnt,
         sync_continues_bit_for_bit_behind_an_interruption,
+        sync_continues_as_often_as_it_is_interrupted,
         async_learns_from_every_transition_once,
         async_goes_on_while_actors_die_and_their_places_time_out,
         a_run_ends_when_evaluations_reach_the_mark,

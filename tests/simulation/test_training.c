@@ -4,6 +4,7 @@
 #include "learner/algorithms.h"
 #include "learner/sac.h"
 #include "tests/simulation/simulation.h"
+#include "tests/simulation/toy.h"
 #include "tests/support.h"
 
 static const int64_t HOUR_US = 3600000000;
@@ -195,6 +196,34 @@ START_TEST(a_run_ends_when_evaluations_reach_the_mark)
 }
 END_TEST
 
+START_TEST(priorities_and_their_weights_reach_the_algorithm)
+{
+    struct simulation_setup s;
+    struct simulation_result uniform, first, r;
+    simulation_defaults(&s, &toy_replayed_algorithm, MODE_SYNC, 1, 2);
+    s.settings.top.total_steps = 600;
+    s.settings.replay.min_size = 100;
+    simulation_run(&s, HOUR_US, &uniform);
+    s.settings.replay.prioritised = true;
+    simulation_run(&s, HOUR_US, &first);
+    ck_assert_uint_ne(first.hashes, uniform.hashes);
+    s.settings.replay.importance_exponent = 0;
+    toy_books.weights_below_one = 0;
+    simulation_run(&s, HOUR_US, &r);
+    ck_assert_int_gt(toy_books.weights_below_one, 0);    /* beta grows to 1 */
+    ck_assert_uint_ne(r.hashes, first.hashes);
+    s.settings.replay.n_step = 3;
+    simulation_run(&s, HOUR_US, &first);
+    ck_assert_uint_ne(r.hashes, first.hashes);
+    s.settings.top.actors = 2;
+    s.settings.top.envs_per_actor = 1;
+    s.kill_every_us = 30000;
+    simulation_run(&s, HOUR_US, &r);
+    ck_assert_int_gt(r.kills, 0);
+    ck_assert_uint_eq(r.hashes, first.hashes);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -205,6 +234,7 @@ int main(void)
         async_goes_on_while_actors_die_and_their_places_time_out,
         async_keeps_the_ratio_whichever_side_is_slower,
         a_run_ends_when_evaluations_reach_the_mark,
+        priorities_and_their_weights_reach_the_algorithm,
     };
     return suite_run("training", tests, TEST_COUNT(tests), 300);
 }

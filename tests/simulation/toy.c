@@ -99,6 +99,7 @@ static int toy_update(void *self, struct batch *b, double *metrics, struct error
     for (int i = 0; i < b->n; i++) {
         sum += weigh(b->shape, b->rows + (ptrdiff_t)i * 2 * row_stride(b->shape)) * b->weight[i];
         b->td_error[i] = sum;
+        toy_books.weights_below_one += b->weight[i] < 1;
     }
     return move(toy, sum, metrics, err);
 }

@@ -678,6 +678,33 @@ def on_policy_resume_repeats_the_uninterrupted_run():
                 assert Path(f"{name}-{i}", file).read_bytes() == Path(f"{name}-whole", file).read_bytes(), \
                     f"{name}: {file} differs from the uninterrupted run's"
 
+def presets_of(algorithm):
+    """The names that a wrong one is answered with."""
+    err = call("config", ROOT / f"configs/{algorithm}/pendulum.yaml", "preset=none-such")[2]
+    return re.search(r"there is (.*)", err)[1].split(", ")
+
+
+@test(120)
+def every_algorithm_trains_in_both_modes_and_repeats_in_sync():
+    """Small networks, and discrete actions where the algorithm has them. The other presets train once."""
+    small = ["network.hidden=[16,16]", "actors=2", "total_steps=1000", "metrics.hash_every=10", "eval.every=0",
+             "eval.episodes=2"]
+    for algorithm in "ppo", "a2c", "ddpg", "td3", "sac":
+        warm_up = [] if algorithm in ("ppo", "a2c") else ["replay.min_size=200"]
+        for preset in presets_of(algorithm):
+            horizon = {"online": 1, "episodes": 500}.get(preset, 64 if algorithm == "ppo" else 16)
+            for environment in ("CartPole-v1", "Pendulum-v1") if algorithm in ("ppo", "a2c", "sac") else ("Pendulum-v1",):
+                if (algorithm, preset, environment) == ("sac", "v1", "CartPole-v1"):
+                    continue    # its value network is of the continuous form
+                results = []
+                for i, mode in enumerate(["sync", "sync", "async"] if preset == "tuned" else ["sync"]):
+                    run = f"{algorithm}-{preset}-{environment}-{i}"
+                    call_well("train", ROOT / f"configs/{algorithm}/pendulum.yaml", f"env.name={environment}",
+                              f"preset={preset}", *small, *warm_up, f"actor.horizon={horizon}", f"mode={mode}", "--run", run)
+                    assert summary(run)["env_steps"] == 1000 and summary(run)["updates"] > 0, summary(run)
+                    results.append(Path(run, "hashes.csv").read_bytes() + Path(run, "checkpoint/policy.safetensors").read_bytes())
+                assert preset != "tuned" or results[0] == results[1], f"{algorithm} on {environment} does not repeat"
+
 
 # ---- looking at runs ----
 

@@ -199,6 +199,12 @@ START_TEST(failed_updates_are_skipped_counted_and_told_ever_more_rarely)
         ck_assert_mem_ne(before, after, n * sizeof(float));
         ck_assert_int_eq(n_lines, 5);
         ck_assert_int_eq(n_acknowledged, n_offered);
+        /* Good ones between: not ten in a row. */
+        toy_books.fail_from = toy_books.updates + 1;
+        toy_books.fail_to = toy_books.updates + 9;
+        work_until(80);
+        ck_assert_int_eq(n_lines, 6);
+        expect_line(5, "16 so far: ");
         destroy();
     }
 }

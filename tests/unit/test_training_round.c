@@ -8,7 +8,7 @@
 #include "tests/simulation/toy.h"
 #include "tests/support.h"
 
-enum { N_OBS = 3, STRIDE = 7, T = 4, MAX_LOG = 64 };
+enum { N_OBS = 3, STRIDE = 7, T = 4, MAX_LOG = 128 };
 
 static const struct row_shape shape = { N_OBS, 1 };
 static struct simulation_setup setup;
