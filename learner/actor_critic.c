@@ -135,15 +135,13 @@ int actor_critic_step(struct actor_critic *ac, double progress, double loss, dou
 static void start_networks(struct actor_critic *ac, const struct algorithm_setup *setup,
                            double log_sigma)
 {
-    const double sqrt_2 = 1.41421356237309504880;
     const struct mlp_shape *policy = policy_net(ac);
     const int n_act = ac->shape.n_act;
     real *theta = parameters_value(&ac->params, ac->policy_part);
     struct rng rng;
     rng_init(&rng, setup->seed, RNG_INIT, 0, 0);
-    mlp_init(policy, theta, setup->start, sqrt_2, 0.01, &rng);
-    mlp_init(value_net(ac), parameters_value(&ac->params, ac->value_part), setup->start, sqrt_2, 1,
-             &rng);
+    parameters_start(&ac->params, ac->policy_part, setup->start, 0.01, &rng);
+    parameters_start(&ac->params, ac->value_part, setup->start, 1, &rng);
     real *sigma = ac->head == HEAD_GAUSSIAN ? parameters_value(&ac->params, ac->sigma_part)
                 : ac->head == HEAD_GAUSSIAN_OF_STATE
                 ? theta + mlp_bias_offset(policy, policy->n_layers - 1) + n_act : NULL;

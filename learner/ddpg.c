@@ -36,7 +36,7 @@ static const char *const metric_names[N_METRICS] = {
 
 enum { PART_POLICY, PART_Q };
 
-static const double SQRT_2 = 1.41421356237309504880, SMALL = 3e-3;
+static const double SMALL = 3e-3;
 
 #define OPTION(type_, field, value_, min_, max_, help_) \
     { .name = #field, .type = type_, .offset = offsetof(struct ddpg_hyper, field), \
@@ -160,8 +160,8 @@ static void create_networks(struct ddpg *ddpg, const struct algorithm_setup *set
 
     struct rng rng;
     rng_init(&rng, setup->seed, RNG_INIT, 0, 0);
-    mlp_init(&d->policy_shape, ddpg->policy, setup->start, SQRT_2, 1, &rng);
-    mlp_init(&d->q_shape, ddpg->q, setup->start, SQRT_2, 1, &rng);
+    parameters_start(&ddpg->params, PART_POLICY, setup->start, 1, &rng);
+    parameters_start(&ddpg->params, PART_Q, setup->start, 1, &rng);
     if (ddpg->hyper.small_last_layer) {
         start_small(&d->policy_shape, ddpg->policy, &rng);
         start_small(&d->q_shape, ddpg->q, &rng);

@@ -29,6 +29,13 @@ void parameters_alloc(struct parameters *p, struct arena *arena)
     p->v = arena_alloc(arena, p->n, sizeof(real));
 }
 
+void parameters_start(struct parameters *p, int part, enum mlp_start start, double last_gain,
+                      struct rng *rng)
+{
+    const double sqrt_2 = 1.41421356237309504880;
+    mlp_init(&p->parts[part].shape, parameters_value(p, part), start, sqrt_2, last_gain, rng);
+}
+
 struct optimiser parameters_optimiser(const struct parameters *p, int first, int last,
                                       const struct optimiser_hyper *hyper, double learning_rate)
 {

@@ -28,6 +28,11 @@ int parameters_add_network(struct parameters *p, const char *name, const struct 
 int parameters_add_vector(struct parameters *p, const char *name, size_t n);
 void parameters_alloc(struct parameters *p, struct arena *arena);
 
+/* Start the network that is part `part`. With MLP_START_ORTHOGONAL hidden layers have gain sqrt(2), the last
+ * one has `last_gain`. */
+void parameters_start(struct parameters *p, int part, enum mlp_start start, double last_gain,
+                      struct rng *rng);
+
 /* Where part `part` begins. */
 static inline real *parameters_value(const struct parameters *p, int part)
 {

@@ -29,8 +29,6 @@ static const char *const metric_names[N_METRICS] = {
     "v_loss"
 };
 
-static const double SQRT_2 = 1.41421356237309504880;
-
 #define OPTION(type_, field, value_, min_, max_, help_) \
     { .name = #field, .type = type_, .offset = offsetof(struct sac_hyper, field), \
       .value = value_, .min = min_, .max = max_, .help = help_ }
@@ -179,11 +177,10 @@ static void start_networks(struct sac *sac, const struct algorithm_setup *setup)
 {
     struct rng rng;
     rng_init(&rng, setup->seed, RNG_INIT, 0, 0);
-    mlp_init(&sac->policy_shape, sac->policy, setup->start, SQRT_2, 1, &rng);
-    for (int i = 0; i < 2; i++)
-        mlp_init(&sac->q_shape, sac->q[i], setup->start, SQRT_2, 1, &rng);
+    for (int part = PART_POLICY; part <= PART_Q2; part++)
+        parameters_start(&sac->params, part, setup->start, 1, &rng);
     if (sac->v)
-        mlp_init(&sac->v_shape, sac->v, setup->start, SQRT_2, 1, &rng);
+        parameters_start(&sac->params, PART_V, setup->start, 1, &rng);
     *sac->log_alpha = (real)log(sac->hyper.alpha_init);
     memcpy(sac->targets, sac->v ? sac->v : sac->q[0],
            (sac->v ? sac->n_v : 2 * sac->n_q) * sizeof(real));

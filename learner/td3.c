@@ -37,8 +37,6 @@ static const char *const metric_names[N_METRICS] = {
 
 enum { PART_POLICY, PART_Q1, PART_Q2 };
 
-static const double SQRT_2 = 1.41421356237309504880;
-
 #define OPTION(type_, field, value_, min_, max_, help_) \
     { .name = #field, .type = type_, .offset = offsetof(struct td3_hyper, field), \
       .value = value_, .min = min_, .max = max_, .help = help_ }
@@ -186,9 +184,8 @@ static void create_networks(struct td3 *td3, const struct algorithm_setup *setup
 
     struct rng rng;
     rng_init(&rng, setup->seed, RNG_INIT, 0, 0);
-    mlp_init(&d->policy_shape, td3->policy, setup->start, SQRT_2, 1, &rng);
-    for (int i = 0; i < 2; i++)
-        mlp_init(&d->q_shape, td3->q[i], setup->start, SQRT_2, 1, &rng);
+    for (int part = PART_POLICY; part <= PART_Q2; part++)
+        parameters_start(&td3->params, part, setup->start, 1, &rng);
     memcpy(td3->targets, td3->params.value, td3->params.n * sizeof(real));
 
     td3->policy_adam = parameters_optimiser(&td3->params, PART_POLICY, PART_POLICY,

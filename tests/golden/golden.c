@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/matrix.h"
+#include "common/policy_head.h"
+
 struct safetensors *golden_open(const char *name)
 {
     char path[128];
@@ -38,6 +41,17 @@ real *golden_real(const struct safetensors *file, const char *name)
     real *y = malloc((n ? n : 1) * sizeof(*y));
     for (size_t i = 0; i < n; i++)
         y[i] = (real)x[i];
+    free(x);
+    return y;
+}
+
+int *golden_int(const struct safetensors *file, const char *name)
+{
+    size_t n = golden_count(file, name);
+    double *x = golden(file, name);
+    int *y = malloc((n ? n : 1) * sizeof(*y));
+    for (size_t i = 0; i < n; i++)
+        y[i] = (int)x[i];
     free(x);
     return y;
 }
@@ -136,4 +150,84 @@ void golden_check_way(const char *what, struct array a, const struct safetensors
     ck_assert_msg(share <= tolerance, "%s: %s is off by %.2g of its way", what, expected_name, share);
     free(expected);
     free(start);
+}
+
+/* ---- an algorithm from the start that a file holds ---- */
+
+void golden_case_open(struct golden_case *c, const struct algorithm *algorithm, const char *name)
+{
+    matrix_setup();
+    *c = (struct golden_case){ .algorithm = algorithm, .name = name, .file = golden_open(name) };
+    c->rows = golden_real(c->file, "rows");
+    c->arena = arena_create(1 << 20);
+}
+
+void golden_case_create(struct golden_case *c)
+{
+    c->self = c->algorithm->create(&c->setup, c->arena);
+    c->params = golden_array(c->algorithm, c->self, "params");
+    golden_overwrite(c->params, c->file, "params0");
+    if (!safetensors_find(c->file, "targets0"))
+        return;
+    c->targets = golden_array(c->algorithm, c->self, "targets");
+    golden_overwrite(c->targets, c->file, "targets0");
+}
+
+void golden_case_close(struct golden_case *c)
+{
+    free(c->rows);
+    arena_destroy(&c->arena);
+    safetensors_close(&c->file);
+}
+
+struct mlp_body golden_body(const double *sizes)
+{
+    return (struct mlp_body){ (int)sizes[0], { (int)sizes[1], (int)sizes[2] },
+                              (enum activation)(int)sizes[3], false };
+}
+
+double golden_metric(const struct golden_case *c, const char *name)
+{
+    for (int i = 0; i < c->algorithm->n_metrics; i++)
+        if (strcmp(c->algorithm->metric_names[i], name) == 0)
+            return c->metrics[i];
+    ck_abort_msg("%s has no metric %s", c->algorithm->name, name);
+}
+
+void golden_check_metrics(const struct golden_case *c, int update, const struct golden_column *columns,
+                          int n, double tolerance)
+{
+    ck_assert_uint_eq(golden_count(c->file, "metrics") % (size_t)n, 0);
+    for (int j = 0; j < n; j++) {
+        double x = golden_metric(c, columns[j].name);
+        double expected = golden_at(c->file, "metrics", (size_t)(update * n + j));
+        double scale = fmax(fabs(expected), columns[j].typical);
+        ck_assert_msg(fabs(x - expected) <= tolerance * scale, "%s, update %d: %s is %.9g instead of %.9g",
+                      c->name, update + 1, columns[j].name, x, expected);
+    }
+}
+
+void golden_check_actor_critic(const struct golden_case *c)
+{
+    const struct algorithm_setup *setup = &c->setup;
+    const int n_obs = setup->shape.n_obs, n_act = setup->shape.n_act;
+    const struct env_spec spec = { .n_choices = setup->n_choices };
+    struct algorithm_traits traits;
+    c->algorithm->describe(setup->hyper, &spec, &traits);
+    const int n_out = policy_head_outputs(traits.head, n_act, setup->n_choices);
+    const size_t n_free = (size_t)policy_head_extra(traits.head, n_act);
+    const struct mlp_shape policy = mlp_shape_make(n_obs, &setup->policy, n_out);
+    const struct mlp_shape value = mlp_shape_make(n_obs, &setup->critic, 1);
+    size_t n, n_policy;
+    const real *grad = c->algorithm->gradients(c->self, &n);
+    double *expected = golden(c->file, "gradients");
+    ck_assert_uint_eq(n, golden_count(c->file, "gradients"));
+    size_t at = golden_check_network("policy", &policy, grad, expected, 1e-5);
+    golden_check("log_sigma", grad + at, expected + at, n_free, 1e-5);
+    at += n_free;
+    c->algorithm->policy(c->self, &n_policy);
+    ck_assert_uint_eq(n_policy, at);
+    at += golden_check_network("value", &value, grad + at, expected + at, 1e-5);
+    ck_assert_uint_eq(at, n);
+    free(expected);
 }

@@ -13,6 +13,7 @@ struct safetensors *golden_open(const char *name);
 size_t golden_count(const struct safetensors *file, const char *name);
 double *golden(const struct safetensors *file, const char *name);
 real *golden_real(const struct safetensors *file, const char *name);
+int *golden_int(const struct safetensors *file, const char *name);
 
 /* Its number `i`. */
 double golden_at(const struct safetensors *file, const char *name, size_t i);
@@ -44,5 +45,41 @@ void golden_overwrite(struct array a, const struct safetensors *file, const char
 /* Fail unless an array is within `tolerance` of the way from tensor `start` to tensor `expected`. */
 void golden_check_way(const char *what, struct array a, const struct safetensors *file,
                       const char *expected, const char *start, double tolerance);
+
+/* ---- an algorithm from the start that a file holds ---- */
+
+/* Between golden_case_open and golden_case_create a test sets the setup; afterwards the algorithm stands at
+ * "params0" and, where there are any, "targets0". */
+struct golden_case {
+    const struct algorithm *algorithm;
+    const char *name;                  /* the file's */
+    struct safetensors *file;
+    struct arena *arena;
+    struct algorithm_setup setup;
+    void *self;
+    struct array params, targets;
+    real *rows;                        /* of all updates */
+    double metrics[ALGORITHM_MAX_METRICS];
+};
+
+void golden_case_open(struct golden_case *c, const struct algorithm *algorithm, const char *name);
+void golden_case_create(struct golden_case *c);
+void golden_case_close(struct golden_case *c);
+
+/* A network's body without layer normalisation.
+ *   sizes   n_hidden hidden[2] activation (0 relu, 1 tanh, 2 silu) */
+struct mlp_body golden_body(const double *sizes);
+
+/* A metric by its name; it must exist. */
+double golden_metric(const struct golden_case *c, const char *name);
+
+/* Fail unless each metric is within `tolerance` of row `update` of tensor "metrics" [n_updates][n]. A mean
+ * that cancels is compared with a typical value instead, 0 for none. */
+struct golden_column { const char *name; double typical; };
+void golden_check_metrics(const struct golden_case *c, int update, const struct golden_column *columns,
+                          int n, double tolerance);
+
+/* Fail unless the gradients of policy, free log sigma and value are those of tensor "gradients". */
+void golden_check_actor_critic(const struct golden_case *c);
 
 #endif

@@ -27,17 +27,14 @@ square that starts from 1. A case holds ten steps:
     params10                after the last
 """
 
-import json
 import math
-import os
-import struct
 
 import numpy as np
 import torch
 from torch.distributions import Categorical, Independent, Normal
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-STEP, TERMINATED, TRUNCATED, CLOSE = 0, 1, 2, 3
+from golden import CLOSE, STEP, TERMINATED, TRUNCATED, float32, write
+
 SEED = 20160204
 DEFAULTS = {"form": "nstep", "normalise": "none", "vtrace": False, "truncation_terminates": False,
             "log_sigma": "independent", "value_epochs": 0, "optimiser": "rmsprop_tf",
@@ -47,28 +44,6 @@ DEFAULTS = {"form": "nstep", "normalise": "none", "vtrace": False, "truncation_t
 CHOICES = {"form": ["nstep", "episodes", "online"], "normalise": ["none", "round"],
            "log_sigma": ["independent", "state"], "schedule": ["constant", "linear", "cosine"],
            "optimiser": ["adam", "adamw", "rmsprop", "rmsprop_tf"]}
-
-
-def write(name, tensors):
-    """The safetensors format: u64 header length, JSON header, raw little-endian data."""
-    header, blobs, offset = {"__metadata__": {"seed": str(SEED), "torch": torch.__version__}}, [], 0
-    for key, value in tensors.items():
-        blob = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[key] = {"dtype": "F64", "shape": list(np.shape(value)),
-                       "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, f"a2c_{name}.safetensors")
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    print(path, os.path.getsize(path), "bytes")
-
-
-def float32(x):
-    """Rounded to float32, kept as float64."""
-    return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 
 # ---- networks and optimiser ----
@@ -285,8 +260,8 @@ def make_case(name, seed, activation, n_act, n_choices, fragments, n_rounds, hyp
           f"{np.mean([m[8] for m in metrics]):.2f}, way {np.linalg.norm(a2c.flat() - out['params0']):.3g}")
     if h["max_grad_norm"]:
         assert max(norms) > h["max_grad_norm"]
-    write(name, {**out, "rows": np.array(rows), "first": first, "metrics": metrics,
-                 "params10": a2c.flat()})
+    out.update(rows=np.array(rows), first=first, metrics=metrics, params10=a2c.flat())
+    write(f"a2c_{name}", out, seed=SEED, torch=torch.__version__)
 
 
 S, E, C = STEP, TERMINATED, TRUNCATED

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Numbers for test_ddpg_golden.c from an independent DDPG on PyTorch's autograd and Adam.
+"""Numbers for test_deterministic_golden.c from an independent DDPG on PyTorch's autograd and Adam.
 
     pip install torch==2.13.0 numpy
     python3 tests/golden/make_ddpg_golden.py     # writes ddpg_<case>.safetensors beside this script
@@ -30,41 +30,16 @@ Each file holds, for ten updates in a row:
 """
 
 import copy
-import json
 import math
-import os
-import struct
 
 import numpy as np
 import torch
 import torch.nn as nn
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-STEP, TERMINATED, TRUNCATED, CLOSE = 0, 1, 2, 3
+from golden import STEP, TERMINATED, TRUNCATED, draw_rows, float32, write
+
 SEED = 20150909
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "silu": nn.SiLU}
-
-
-def write(name, tensors, seed=SEED):
-    """The safetensors format: u64 header length, JSON header, raw little-endian data."""
-    header, blobs, offset = {"__metadata__": {"seed": str(seed), "torch": torch.__version__}}, [], 0
-    for key, value in tensors.items():
-        blob = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[key] = {"dtype": "F64", "shape": list(np.shape(value)),
-                       "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, f"{name}.safetensors")
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    print(path, os.path.getsize(path), "bytes")
-
-
-def float32(x):
-    """Rounded to float32, kept as float64."""
-    return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 
 # ---- networks ----
@@ -118,21 +93,11 @@ def follow(target, net, tau):
 
 # ---- batches ----
 
-def draw_rows(rng, B, n_obs, n_act):
-    stride = n_obs + n_act + 3
-    rows = rng.normal(0, 1, (B, 2, stride))
-    rows[:, :, n_obs:n_obs + n_act] = rng.uniform(-1, 1, (B, 2, n_act))
-    rows[:, :, n_obs + n_act] += 1.5    # so that errors do not cancel in the last bias's gradient
-    rows[:, 0, -1] = rng.choice([STEP, TERMINATED, TRUNCATED], B)
-    rows[:3, 0, -1] = [STEP, TERMINATED, TRUNCATED]
-    # The successor's own kind must not matter.
-    rows[:, 1, -1] = rng.choice([STEP, TERMINATED, TRUNCATED, CLOSE], B)
-    return float32(rows)
-
-
 def draw_batches(rng, n_updates, B, n_obs, n_act):
     """Rows, discounts gamma^k with k = 1 to 3, importance weights, and the same as PyTorch's."""
-    rows = np.stack([draw_rows(rng, B, n_obs, n_act) for _ in range(n_updates)])
+    # Rewards have a mean so that errors do not cancel in the last bias's gradient.
+    rows = np.stack([draw_rows(rng, B, n_obs, n_act, [STEP, TERMINATED, TRUNCATED], 1.5)
+                     for _ in range(n_updates)])
     discount = float32(0.9 ** rng.integers(1, 4, (n_updates, B)))
     weight = float32(rng.uniform(0.2, 1, (n_updates, B)))
     batches = []
@@ -226,7 +191,7 @@ def make_case(name, seed, n_act, activation, layer_norm, hyper, delay, target_ev
     batches, drawn = draw_batches(rng, n_updates, B, n_obs, n_act)
     write(name, {"sizes": [n_obs, n_act, B, n_updates, len(hidden), *hidden,
                            list(ACTIVATIONS).index(activation), *layer_norm, delay, target_every],
-                 "hyper": hyper, **drawn, **run(agent, batches, delay)})
+                 "hyper": hyper, **drawn, **run(agent, batches, delay)}, seed=SEED, torch=torch.__version__)
 
 
 def main():

@@ -18,42 +18,14 @@ distributions   gaussian_<shared|rows>_..., categorical_...: inputs, log_prob, e
 mlp             <activation>_<plain|norm>_...: params, x, dout, y, grad, dx
 """
 
-import json
-import os
-import struct
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.distributions import Categorical, Normal
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+from golden import float32, write
+
 SEED = 20150722
-
-
-def write(name, tensors):
-    """The safetensors format: u64 header length, JSON header, raw little-endian data."""
-    header, blobs, offset = {"__metadata__": {"seed": str(SEED), "torch": torch.__version__}}, [], 0
-    for key, value in tensors.items():
-        if torch.is_tensor(value):
-            value = value.detach().numpy()
-        assert np.isfinite(value).all(), key
-        blob = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[key] = {"dtype": "F64", "shape": list(np.shape(value)),
-                       "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, f"{name}.safetensors")
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    print(path, os.path.getsize(path), "bytes")
-
-
-def float32(x):
-    """Rounded to float32, kept as float64."""
-    return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 
 # ---- optimisers ----
@@ -158,7 +130,7 @@ def optimisers():
     optimiser_case(out, rng, "clip_small", RMSPROP_TF, lr=100, epsilon=1e-5, max_norm=1e-3,
                    scale=EQUAL, norms=[0.9995e-3] * 5 + [0.99e-3, 1e-3, 1.0005e-3, 2e-3, 1])
     optimiser_case(out, rng, "linear", ADAM, epsilon=1e-5, max_norm=0.5, schedule=LINEAR, scale=EQUAL)
-    write("optimisers", out)
+    write("optimisers", out, seed=SEED, torch=torch.__version__)
 
 
 # ---- distributions ----
@@ -234,7 +206,7 @@ def distributions():
     out = {}
     gaussians(out, rng)
     categoricals(out, rng)
-    write("distributions", out)
+    write("distributions", out, seed=SEED, torch=torch.__version__)
 
 
 # ---- mlp ----
@@ -268,7 +240,7 @@ def mlps():
                 "params": torch.cat([t.detach().ravel() for t in flat]), "x": x, "dout": dout, "y": y,
                 "grad": torch.cat([t.grad.ravel() for t in flat]), "dx": x.grad}.items()})
     out["widths"] = widths
-    write("mlp", out)
+    write("mlp", out, seed=SEED, torch=torch.__version__)
 
 
 def main():

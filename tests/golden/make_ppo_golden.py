@@ -26,17 +26,14 @@ A case is one round:
     params_n                         after the last
 """
 
-import json
 import math
-import os
-import struct
 
 import numpy as np
 import torch
 from torch.distributions import Categorical, Normal
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-STEP, TERMINATED, TRUNCATED, CLOSE = 0, 1, 2, 3
+from golden import CLOSE, STEP, TERMINATED, TRUNCATED, float32, write
+
 SEED = 20170720
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": torch.nn.functional.silu}
 HYPER = {"learning_rate": 3e-3, "gamma": 0.97, "lambda": 0.9, "clip": 0.2, "clip_value": 0.0,
@@ -45,28 +42,6 @@ HYPER = {"learning_rate": 3e-3, "gamma": 0.97, "lambda": 0.9, "clip": 0.2, "clip
          "state_sigma": 0, "linear": 0, "max_grad_norm": 0.0, "epsilon": 1e-5, "progress": 0.25}
 METRICS = ["policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "ratio_max",
            "explained_variance", "log_sigma", "grad_norm", "learning_rate"]
-
-
-def write(name, tensors):
-    """The safetensors format: u64 header length, JSON header, raw little-endian data."""
-    header, blobs, offset = {"__metadata__": {"seed": str(SEED), "torch": torch.__version__}}, [], 0
-    for key, value in tensors.items():
-        blob = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[key] = {"dtype": "F64", "shape": list(np.shape(value)),
-                       "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, f"ppo_{name}.safetensors")
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    print(path, os.path.getsize(path), "bytes")
-
-
-def float32(x):
-    """Rounded to float32, kept as float64."""
-    return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 
 # ---- random numbers ----
@@ -325,7 +300,7 @@ def make_case(name, seed, n_updates, batch_size, has_more, n_choices=0, activati
     print(f"{name}: KL {[round(m[3], 4) for m in metrics]}, clipped {[round(m[4], 2) for m in metrics]}, "
           f"norms {[round(m[8], 2) for m in metrics]}, clipped values {clipped_values}")
     out.update(metrics=metrics, params_n=agent.params())
-    write(name, out)
+    write(f"ppo_{name}", out, seed=SEED, torch=torch.__version__)
 
 
 def main():

@@ -22,14 +22,11 @@ the trace), and every number is the sum that the paper writes.
 """
 
 import itertools
-import json
-import os
-import struct
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-STEP, TERMINATED, TRUNCATED, CLOSE = 0, 1, 2, 3
+from golden import CLOSE, STEP, TERMINATED, TRUNCATED, float32, write
+
 SEED = 20180205
 
 # Fragments as (length, how the segment ends); STEP: the fragment ends inside an episode.
@@ -44,28 +41,6 @@ FRAGMENTS = [
     [(1, TRUNCATED), (1, TERMINATED), (1, TERMINATED), (2, TRUNCATED), (1, STEP)],
     [(2, TRUNCATED), (7, TERMINATED)],
 ]
-
-
-def write(tensors):
-    """The safetensors format: u64 header length, JSON header, raw little-endian data."""
-    header, blobs, offset = {"__metadata__": {"seed": str(SEED)}}, [], 0
-    for key, value in tensors.items():
-        blob = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[key] = {"dtype": "F64", "shape": list(np.shape(value)),
-                       "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, "returns.safetensors")
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    print(path, os.path.getsize(path), "bytes")
-
-
-def float32(x):
-    """Rounded to float32, kept as float64."""
-    return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 
 class Segment:
@@ -145,7 +120,7 @@ def main():
     is_transition = kind != CLOSE
     value = np.concatenate([s.value for s in segments])
     explained = [1 - np.var((g[1] - value)[is_transition]) / np.var(g[1][is_transition]) for g in gae]
-    write({
+    write("returns", {
         "sizes": [n_obs, n_act, n_rows, len(fragments), n_transitions],
         "rows": rows, "first": first, "value": value, "log_ratio": spread(lambda s: s.log_ratio),
         "gae_cases": np.array(gae_cases, dtype=float),
@@ -153,7 +128,7 @@ def main():
         "explained": explained,
         "vtrace_cases": vtrace_cases,
         "vtrace_advantage": [v[0] for v in vtrace], "vtrace_target": [v[1] for v in vtrace],
-    })
+    }, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Numbers for test_sac_forms_golden.c: the three forms of SAC on PyTorch's autograd and Adam.
+"""Numbers for test_sac_golden.c: the three forms of SAC on PyTorch's autograd and Adam.
 
     pip install torch==2.13.0 numpy
     python3 tests/golden/make_sac_forms_golden.py    # writes sac_form_<case>.safetensors beside this script
@@ -35,8 +35,9 @@ import math
 import numpy as np
 import torch
 
+import golden
 import make_sac_golden as base
-from make_sac_golden import STEP, TERMINATED, TRUNCATED, float32
+from golden import STEP, TERMINATED, TRUNCATED, float32
 
 SEED = 20181213
 
@@ -235,7 +236,7 @@ class Discrete(Sac):
 
 
 def draw_rows(rng, case):
-    rows = base.draw_rows(rng, case["B"], case["n_obs"], case["n_act"], [STEP, TERMINATED, TRUNCATED])
+    rows = golden.draw_rows(rng, case["B"], case["n_obs"], case["n_act"], [STEP, TERMINATED, TRUNCATED])
     if case["n_choices"]:
         choices = rng.integers(0, case["n_choices"], rows.shape[:2])
         choices[:case["n_choices"], 0] = range(case["n_choices"])
@@ -278,7 +279,8 @@ def make_case(name, seed, form, **changes):
                metrics=metrics, params10=sac.params(), targets10=sac.targets())
     if not case["n_choices"]:
         out.update(noise=noise.reshape(n_updates, -1, n_act))
-    base.write(f"form_{name}", out)
+    # The headers have always named the seed of make_sac_golden.py.
+    golden.write(f"sac_form_{name}", out, seed=base.SEED, torch=torch.__version__)
 
 
 def main():

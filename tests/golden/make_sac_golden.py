@@ -26,41 +26,16 @@ sac_relu and sac_tanh hold, for ten updates in a row:
 sac_parts holds the squashed Gaussian, Adam and Polyak averaging on their own.
 """
 
-import json
 import math
-import os
-import struct
 
 import numpy as np
 import torch
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import AffineTransform, TanhTransform
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-STEP, TERMINATED, TRUNCATED, CLOSE = 0, 1, 2, 3
+from golden import STEP, TERMINATED, TRUNCATED, draw_rows, float32, write
+
 SEED = 20180104
-
-
-def write(name, tensors):
-    """The safetensors format: u64 header length, JSON header, raw little-endian data."""
-    header, blobs, offset = {"__metadata__": {"seed": str(SEED), "torch": torch.__version__}}, [], 0
-    for key, value in tensors.items():
-        blob = np.ascontiguousarray(value, dtype="<f8").tobytes()
-        header[key] = {"dtype": "F64", "shape": list(np.shape(value)),
-                       "data_offsets": [offset, offset + len(blob)]}
-        blobs.append(blob)
-        offset += len(blob)
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, f"sac_{name}.safetensors")
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
-    print(path, os.path.getsize(path), "bytes")
-
-
-def float32(x):
-    """Rounded to float32, kept as float64."""
-    return np.asarray(x, dtype=np.float32).astype(np.float64)
 
 
 # ---- SAC ----
@@ -182,17 +157,6 @@ class Sac:
                 np.concatenate([g.numpy().ravel() for g in gradients]))
 
 
-def draw_rows(rng, B, n_obs, n_act, kinds):
-    stride = n_obs + n_act + 3
-    rows = rng.normal(0, 1, (B, 2, stride))
-    rows[:, :, n_obs:n_obs + n_act] = rng.uniform(-1, 1, (B, 2, n_act))
-    rows[:, 0, -1] = rng.choice(kinds, B)
-    # The successor's own kind must not matter.
-    rows[:, 1, -1] = rng.choice([STEP, TERMINATED, TRUNCATED, CLOSE], B)
-    rows[:len(kinds), 0, -1] = kinds
-    return float32(rows)
-
-
 def clamped(out):
     """Rows whose log sigma lies below and above its range."""
     raw = out.chunk(2, dim=-1)[1]
@@ -226,7 +190,7 @@ def make_case(name, seed, activation, n_act, kinds, log_sigma, must_clamp):
             out.update(gradients=gradients, params1=sac.params(), targets1=sac.targets())
     out.update(rows=rows.reshape(n_updates, 2 * B, -1), noise=noise.reshape(n_updates, 2 * B, -1),
                metrics=metrics, params10=sac.params(), targets10=sac.targets())
-    write(name, out)
+    write(f"sac_{name}", out, seed=SEED, torch=torch.__version__)
 
 
 # ---- parts ----
@@ -285,7 +249,8 @@ def main():
     make_case("relu", 1, "relu", 2, [STEP, TERMINATED, TRUNCATED], (-9, 10), True)
     make_case("tanh", 2, "tanh", 1, [STEP, TRUNCATED], (-0.5, 0.5), False)
     rng = np.random.default_rng([SEED, 3])
-    write("parts", {**squashed_gaussian_vectors(rng), **adam_vectors(rng), **polyak_vectors(rng)})
+    write("sac_parts", {**squashed_gaussian_vectors(rng), **adam_vectors(rng), **polyak_vectors(rng)},
+          seed=SEED, torch=torch.__version__)
 
 
 if __name__ == "__main__":

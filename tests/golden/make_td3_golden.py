@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Numbers for test_td3_golden.c from an independent TD3 on PyTorch's autograd and Adam.
+"""Numbers for test_deterministic_golden.c from an independent TD3 on PyTorch's autograd and Adam.
 
     pip install torch==2.13.0 numpy
     python3 tests/golden/make_td3_golden.py      # writes td3_<case>.safetensors beside this script
@@ -16,8 +16,9 @@ files hold is the same, too, except
 import numpy as np
 import torch
 
-from make_ddpg_golden import (ACTIVATIONS, draw_batches, flat, float32, follow, gradient, half_squared,
-                              lagging, network, norm, run, write)
+from golden import float32, write
+from make_ddpg_golden import (ACTIVATIONS, draw_batches, flat, follow, gradient, half_squared, lagging,
+                              network, norm, run)
 
 SEED = 20180226
 
@@ -96,7 +97,7 @@ def make_case(name, seed, n_act, activation, layer_norm, hyper, delay, target_ev
     assert min(agent.clipped, agent.bounded, agent.second) >= 10
     write(name, {"sizes": [n_obs, n_act, B, n_updates, len(hidden), *hidden,
                            list(ACTIVATIONS).index(activation), *layer_norm, delay, target_every],
-                 "hyper": hyper, **drawn, "noise": noise, **out}, SEED)
+                 "hyper": hyper, **drawn, "noise": noise, **out}, seed=SEED, torch=torch.__version__)
 
 
 def main():

@@ -4,48 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/matrix.h"
 #include "learner/algorithms.h"
 #include "learner/ddpg.h"
 #include "learner/td3.h"
 #include "tests/golden/golden.h"
 
-enum { Q_LOSS, PI_LOSS, Q_MEAN, Q_GRAD_NORM, PI_GRAD_NORM, GOLDEN_METRICS };
 enum { SIZES = 12, ARRAYS = 7, MAX_PARAMS = 2048 };
 
-static const char *const metric_names[GOLDEN_METRICS] = {
-    "q_loss", "pi_loss", "q_mean", "q_grad_norm", "pi_grad_norm"
+static const struct golden_column columns[] = {
+    { "q_loss", 0 }, { "pi_loss", 1 }, { "q_mean", 1 }, { "q_grad_norm", 0 }, { "pi_grad_norm", 0 }
 };
 
 /* ---- one case ---- */
 
-struct golden_case {
-    const struct algorithm *algorithm;
-    const char *name;
-    struct safetensors *file;
-    struct arena *arena;
-    void *self;
-    struct algorithm_setup setup;
+struct trial {
+    struct golden_case g;
     struct ddpg_hyper ddpg;
     struct td3_hyper td3;
     int policy_delay, target_every;    /* in updates of the critics */
-    real *rows, *noise, *discount, *weight;    /* of all updates */
+    real *noise, *discount, *weight;   /* of all updates */
     real *scratch;                     /* [B][2][stride]: an update overwrites actions */
     real *td_error;                    /* [B] */
-    struct array params, targets;
     size_t n_policy;
     int n_updates;
-    double metrics[ALGORITHM_MAX_METRICS];
     struct error err;
 };
 
 static const struct optimiser_hyper adam = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 };
 
-static void read_hyper(struct golden_case *c, const double *sizes)
+static void read_hyper(struct trial *c, const double *sizes)
 {
-    double *h = golden(c->file, "hyper");
+    double *h = golden(c->g.file, "hyper");
     const int delay = (int)sizes[10], every = (int)sizes[11];
-    const bool is_td3 = c->algorithm == &td3_algorithm;
+    const bool is_td3 = c->g.algorithm == &td3_algorithm;
     c->ddpg = (struct ddpg_hyper){ .gamma = 0.9, .tau = h[0], .policy_lr = h[1], .q_lr = h[2],
                                    .q_weight_decay = h[3], .policy_delay = delay, .target_every = every,
                                    .optimiser = adam };
@@ -53,73 +44,64 @@ static void read_hyper(struct golden_case *c, const double *sizes)
         c->td3 = (struct td3_hyper){ .gamma = 0.9, .tau = h[0], .policy_lr = h[1], .q_lr = h[2],
                                      .target_noise = h[3], .target_noise_clip = h[4],
                                      .policy_delay = delay, .target_every = every, .optimiser = adam };
-    c->setup.hyper = is_td3 ? (const void *)&c->td3 : &c->ddpg;
+    c->g.setup.hyper = is_td3 ? (const void *)&c->td3 : &c->ddpg;
     c->policy_delay = delay;
     c->target_every = is_td3 ? delay * every : every;
     free(h);
 }
 
-static void create(struct golden_case *c)
+static void create(struct trial *c)
 {
-    c->self = c->algorithm->create(&c->setup, c->arena);
-    c->params = golden_array(c->algorithm, c->self, "params");
-    c->targets = golden_array(c->algorithm, c->self, "targets");
-    c->algorithm->policy(c->self, &c->n_policy);
-    golden_overwrite(c->params, c->file, "params0");
-    golden_overwrite(c->targets, c->file, "targets0");
+    golden_case_create(&c->g);
+    c->g.algorithm->policy(c->g.self, &c->n_policy);
 }
 
 /* An algorithm at the golden start. */
-static void open_case(struct golden_case *c, const char *name)
+static void open_case(struct trial *c, const char *name)
 {
-    matrix_setup();
-    *c = (struct golden_case){ .name = name, .file = golden_open(name),
-                               .algorithm = name[0] == 't' ? &td3_algorithm : &ddpg_algorithm };
-    ck_assert_uint_eq(golden_count(c->file, "sizes"), SIZES);
-    double *sizes = golden(c->file, "sizes");
-    struct mlp_body body = { 2, { (int)sizes[5], (int)sizes[6] }, (enum activation)(int)sizes[7], false };
-    ck_assert_double_eq(sizes[4], 2);
-    c->setup = (struct algorithm_setup){ .shape = { (int)sizes[0], (int)sizes[1] }, .seed = 1,
+    *c = (struct trial){ .n_updates = 0 };
+    golden_case_open(&c->g, name[0] == 't' ? &td3_algorithm : &ddpg_algorithm, name);
+    ck_assert_uint_eq(golden_count(c->g.file, "sizes"), SIZES);
+    double *sizes = golden(c->g.file, "sizes");
+    const struct mlp_body body = golden_body(sizes + 4);
+    c->g.setup = (struct algorithm_setup){ .shape = { (int)sizes[0], (int)sizes[1] }, .seed = 1,
                                          .batch_size = (int)sizes[2], .policy = body, .critic = body };
-    c->setup.policy.has_layer_norm = sizes[8] > 0;
-    c->setup.critic.has_layer_norm = sizes[9] > 0;
+    c->g.setup.policy.has_layer_norm = sizes[8] > 0;
+    c->g.setup.critic.has_layer_norm = sizes[9] > 0;
     c->n_updates = (int)sizes[3];
     read_hyper(c, sizes);
     free(sizes);
-    c->arena = arena_create(1 << 20);
     create(c);
-    c->rows = golden_real(c->file, "rows");
-    c->noise = c->algorithm == &td3_algorithm ? golden_real(c->file, "noise") : NULL;
-    c->discount = golden_real(c->file, "discount");
-    c->weight = golden_real(c->file, "weight");
-    const size_t B = (size_t)c->setup.batch_size;
-    c->scratch = malloc(2 * B * (size_t)row_stride(c->setup.shape) * sizeof(real));
+    c->noise = c->g.algorithm == &td3_algorithm ? golden_real(c->g.file, "noise") : NULL;
+    c->discount = golden_real(c->g.file, "discount");
+    c->weight = golden_real(c->g.file, "weight");
+    const size_t B = (size_t)c->g.setup.batch_size;
+    c->scratch = malloc(2 * B * (size_t)row_stride(c->g.setup.shape) * sizeof(real));
     c->td_error = malloc(B * sizeof(real));
 }
 
-static void close_case(struct golden_case *c)
+static void close_case(struct trial *c)
 {
-    free(c->rows), free(c->noise), free(c->discount), free(c->weight);
-    free(c->scratch), free(c->td_error);
-    arena_destroy(&c->arena);
-    safetensors_close(&c->file);
+    free(c->noise), free(c->discount), free(c->weight), free(c->scratch), free(c->td_error);
+    golden_case_close(&c->g);
 }
 
 /* Update number `i` from 0, on rows that `edit` (may be NULL) has changed. */
-static int update(struct golden_case *c, int i, void (*edit)(struct row_shape s, real *row))
+static int update(struct trial *c, int i, void (*edit)(struct row_shape s, real *row))
 {
-    const int B = c->setup.batch_size, stride = row_stride(c->setup.shape), n_act = c->setup.shape.n_act;
+    const int B = c->g.setup.batch_size, n_act = c->g.setup.shape.n_act;
+    const int stride = row_stride(c->g.setup.shape);
     const size_t n_rows = (size_t)(2 * B * stride);
-    memcpy(c->scratch, c->rows + (size_t)i * n_rows, n_rows * sizeof(real));
+    memcpy(c->scratch, c->g.rows + (size_t)i * n_rows, n_rows * sizeof(real));
     for (int k = 0; edit && k < B; k++)
-        edit(c->setup.shape, c->scratch + 2 * k * stride);
-    struct batch b = { .n = B, .shape = c->setup.shape, .rows = c->scratch, .discount = c->discount + i * B,
+        edit(c->g.setup.shape, c->scratch + 2 * k * stride);
+    struct batch b = { .n = B, .shape = c->g.setup.shape, .rows = c->scratch, .discount = c->discount + i * B,
                        .weight = c->weight + i * B, .td_error = c->td_error,
                        .noise = c->noise ? c->noise + i * B * n_act : NULL };
-    return c->algorithm->update(c->self, &b, c->metrics, &c->err);
+    return c->g.algorithm->update(c->g.self, &b, c->g.metrics, &c->err);
 }
 
-static void do_updates(struct golden_case *c, int first, int end)
+static void do_updates(struct trial *c, int first, int end)
 {
     for (int i = first; i < end; i++)
         ck_assert_msg(update(c, i, NULL) == 0, "%s", c->err.text);
@@ -127,32 +109,17 @@ static void do_updates(struct golden_case *c, int first, int end)
 
 /* ---- comparing ---- */
 
-static void check_metrics(const struct golden_case *c, int i, double tolerance)
-{
-    double *metrics = golden(c->file, "metrics");
-    for (int j = 0; j < GOLDEN_METRICS; j++) {
-        double expected = metrics[i * GOLDEN_METRICS + j];
-        /* The mean of critics that are near zero cancels: compare it with a typical value. */
-        double scale = j == Q_MEAN || j == PI_LOSS ? fmax(fabs(expected), 1) : fabs(expected);
-        ck_assert_str_eq(c->algorithm->metric_names[j], metric_names[j]);
-        ck_assert_msg(fabs(c->metrics[j] - expected) <= tolerance * scale,
-                      "%s, update %d: %s is %.9g instead of %.9g", c->name, i + 1, metric_names[j],
-                      c->metrics[j], expected);
-    }
-    free(metrics);
-}
-
 /* The networks' gradients from network `first` of policy, q1, q2 to `last`. */
-static void check_gradients(const struct golden_case *c, int first, int last)
+static void check_gradients(const struct trial *c, int first, int last)
 {
     static const char *const names[] = { "policy", "q1", "q2" };
-    const int n_obs = c->setup.shape.n_obs, n_act = c->setup.shape.n_act;
-    const struct mlp_shape policy = mlp_shape_make(n_obs, &c->setup.policy, n_act);
-    const struct mlp_shape q = mlp_shape_make(n_obs + n_act, &c->setup.critic, 1);
+    const int n_obs = c->g.setup.shape.n_obs, n_act = c->g.setup.shape.n_act;
+    const struct mlp_shape policy = mlp_shape_make(n_obs, &c->g.setup.policy, n_act);
+    const struct mlp_shape q = mlp_shape_make(n_obs + n_act, &c->g.setup.critic, 1);
     size_t n, at = 0;
-    const real *grad = c->algorithm->gradients(c->self, &n);
-    double *expected = golden(c->file, "gradients");
-    ck_assert_uint_eq(n, golden_count(c->file, "gradients"));
+    const real *grad = c->g.algorithm->gradients(c->g.self, &n);
+    double *expected = golden(c->g.file, "gradients");
+    ck_assert_uint_eq(n, golden_count(c->g.file, "gradients"));
     for (int i = 0; i <= last; i++) {
         const struct mlp_shape *s = i ? &q : &policy;
         at += i < first ? mlp_n_params(s)
@@ -164,21 +131,21 @@ static void check_gradients(const struct golden_case *c, int first, int last)
 
 static void check_first_updates(const char *name)
 {
-    struct golden_case c;
+    struct trial c;
     open_case(&c, name);
-    real *start = golden_real(c.file, "params0"), *targets = golden_real(c.file, "targets0");
+    real *start = golden_real(c.g.file, "params0"), *targets = golden_real(c.g.file, "targets0");
     do_updates(&c, 0, 1);
-    check_metrics(&c, 0, 1e-5);
-    check_gradients(&c, 1, c.algorithm == &td3_algorithm ? 2 : 1);
-    double *td_error = golden(c.file, "td_error");
-    golden_check("td_error", c.td_error, td_error, (size_t)c.setup.batch_size, 1e-5);
-    golden_check_way(name, c.params, c.file, "params1", "params0", 1e-3);
+    golden_check_metrics(&c.g, 0, columns, TEST_COUNT(columns), 1e-5);
+    check_gradients(&c, 1, c.g.algorithm == &td3_algorithm ? 2 : 1);
+    double *td_error = golden(c.g.file, "td_error");
+    golden_check("td_error", c.td_error, td_error, (size_t)c.g.setup.batch_size, 1e-5);
+    golden_check_way(name, c.g.params, c.g.file, "params1", "params0", 1e-3);
     if (c.target_every == 1)
-        golden_check_way(name, c.targets, c.file, "targets1", "targets0", 1e-3);
+        golden_check_way(name, c.g.targets, c.g.file, "targets1", "targets0", 1e-3);
     else
-        ck_assert_mem_eq(c.targets.data, targets, c.targets.n * sizeof(real));
+        ck_assert_mem_eq(c.g.targets.data, targets, c.g.targets.n * sizeof(real));
     if (c.policy_delay > 1)
-        ck_assert_mem_eq(c.params.data, start, c.n_policy * sizeof(real));
+        ck_assert_mem_eq(c.g.params.data, start, c.n_policy * sizeof(real));
 
     do_updates(&c, 1, c.policy_delay);
     check_gradients(&c, 0, 0);
@@ -188,32 +155,32 @@ static void check_first_updates(const char *name)
 
 static void check_ten_updates(const char *name)
 {
-    struct golden_case c;
+    struct trial c;
     open_case(&c, name);
     for (int i = 0; i < c.n_updates; i++) {
         do_updates(&c, i, i + 1);
-        check_metrics(&c, i, 1e-4);
+        golden_check_metrics(&c.g, i, columns, TEST_COUNT(columns), 1e-4);
     }
-    golden_check_way(name, c.params, c.file, "params10", "params0", 1e-3);
-    golden_check_way(name, c.targets, c.file, "targets10", "targets0", 1e-3);
+    golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
+    golden_check_way(name, c.g.targets, c.g.file, "targets10", "targets0", 1e-3);
     close_case(&c);
 }
 
 static void check_turns(const char *name)
 {
-    struct golden_case c;
+    struct trial c;
     open_case(&c, name);
-    real *before = malloc(c.params.n * sizeof(real));
+    real *before = malloc(c.g.params.n * sizeof(real));
     for (int i = 0; i < c.n_updates; i++) {
-        memcpy(before, c.params.data, c.n_policy * sizeof(real));
-        memcpy(before + c.n_policy, c.targets.data + c.n_policy, (c.params.n - c.n_policy) * sizeof(real));
+        memcpy(before, c.g.params.data, c.n_policy * sizeof(real));
+        memcpy(before + c.n_policy, c.g.targets.data + c.n_policy, (c.g.params.n - c.n_policy) * sizeof(real));
         do_updates(&c, i, i + 1);
-        bool policy_stays = memcmp(before, c.params.data, c.n_policy * sizeof(real)) == 0;
-        bool targets_stay = memcmp(before + c.n_policy, c.targets.data + c.n_policy,
-                                   (c.params.n - c.n_policy) * sizeof(real)) == 0;
+        bool policy_stays = memcmp(before, c.g.params.data, c.n_policy * sizeof(real)) == 0;
+        bool targets_stay = memcmp(before + c.n_policy, c.g.targets.data + c.n_policy,
+                                   (c.g.params.n - c.n_policy) * sizeof(real)) == 0;
         ck_assert_int_eq(policy_stays, (i + 1) % c.policy_delay != 0);
         ck_assert_int_eq(targets_stay, (i + 1) % c.target_every != 0);
-        bool is_copy = memcmp(c.targets.data, c.params.data, c.params.n * sizeof(real)) == 0;
+        bool is_copy = memcmp(c.g.targets.data, c.g.params.data, c.g.params.n * sizeof(real)) == 0;
         ck_assert_int_eq(is_copy, c.ddpg.tau == 1 && !targets_stay);
     }
     free(before);
@@ -229,12 +196,12 @@ static void make_truncated(struct row_shape s, real *row) { row[row_kind(s)] = R
 static double q_loss_of(const char *name, bool is_discounted_to_zero,
                         void (*edit)(struct row_shape s, real *row))
 {
-    struct golden_case c;
+    struct trial c;
     open_case(&c, name);
-    for (int k = 0; is_discounted_to_zero && k < c.setup.batch_size; k++)
+    for (int k = 0; is_discounted_to_zero && k < c.g.setup.batch_size; k++)
         c.discount[k] = 0;
     ck_assert_int_eq(update(&c, 0, edit), 0);
-    double loss = c.metrics[Q_LOSS];
+    double loss = golden_metric(&c.g, "q_loss");
     close_case(&c);
     return loss;
 }
@@ -268,13 +235,13 @@ static void check_non_finite_loss(const char *name)
 {
     static void (*const spoil[])(struct row_shape s, real *row) = { spoil_reward, spoil_obs };
     for (size_t i = 0; i < TEST_COUNT(spoil); i++) {
-        struct golden_case c;
+        struct trial c;
         open_case(&c, name);
         do_updates(&c, 0, c.policy_delay - 1);
         struct array arrays[ALGORITHM_MAX_ARRAYS];
         real before[ARRAYS][MAX_PARAMS];
         int64_t counters[ARRAYS];
-        int n = c.algorithm->arrays(c.self, arrays);
+        int n = c.g.algorithm->arrays(c.g.self, arrays);
         ck_assert_int_eq(n, ARRAYS);
         for (int a = 0; a < n; a++) {
             counters[a] = arrays[a].counter ? *arrays[a].counter : 0;
@@ -282,7 +249,7 @@ static void check_non_finite_loss(const char *name)
                 memcpy(before[a], arrays[a].data, arrays[a].n * sizeof(real));
         }
         ck_assert_int_eq(update(&c, c.policy_delay - 1, spoil[i]), ERR_NUMERIC);
-        ck_assert_str_eq(c.err.text, c.algorithm == &td3_algorithm
+        ck_assert_str_eq(c.err.text, c.g.algorithm == &td3_algorithm
                          ? "the gradient of q1's layer 0 weights is not finite"
                          : "the gradient of q's layer 0 weights is not finite");
         for (int a = 0; a < n; a++) {
@@ -297,17 +264,17 @@ static void check_non_finite_loss(const char *name)
 
 static void check_non_finite_policy(const char *name)
 {
-    struct golden_case c;
+    struct trial c;
     open_case(&c, name);
     do_updates(&c, 0, 2 * c.policy_delay - 1);
-    struct array kept = golden_array(c.algorithm, c.self, "policy_metrics");
+    struct array kept = golden_array(c.g.algorithm, c.g.self, "policy_metrics");
     real before[2] = { kept.data[0], kept.data[1] };
-    c.params.data[c.n_policy - 1] = (real)NAN;    /* the last bias: relu would hide others */
+    c.g.params.data[c.n_policy - 1] = (real)NAN;    /* the last bias: relu would hide others */
     ck_assert_int_eq(update(&c, 2 * c.policy_delay - 1, NULL), ERR_NUMERIC);
     ck_assert_str_eq(c.err.text, "the gradient of policy's layer 0 weights is not finite");
     ck_assert_mem_eq(before, kept.data, sizeof(before));
-    for (size_t i = 0; i < c.params.n; i++)
-        ck_assert(i == c.n_policy - 1 || isfinite(c.params.data[i]));
+    for (size_t i = 0; i < c.g.params.n; i++)
+        ck_assert(i == c.n_policy - 1 || isfinite(c.g.params.data[i]));
     close_case(&c);
 }
 
@@ -316,15 +283,15 @@ static void check_non_finite_policy(const char *name)
 static void check_continuation(const char *name)
 {
     for (int saved_at = 0; saved_at < 7; saved_at++) {
-        struct golden_case c;
+        struct trial c;
         open_case(&c, name);
         do_updates(&c, 0, saved_at);
         struct array from[ALGORITHM_MAX_ARRAYS], to[ALGORITHM_MAX_ARRAYS];
-        c.algorithm->arrays(c.self, from);
-        struct golden_case other = c;
-        other.setup.seed = 2;
+        c.g.algorithm->arrays(c.g.self, from);
+        struct trial other = c;
+        other.g.setup.seed = 2;
         create(&other);
-        int n = c.algorithm->arrays(other.self, to);
+        int n = c.g.algorithm->arrays(other.g.self, to);
         for (int a = 0; a < n; a++) {
             ck_assert_str_eq(from[a].name, to[a].name);
             if (from[a].counter)
@@ -335,7 +302,7 @@ static void check_continuation(const char *name)
         for (int i = saved_at; i < c.n_updates; i++) {
             do_updates(&c, i, i + 1);
             do_updates(&other, i, i + 1);
-            ck_assert_mem_eq(c.metrics, other.metrics, GOLDEN_METRICS * sizeof(double));
+            ck_assert_mem_eq(c.g.metrics, other.g.metrics, TEST_COUNT(columns) * sizeof(double));
         }
         for (int a = 0; a < n; a++)
             ck_assert(from[a].counter ? *to[a].counter == *from[a].counter

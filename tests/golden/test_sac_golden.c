@@ -1,256 +1,208 @@
-/* SAC and its parts against PyTorch in float64; make_sac_golden.py says what the files hold. */
+/* SAC in all its forms, and its parts, against PyTorch in float64; make_sac_golden.py and
+ * make_sac_forms_golden.py say what the files hold. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/matrix.h"
 #include "common/squashed_gaussian.h"
 #include "learner/algorithms.h"
 #include "learner/optimiser.h"
 #include "learner/sac.h"
 #include "tests/golden/golden.h"
 
-enum { Q_LOSS, PI_LOSS, ALPHA_LOSS, ALPHA, ENTROPY, Q_MEAN, Q_GRAD_NORM, PI_GRAD_NORM };
-enum { GOLDEN_METRICS = 6, SIZES = 8 };
+enum { SIZES = 8, FORM_SIZES = 10 };
+
+static const struct golden_column columns[] = {
+    { "q_loss", 0 }, { "pi_loss", 0 }, { "alpha_loss", 0 }, { "alpha", 0 }, { "entropy", 0 },
+    { "q_mean", 1 }, { "v_loss", 0 },
+};
+
+struct trial {
+    struct golden_case g;
+    struct sac_hyper hyper;
+    real *noise, *discount, *weight;    /* of all updates; no noise with choices */
+    real *td_error;                     /* [B] */
+    int n_updates, n_columns;
+};
 
 /* ---- one case ---- */
 
-struct golden_case {
-    const char *name;
-    struct safetensors *file;
-    struct arena *arena;
-    void *sac;
-    struct algorithm_setup setup;
-    struct sac_hyper hyper;
-    real *rows, *noise;               /* of all updates */
-    real *scratch;                    /* [B][2][stride]: an update overwrites actions */
-    real *discount, *weight, *td_error;    /* [B] */
-    struct array params, targets;
-    int n_updates;
-    double metrics[ALGORITHM_MAX_METRICS];
-};
+/* What make_sac_golden.py writes: one discount, no weights. */
+static void read_plain(struct trial *c, const double *sizes, const double *h)
+{
+    const struct mlp_body body = golden_body(sizes + 4);
+    c->hyper = (struct sac_hyper){
+        .gamma = h[0], .tau = h[1], .target_every = 1, .policy_delay = 1, .policy_lr = h[2], .q_lr = h[3],
+        .alpha_lr = h[4], .learn_alpha = true, .target_entropy = h[5],
+    };
+    c->g.setup = (struct algorithm_setup){ .shape = { (int)sizes[0], (int)sizes[1] }, .policy = body,
+                                           .critic = body, .batch_size = (int)sizes[2] };
+    c->n_updates = (int)sizes[3];
+    c->n_columns = TEST_COUNT(columns) - 1;
+    const size_t n = (size_t)(c->n_updates * c->g.setup.batch_size);
+    c->discount = malloc(n * sizeof(real));
+    c->weight = malloc(n * sizeof(real));
+    for (size_t k = 0; k < n; k++)
+        c->discount[k] = (real)c->hyper.gamma, c->weight[k] = 1;
+}
+
+/* What make_sac_forms_golden.py writes: a discount and a weight of each row. */
+static void read_form(struct trial *c, const double *sizes, const double *h)
+{
+    const struct mlp_body body = golden_body(sizes + 5);
+    c->hyper = (struct sac_hyper){
+        .value_network = h[0] > 0, .gamma = 0.5, .tau = h[1], .target_every = (int64_t)h[2],
+        .policy_delay = (int64_t)h[3], .policy_lr = h[4], .q_lr = h[5], .alpha_lr = h[6],
+        .learn_alpha = h[7] > 0, .target_entropy = h[8], .target_entropy_ratio = h[8],
+    };
+    c->g.setup = (struct algorithm_setup){ .shape = { (int)sizes[0], (int)sizes[1] }, .policy = body,
+                                           .critic = body, .batch_size = (int)sizes[3],
+                                           .n_choices = (int)sizes[2] };
+    c->g.setup.critic.has_layer_norm = sizes[9] > 0;
+    c->n_updates = (int)sizes[4];
+    c->n_columns = TEST_COUNT(columns);
+    c->discount = golden_real(c->g.file, "discount");
+    c->weight = golden_real(c->g.file, "weight");
+}
 
 /* A fresh SAC at the golden start. */
-static void open_case(struct golden_case *c, const char *name, bool learn_alpha)
+static void open_case(struct trial *c, const char *name)
 {
-    matrix_setup();
-    *c = (struct golden_case){ .name = name };
-    char file[64];
-    snprintf(file, sizeof(file), "sac_%s", name);
-    c->file = golden_open(file);
-    ck_assert_uint_eq(golden_count(c->file, "sizes"), SIZES);
-    double *sizes = golden(c->file, "sizes"), *h = golden(c->file, "hyper");
-    c->hyper = (struct sac_hyper){ .gamma = h[0], .tau = h[1], .policy_lr = h[2], .q_lr = h[3],
-                                   .alpha_lr = h[4], .alpha_init = 1, .learn_alpha = learn_alpha,
-                                   .target_entropy = h[5], .target_every = 1, .policy_delay = 1,
-                                   .optimiser = { .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 } };
-    const struct mlp_body body = { (int)sizes[4], { (int)sizes[5], (int)sizes[6] },
-                                   sizes[7] > 0 ? ACTIVATION_TANH : ACTIVATION_RELU, false };
-    c->setup = (struct algorithm_setup){
-        .shape = { (int)sizes[0], (int)sizes[1] }, .batch_size = (int)sizes[2], .seed = 1,
-        .policy = body, .critic = body, .hyper = &c->hyper,
-    };
-    c->n_updates = (int)sizes[3];
-    free(sizes);
-    free(h);
-    c->arena = arena_create(1 << 20);
-    c->sac = sac_algorithm.create(&c->setup, c->arena);
-    c->params = golden_array(&sac_algorithm, c->sac, "params");
-    c->targets = golden_array(&sac_algorithm, c->sac, "targets");
-    golden_overwrite(c->params, c->file, "params0");
-    golden_overwrite(c->targets, c->file, "targets0");
-    c->rows = golden_real(c->file, "rows");
-    c->noise = golden_real(c->file, "noise");
-    c->scratch = malloc((size_t)(2 * c->setup.batch_size * row_stride(c->setup.shape))
-                        * sizeof(real));
-    size_t B = (size_t)c->setup.batch_size;
-    c->discount = malloc(B * sizeof(real));
-    c->weight = malloc(B * sizeof(real));
-    c->td_error = malloc(B * sizeof(real));
-    for (size_t k = 0; k < B; k++) {
-        c->discount[k] = (real)c->hyper.gamma;
-        c->weight[k] = 1;
-    }
+    *c = (struct trial){ .n_updates = 0 };
+    golden_case_open(&c->g, &sac_algorithm, name);
+    double *sizes = golden(c->g.file, "sizes"), *h = golden(c->g.file, "hyper");
+    const bool is_form = safetensors_find(c->g.file, "discount") != NULL;
+    ck_assert_uint_eq(golden_count(c->g.file, "sizes"), is_form ? FORM_SIZES : SIZES);
+    (is_form ? read_form : read_plain)(c, sizes, h);
+    free(sizes), free(h);
+    c->hyper.alpha_init = 1;
+    c->hyper.optimiser = (struct optimiser_hyper){ .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8 };
+    c->g.setup.hyper = &c->hyper;
+    c->g.setup.seed = 1;
+    golden_case_create(&c->g);
+    c->noise = c->g.setup.n_choices ? NULL : golden_real(c->g.file, "noise");
+    c->td_error = calloc((size_t)c->g.setup.batch_size, sizeof(real));
 }
 
-static void close_case(struct golden_case *c)
+static void close_case(struct trial *c)
 {
-    free(c->rows);
-    free(c->noise);
-    free(c->scratch);
-    free(c->discount);
-    free(c->weight);
-    free(c->td_error);
-    arena_destroy(&c->arena);
-    safetensors_close(&c->file);
+    free(c->noise), free(c->discount), free(c->weight), free(c->td_error);
+    golden_case_close(&c->g);
 }
 
-/* Update number `i` from 0, on rows that `edit` (may be NULL) has changed. */
-static int update(struct golden_case *c, int i, void (*edit)(struct row_shape s, real *row))
+/* Update number `i` from 0, once only: it overwrites actions. */
+static void update(struct trial *c, int i)
 {
-    int B = c->setup.batch_size, stride = row_stride(c->setup.shape);
-    size_t n_rows = (size_t)(2 * B * stride);
-    memcpy(c->scratch, c->rows + (size_t)i * n_rows, n_rows * sizeof(real));
-    for (int k = 0; edit && k < B; k++)
-        edit(c->setup.shape, c->scratch + 2 * k * stride);
-    struct error err;
-    struct batch b = { .n = B, .shape = c->setup.shape, .rows = c->scratch,
-                       .discount = c->discount, .weight = c->weight, .td_error = c->td_error,
-                       .noise = c->noise + (size_t)i * (size_t)(2 * B * c->setup.shape.n_act) };
-    return sac_algorithm.update(c->sac, &b, c->metrics, &err);
+    struct error err = { 0 };
+    int B = c->g.setup.batch_size, n_noise = B * (1 + (int)c->hyper.policy_delay) * c->g.setup.shape.n_act;
+    struct batch b = { .n = B, .shape = c->g.setup.shape,
+                       .rows = c->g.rows + i * 2 * B * row_stride(c->g.setup.shape),
+                       .noise = c->noise ? c->noise + i * n_noise : NULL,
+                       .discount = c->discount + i * B, .weight = c->weight + i * B,
+                       .td_error = c->td_error };
+    ck_assert_msg(sac_algorithm.update(c->g.self, &b, c->g.metrics, &err) == 0, "%s", err.text);
 }
 
 /* ---- comparing ---- */
 
-static void check_metrics(const struct golden_case *c, int i, double tolerance)
+static void check_gradients(const struct trial *c)
 {
-    static const char *const names[] = { "q_loss", "pi_loss", "alpha_loss", "alpha", "entropy",
-                                         "q_mean" };
-    double *metrics = golden(c->file, "metrics");
-    for (int j = 0; j < GOLDEN_METRICS; j++) {
-        double expected = metrics[i * GOLDEN_METRICS + j];
-        /* The mean of critics that are near zero cancels: compare it with a typical value. */
-        double scale = j == Q_MEAN ? fmax(fabs(expected), 1) : fabs(expected);
-        ck_assert_str_eq(sac_algorithm.metric_names[j], names[j]);
-        ck_assert_msg(fabs(c->metrics[j] - expected) <= tolerance * scale,
-                      "%s, update %d: %s is %.9g instead of %.9g", c->name, i + 1, names[j],
-                      c->metrics[j], expected);
-    }
-    free(metrics);
-}
-
-static void check_gradients(const struct golden_case *c)
-{
-    size_t n;
-    int n_obs = c->setup.shape.n_obs, n_act = c->setup.shape.n_act;
-    const real *grad = sac_algorithm.gradients(c->sac, &n);
-    double *expected = golden(c->file, "gradients");
-    ck_assert_uint_eq(n, golden_count(c->file, "gradients"));
-    struct mlp_shape policy_shape = mlp_shape_make(n_obs, &c->setup.policy, 2 * n_act);
-    struct mlp_shape q_shape = mlp_shape_make(n_obs + n_act, &c->setup.critic, 1);
-    size_t policy = golden_check_network("policy", &policy_shape, grad, expected, 1e-5);
-    size_t q1 = policy + golden_check_network("q1", &q_shape, grad + policy, expected + policy, 1e-5);
-    size_t q2 = q1 + golden_check_network("q2", &q_shape, grad + q1, expected + q1, 1e-5);
-    ck_assert_uint_eq(q2 + 1, n);
-    ck_assert_double_le(worst_relative(grad + q2, expected + q2, 1), 1e-5);
-    ck_assert_double_eq_tol(c->metrics[PI_GRAD_NORM] / golden_norm(expected, 0, policy), 1, 1e-5);
-    ck_assert_double_eq_tol(c->metrics[Q_GRAD_NORM] / golden_norm(expected, policy, q2), 1, 1e-5);
+    size_t n, at = 0;
+    int n_obs = c->g.setup.shape.n_obs, n_act = c->g.setup.shape.n_act, n_choices = c->g.setup.n_choices;
+    struct mlp_shape policy = mlp_shape_make(n_obs, &c->g.setup.policy, n_choices ? n_choices : 2 * n_act);
+    struct mlp_shape q = n_choices ? mlp_shape_make(n_obs, &c->g.setup.critic, n_choices)
+                                   : mlp_shape_make(n_obs + n_act, &c->g.setup.critic, 1);
+    struct mlp_shape v = mlp_shape_make(n_obs, &c->g.setup.critic, 1);
+    const real *grad = sac_algorithm.gradients(c->g.self, &n);
+    double *expected = golden(c->g.file, "gradients");
+    ck_assert_uint_eq(n, golden_count(c->g.file, "gradients"));
+    at += golden_check_network("policy", &policy, grad, expected, 1e-5);
+    ck_assert_double_eq_tol(golden_metric(&c->g, "pi_grad_norm") / golden_norm(expected, 0, at), 1, 1e-5);
+    size_t q_begin = at;
+    at += golden_check_network("q1", &q, grad + at, expected + at, 1e-5);
+    at += golden_check_network("q2", &q, grad + at, expected + at, 1e-5);
+    ck_assert_double_eq_tol(golden_metric(&c->g, "q_grad_norm") / golden_norm(expected, q_begin, at), 1, 1e-5);
+    golden_check("log alpha", grad + at, expected + at, 1, 1e-5);
+    at++;
+    if (c->hyper.value_network)
+        at += golden_check_network("v", &v, grad + at, expected + at, 1e-5);
+    ck_assert_uint_eq(at, n);
     free(expected);
 }
 
-static void check_first_update(const char *name)
+static void check_first_update(const struct trial *c)
 {
-    struct golden_case c;
-    open_case(&c, name, true);
-    ck_assert_int_eq(update(&c, 0, NULL), 0);
-    check_metrics(&c, 0, 1e-5);
-    check_gradients(&c);
-    golden_check_way(name, c.params, c.file, "params1", "params0", 1e-3);
-    golden_check_way(name, c.targets, c.file, "targets1", "targets0", 1e-3);
-    close_case(&c);
+    if (safetensors_find(c->g.file, "td_error")) {
+        double *td_error = golden(c->g.file, "td_error");
+        golden_check("td_error", c->td_error, td_error, (size_t)c->g.setup.batch_size, 1e-5);
+        free(td_error);
+    }
+    golden_check_way(c->g.name, c->g.params, c->g.file, "params1", "params0", 1e-3);
+    if (c->hyper.target_every == 1) {
+        golden_check_way(c->g.name, c->g.targets, c->g.file, "targets1", "targets0", 1e-3);
+        return;
+    }
+    real *targets = golden_real(c->g.file, "targets0");
+    ck_assert_mem_eq(c->g.targets.data, targets, c->g.targets.n * sizeof(real));
+    free(targets);
 }
 
-static void check_ten_updates(const char *name)
+static void check_case(const char *name)
 {
-    struct golden_case c;
-    open_case(&c, name, true);
+    struct trial c;
+    open_case(&c, name);
     for (int i = 0; i < c.n_updates; i++) {
-        ck_assert_int_eq(update(&c, i, NULL), 0);
-        check_metrics(&c, i, 1e-4);
+        update(&c, i);
+        golden_check_metrics(&c.g, i, columns, c.n_columns, i == 0 ? 1e-5 : 1e-4);
+        if (i == 0)
+            check_first_update(&c);
+        if (i + 1 == c.hyper.policy_delay)
+            check_gradients(&c);
     }
-    golden_check_way(name, c.params, c.file, "params10", "params0", 1e-3);
-    golden_check_way(name, c.targets, c.file, "targets10", "targets0", 1e-3);
+    golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
+    golden_check_way(name, c.g.targets, c.g.file, "targets10", "targets0", 1e-3);
     close_case(&c);
 }
 
-START_TEST(first_update_equals_pytorch_with_relu_terminations_and_clamped_sigmas)
+START_TEST(continuous_equals_pytorch_with_relu_terminations_and_clamped_sigmas)
 {
-    check_first_update("relu");
+    check_case("sac_relu");
 }
 END_TEST
 
-START_TEST(ten_updates_equal_pytorch_with_relu_terminations_and_clamped_sigmas)
+START_TEST(continuous_equals_pytorch_with_tanh_and_one_action)
 {
-    check_ten_updates("relu");
+    check_case("sac_tanh");
 }
 END_TEST
 
-START_TEST(first_update_equals_pytorch_with_tanh_and_one_action)
+START_TEST(continuous_equals_pytorch_with_layer_norm_hard_targets_and_a_delayed_policy)
 {
-    check_first_update("tanh");
+    check_case("sac_form_continuous");
 }
 END_TEST
 
-START_TEST(ten_updates_equal_pytorch_with_tanh_and_one_action)
+START_TEST(the_first_papers_form_equals_pytorch_at_a_fixed_temperature)
 {
-    check_ten_updates("tanh");
+    check_case("sac_form_value");
 }
 END_TEST
 
-START_TEST(a_fixed_temperature_stays_and_the_networks_move_as_before)
+START_TEST(the_first_papers_form_equals_pytorch_with_layer_norm_and_periodic_targets)
 {
-    struct golden_case c;
-    open_case(&c, "relu", false);
-    real log_alpha = c.params.data[c.params.n - 1];
-    ck_assert_int_eq(update(&c, 0, NULL), 0);
-    ck_assert(c.params.data[c.params.n - 1] == log_alpha);
-    c.params.n--;
-    golden_check_way("relu", c.params, c.file, "params1", "params0", 1e-3);
-    close_case(&c);
+    check_case("sac_form_value_norm");
 }
 END_TEST
 
-/* ---- time limits ---- */
-
-static void make_step(struct row_shape s, real *row) { row[row_kind(s)] = ROW_STEP; }
-static void make_terminated(struct row_shape s, real *row) { row[row_kind(s)] = ROW_TERMINATED; }
-static void make_truncated(struct row_shape s, real *row) { row[row_kind(s)] = ROW_TRUNCATED; }
-
-static double q_loss_of(double gamma, void (*edit)(struct row_shape s, real *row))
+START_TEST(discrete_equals_pytorch)
 {
-    struct golden_case c;
-    open_case(&c, "relu", true);
-    c.hyper.gamma = gamma;
-    for (int k = 0; k < c.setup.batch_size; k++)
-        c.discount[k] = (real)gamma;
-    c.sac = sac_algorithm.create(&c.setup, c.arena);
-    golden_overwrite(golden_array(&sac_algorithm, c.sac, "params"), c.file, "params0");
-    golden_overwrite(golden_array(&sac_algorithm, c.sac, "targets"), c.file, "targets0");
-    ck_assert_int_eq(update(&c, 0, edit), 0);
-    close_case(&c);
-    return c.metrics[Q_LOSS];
-}
-
-START_TEST(truncation_bootstraps_like_a_step_and_termination_does_not)
-{
-    double step = q_loss_of(0.9, make_step);
-    ck_assert(q_loss_of(0.9, make_truncated) == step);
-    ck_assert(q_loss_of(0.9, make_terminated) != step);
-    ck_assert(q_loss_of(0.9, make_terminated) == q_loss_of(0, make_step));
+    check_case("sac_form_discrete");
 }
 END_TEST
 
-/* ---- non-finite numbers ---- */
-
-static void spoil_reward(struct row_shape s, real *row) { row[row_reward(s)] = (real)INFINITY; }
-static void spoil_obs(struct row_shape s, real *row) { row[s.n_obs - 1] = (real)NAN; }
-
-START_TEST(a_non_finite_loss_is_reported_and_moves_nothing)
+START_TEST(discrete_equals_pytorch_with_layer_norm_hard_targets_and_a_delayed_policy)
 {
-    static void (*const spoil[])(struct row_shape s, real *row) = { spoil_reward, spoil_obs };
-    for (size_t i = 0; i < TEST_COUNT(spoil); i++) {
-        struct golden_case c;
-        open_case(&c, "relu", true);
-        real *params = golden_real(c.file, "params0"), *targets = golden_real(c.file, "targets0");
-        ck_assert_int_eq(update(&c, 0, spoil[i]), ERR_NUMERIC);
-        ck_assert_mem_eq(c.params.data, params, c.params.n * sizeof(real));
-        ck_assert_mem_eq(c.targets.data, targets, c.targets.n * sizeof(real));
-        /* Moments stay clean too: the next good batch is usable. */
-        ck_assert_int_eq(update(&c, 0, NULL), 0);
-        free(params);
-        free(targets);
-        close_case(&c);
-    }
+    check_case("sac_form_discrete_norm");
 }
 END_TEST
 
@@ -335,13 +287,13 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        first_update_equals_pytorch_with_relu_terminations_and_clamped_sigmas,
-        ten_updates_equal_pytorch_with_relu_terminations_and_clamped_sigmas,
-        first_update_equals_pytorch_with_tanh_and_one_action,
-        ten_updates_equal_pytorch_with_tanh_and_one_action,
-        a_fixed_temperature_stays_and_the_networks_move_as_before,
-        truncation_bootstraps_like_a_step_and_termination_does_not,
-        a_non_finite_loss_is_reported_and_moves_nothing,
+        continuous_equals_pytorch_with_relu_terminations_and_clamped_sigmas,
+        continuous_equals_pytorch_with_tanh_and_one_action,
+        continuous_equals_pytorch_with_layer_norm_hard_targets_and_a_delayed_policy,
+        the_first_papers_form_equals_pytorch_at_a_fixed_temperature,
+        the_first_papers_form_equals_pytorch_with_layer_norm_and_periodic_targets,
+        discrete_equals_pytorch,
+        discrete_equals_pytorch_with_layer_norm_hard_targets_and_a_delayed_policy,
         squashed_gaussian_equals_pytorch_at_ordinary_and_extreme_values,
         adam_equals_pytorch_over_five_steps_from_tiny_to_huge_gradients,
         polyak_moves_the_target_by_tau_of_the_way,

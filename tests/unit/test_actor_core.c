@@ -13,19 +13,7 @@
 #include "common/policy.h"
 #include "proto/message.h"
 #include "tests/support.h"
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/* Count what is allocated, by standing before glibc's own functions. */
-extern void *__libc_malloc(size_t bytes);
-extern void *__libc_calloc(size_t n, size_t bytes);
-extern void *__libc_realloc(void *old, size_t bytes);
-static long n_allocations;
-void *malloc(size_t bytes) { n_allocations++; return __libc_malloc(bytes); }
-void *calloc(size_t n, size_t bytes) { n_allocations++; return __libc_calloc(n, bytes); }
-void *realloc(void *old, size_t bytes) { n_allocations++; return __libc_realloc(old, bytes); }
-#else
-static const long n_allocations = 0;
-#endif
+#include "tests/unit/allocations.h"
 
 enum { INCARNATION = 7, RUN = 3, STATE_BYTES = 256, MAX_KEPT = 64, FIRST_STREAM = 5, MAX_STREAMS = 3,
        MAX_FLOATS = 2 * 70 * 8 };

@@ -7,18 +7,7 @@
 #include <sys/resource.h>
 
 #include "tests/support.h"
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/* Count what is allocated, by standing before glibc's own functions. */
-#define COUNTS_ALLOCATIONS 1
-extern void *__libc_malloc(size_t bytes);
-extern void *__libc_calloc(size_t n, size_t bytes);
-extern void *__libc_realloc(void *old, size_t bytes);
-static long n_allocations;
-void *malloc(size_t bytes) { n_allocations++; return __libc_malloc(bytes); }
-void *calloc(size_t n, size_t bytes) { n_allocations++; return __libc_calloc(n, bytes); }
-void *realloc(void *old, size_t bytes) { n_allocations++; return __libc_realloc(old, bytes); }
-#endif
+#include "tests/unit/allocations.h"
 
 enum { CAPACITY = 8192 };
 
@@ -711,12 +700,11 @@ END_TEST
 
 START_TEST(decoding_and_encoding_allocate_nothing)
 {
-#ifdef COUNTS_ALLOCATIONS
     unsigned char data[CAPACITY];
     long before = n_allocations;
     void *volatile block = malloc(1);    /* volatile: else the pair may be optimised away */
     free(block);
-    ck_assert_int_eq(n_allocations, before + 1);
+    ck_assert_int_eq(n_allocations, before + COUNTS_ALLOCATIONS);
     before = n_allocations;
     bool good = true;
     for EACH_TYPE(t) {
@@ -727,7 +715,6 @@ START_TEST(decoding_and_encoding_allocate_nothing)
     }
     ck_assert_int_eq(n_allocations, before);
     ck_assert(good);
-#endif
 }
 END_TEST
 

@@ -43,6 +43,26 @@ START_TEST(parts_follow_one_another_in_every_array)
 }
 END_TEST
 
+START_TEST(a_network_starts_with_gain_sqrt_2_and_the_last_gain_asked_for_and_alone)
+{
+    static const double gains[] = { 1, 0.01 };
+    for (size_t i = 0; i < TEST_COUNT(gains); i++) {
+        struct arena *arena = arena_create(1 << 12);
+        struct parameters p = make(arena);
+        const struct mlp_shape *s = &p.parts[POLICY].shape;
+        real *expected = arena_alloc(arena, p.n, sizeof(*expected));
+        struct rng rng, same;
+        rng_init(&rng, 1, RNG_TEST, 0, 0);
+        same = rng;
+        parameters_start(&p, POLICY, MLP_START_ORTHOGONAL, gains[i], &rng);
+        mlp_init(s, expected, MLP_START_ORTHOGONAL, sqrt(2.0), gains[i], &same);
+        ck_assert_mem_eq(p.value, expected, p.n * sizeof(*expected));    /* zeros behind the policy */
+        ck_assert_uint_eq(rng.position, same.position);
+        arena_destroy(&arena);
+    }
+}
+END_TEST
+
 START_TEST(an_optimiser_moves_its_parts_and_no_other)
 {
     static const struct { int first, last; } ranges[] = {
@@ -117,6 +137,7 @@ int main(void)
 {
     const TTest *tests[] = {
         parts_follow_one_another_in_every_array,
+        a_network_starts_with_gain_sqrt_2_and_the_last_gain_asked_for_and_alone,
         an_optimiser_moves_its_parts_and_no_other,
         the_first_gradient_that_is_not_finite_is_called_by_its_name,
         gradients_of_other_parts_are_not_blamed_and_without_one_it_is_the_loss,
