@@ -135,8 +135,19 @@ static int unknown_section(const struct option_fill *fill, struct word name, str
     return unknown("section", name, "", nearest, err);
 }
 
-/* Another section's key was perhaps put here; else the nearest key of this one is named. Sections that are
- * refused help nobody. */
+/* The section that has the key, among those that are refused or the others; NULL: none. */
+static const struct option_section *owner_of(const struct option_fill *fill, struct word name,
+                                             bool is_refused)
+{
+    for (int i = 0; i < fill->n_sections; i++)
+        for (int j = 0; j < fill->sections[i].n_options; j++)
+            if (!fill->sections[i].refusal == !is_refused
+                && word_equals(name, fill->sections[i].options[j].name))
+                return &fill->sections[i];
+    return NULL;
+}
+
+/* Another section's key was perhaps put here; else the nearest key of this one is named. */
 static int unknown_key(const struct option_fill *fill, const struct option_section *s, struct word name,
                        struct error *err)
 {
@@ -148,14 +159,14 @@ static int unknown_key(const struct option_fill *fill, const struct option_secti
             nearest = s->options[i].name;
     if (*s->name)
         snprintf(where, sizeof(where), " in section \"%s\"", s->name);
-    for (int i = 0; i < fill->n_sections && near.best > 1; i++)
-        for (int j = 0; j < fill->sections[i].n_options && !fill->sections[i].refusal; j++)
-            if (word_equals(name, fill->sections[i].options[j].name)) {
-                char path[OPTION_WORDS_BYTES];
-                option_path(&fill->sections[i], &fill->sections[i].options[j], path);
-                return error_set(err, ERR_CONFIG, "unknown key \"%s\"%s; there is \"%s\"", shown, where,
-                                 path);
-            }
+    const struct option_section *owner = near.best > 1 ? owner_of(fill, name, false) : NULL;
+    const struct option_section *idle = near.best > 1 ? owner_of(fill, name, true) : NULL;
+    if (owner)
+        return error_set(err, ERR_CONFIG, "unknown key \"%s\"%s; there is \"%s%s%s\"", shown, where,
+                         owner->name, *owner->name ? "." : "", shown);
+    if (idle)
+        return error_set(err, ERR_CONFIG, "unknown key \"%s\"%s; it belongs to \"%s\", which is not in use "
+                         "here", shown, where, idle->name);
     return unknown("key", name, where, nearest, err);
 }
 

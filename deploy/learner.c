@@ -380,8 +380,11 @@ static int conclude(struct learner *l, enum training_status status, struct error
     console_live("");
     if (rc != 0)
         return rc;
-    say_format(l, "%s after %" PRId64 " transitions and %" PRId64 " updates in %.1f s; the run is "
-               "in %s", word, r->env_steps, r->updates, time_s, l->run.path);
+    char skipped[64] = "";
+    if (r->skipped_updates > 0)
+        snprintf(skipped, sizeof(skipped), " (%" PRId64 " of them failed, see log.txt)", r->skipped_updates);
+    say_format(l, "%s after %" PRId64 " transitions and %" PRId64 " updates%s in %.1f s; the run is "
+               "in %s", word, r->env_steps, r->updates, skipped, time_s, l->run.path);
     return ending_error(l, status, err);
 }
 

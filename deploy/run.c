@@ -535,6 +535,8 @@ int run_write_summary(const struct run *r, const struct experiment *e, const cha
         json_object_set_new(summary, "final_evaluation", json_string("failed, see log.txt"));
     if (last->n_failed > 0)
         json_object_set_new(summary, "failed_evaluations", json_integer(last->n_failed));
+    if (t->skipped_updates > 0)
+        json_object_set_new(summary, "skipped_updates", json_integer(t->skipped_updates));
     if (isfinite(r->best_mean))
         json_object_set_new(summary, "best_evaluation_mean", json_real(r->best_mean));
     json_dumpf(summary, w.fp, JSON_INDENT(2) | JSON_REAL_PRECISION(10));

@@ -348,6 +348,10 @@ static int check_online(const struct a2c_hyper *h, const struct settings *s, str
         return error_set(err, ERR_CONFIG, "a2c.form: online learns from each transition before the next "
                          "one is acted, and actor.horizon is %lld; set actor.horizon: 1, or a2c.form: "
                          "nstep", (long long)s->actor.horizon);
+    if (s->top.mode != MODE_SYNC)
+        return error_set(err, ERR_CONFIG, "a2c.form: online learns from each transition before the next "
+                         "one is acted, and mode: async does not wait for that; set mode: sync, or "
+                         "a2c.form: nstep");
     if (h->normalise_advantages != A2C_NORMALISE_NONE)
         return error_set(err, ERR_CONFIG, "a2c.form: online has one advantage per update, which "
                          "a2c.normalise_advantages: round would turn into 0; set it to none, or "
@@ -407,7 +411,7 @@ static const real *a2c_gradients(const void *self, size_t *n)
 
 static const struct preset presets[] = {
     { "", "",
-      VALUES("network.hidden=[64, 64]", "network.activation=tanh", "network.init=orthogonal",
+      VALUES("network.hidden=[64, 64]", "network.activation=tanh", "network.init=orthogonal", "mode=sync",
              "actors=2", "envs_per_actor=8", "actor.horizon=5", "learner.normalise_observations=true",
              "learner.scale_rewards=true") },
     { "sb3", "Stable-Baselines3's defaults, normalised as its Zoo does for MuJoCo",

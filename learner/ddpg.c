@@ -240,14 +240,16 @@ static const char *const paper[] = {
 };
 
 static const char *const cleanrl[] = {
-    "network.hidden=[256, 256]", "learner.batch_size=256", "replay.capacity=1_000_000",
+    "actors=1", "envs_per_actor=1", "network.hidden=[256, 256]", "learner.batch_size=256",
+    "replay.capacity=1_000_000",
     "replay.min_size=25_000", "ddpg.gamma=0.99", "ddpg.tau=0.005", "ddpg.target_every=2",
     "ddpg.policy_lr=3e-4", "ddpg.q_lr=3e-4", "ddpg.policy_delay=2", "ddpg.noise=gaussian",
     "ddpg.sigma=0.1", NULL
 };
 
 static const char *const sb3[] = {
-    "network.hidden=[400, 300]", "learner.batch_size=256", "replay.capacity=1_000_000",
+    "actors=1", "envs_per_actor=1", "network.hidden=[400, 300]", "learner.batch_size=256",
+    "replay.capacity=1_000_000",
     "replay.min_size=10_000", "ddpg.gamma=0.99", "ddpg.tau=0.005", "ddpg.target_every=1",
     "ddpg.policy_lr=1e-3", "ddpg.q_lr=1e-3", "ddpg.policy_delay=1", "ddpg.noise=gaussian",
     "ddpg.sigma=0.1", NULL

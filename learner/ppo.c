@@ -385,7 +385,7 @@ static const real *ppo_gradients(const void *self, size_t *n)
 
 static const struct preset presets[] = {
     { "", "", (const char *const[]){
-        NETWORKS, "actors=2", "envs_per_actor=4", "actor.horizon=256",
+        NETWORKS, "mode=sync", "actors=2", "envs_per_actor=4", "actor.horizon=256",
         "learner.normalise_observations=true", "learner.scale_rewards=true", NULL } },
     { "cleanrl", "CleanRL's ppo_continuous_action.py", (const char *const[]){
         REFERENCE, "ppo.lr_schedule=linear", "ppo.clip_value=0.2", "ppo.value_coef=0.5",

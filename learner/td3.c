@@ -251,14 +251,16 @@ static const char *const shared_defaults[] = {
 };
 
 static const char *const cleanrl[] = {
-    "network.hidden=[256, 256]", "learner.batch_size=256", "replay.capacity=1_000_000",
+    "actors=1", "envs_per_actor=1", "network.hidden=[256, 256]", "learner.batch_size=256",
+    "replay.capacity=1_000_000",
     "replay.min_size=25_000", "td3.gamma=0.99", "td3.tau=0.005", "td3.policy_delay=2",
     "td3.target_every=1", "td3.policy_lr=3e-4", "td3.q_lr=3e-4", "td3.target_noise=0.2",
     "td3.target_noise_clip=0.5", "td3.noise=gaussian", "td3.sigma=0.1", NULL
 };
 
 static const char *const sb3[] = {
-    "network.hidden=[400, 300]", "learner.batch_size=256", "replay.capacity=1_000_000",
+    "actors=1", "envs_per_actor=1", "network.hidden=[400, 300]", "learner.batch_size=256",
+    "replay.capacity=1_000_000",
     "replay.min_size=10_000", "td3.gamma=0.99", "td3.tau=0.005", "td3.policy_delay=2",
     "td3.target_every=1", "td3.policy_lr=1e-3", "td3.q_lr=1e-3", "td3.target_noise=0.2",
     "td3.target_noise_clip=0.5", "td3.noise=gaussian", "td3.sigma=0.1", NULL

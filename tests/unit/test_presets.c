@@ -82,8 +82,10 @@ START_TEST(a_key_of_another_section_is_shown_where_it_belongs)
 {
     struct error err = { 0 };
     ck_assert_int_eq(load("used:\n  tau: 1\n", NULL, &err), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(err.text, "unknown key \"tau\" in section \"used\"; there is "
-                                           "\"unused.tau\""));
+    ck_assert_ptr_nonnull(strstr(err.text, "unknown key \"tau\" in section \"used\"; it belongs to "
+                                           "\"unused\", which is not in use here"));
+    ck_assert_int_eq(load("used:\n  seed: 1\n", NULL, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "unknown key \"seed\" in section \"used\"; there is \"seed\""));
 }
 END_TEST
 

@@ -318,7 +318,7 @@ START_TEST(mistakes_in_a_configuration_are_explained)
 }
 END_TEST
 
-START_TEST(a_hint_never_names_an_option_of_another_algorithm)
+START_TEST(a_hint_never_offers_an_option_of_another_algorithm)
 {
     static const char td3[] = "algorithm: td3\nenv:\n  name: Pendulum-v1\n";
     static char *const wrong[] = { "td3.clip_value=1", "td3.clip_valu=1", "learner.clip_value=1",
@@ -327,9 +327,10 @@ START_TEST(a_hint_never_names_an_option_of_another_algorithm)
         struct experiment e;
         struct error err = { 0 };
         ck_assert_int_eq(experiment_load(&e, config(td3), (char *const *)&wrong[i], 1, &err), ERR_CONFIG);
-        ck_assert_msg(strstr(err.text, "unknown key") && !strstr(err.text, "ppo"), "%s", err.text);
+        ck_assert_msg(strstr(err.text, "unknown key") && !strstr(err.text, "ppo."), "%s", err.text);
         experiment_fini(&e);
     }
+    expect_load_error(td3, "td3.clip_value=1", "it belongs to \"ppo\", which is not in use here");
     expect_load_error(td3, "gamma=0.5", "did you mean \"td3.gamma\"?");
     expect_load_error("algorithm: td3\nenvv:\n  name: Pendulum-v1\n", NULL, "did you mean \"env\"?");
 }
@@ -416,7 +417,7 @@ int main(void)
         the_default_error_buffer_is_a_round_and_a_batch,
         every_configuration_loads,
         mistakes_in_a_configuration_are_explained,
-        a_hint_never_names_an_option_of_another_algorithm,
+        a_hint_never_offers_an_option_of_another_algorithm,
         overrides_reach_settings_and_the_algorithm,
         a_resolved_configuration_loads_to_the_same,
         a_resolved_configuration_says_what_its_preset_has,
