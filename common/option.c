@@ -130,12 +130,13 @@ static int unknown_section(const struct option_fill *fill, struct word name, str
     struct near near = near_start(option_shown(name, shown));
     const char *nearest = NULL;
     for (int i = 0; i < fill->n_sections; i++)
-        if (near_improves(&near, fill->sections[i].name))
+        if (!fill->sections[i].refusal && near_improves(&near, fill->sections[i].name))
             nearest = fill->sections[i].name;
     return unknown("section", name, "", nearest, err);
 }
 
-/* Another section's key was perhaps put here; else the nearest key of this one is named. */
+/* Another section's key was perhaps put here; else the nearest key of this one is named. Sections that are
+ * refused help nobody. */
 static int unknown_key(const struct option_fill *fill, const struct option_section *s, struct word name,
                        struct error *err)
 {
@@ -148,7 +149,7 @@ static int unknown_key(const struct option_fill *fill, const struct option_secti
     if (*s->name)
         snprintf(where, sizeof(where), " in section \"%s\"", s->name);
     for (int i = 0; i < fill->n_sections && near.best > 1; i++)
-        for (int j = 0; j < fill->sections[i].n_options; j++)
+        for (int j = 0; j < fill->sections[i].n_options && !fill->sections[i].refusal; j++)
             if (word_equals(name, fill->sections[i].options[j].name)) {
                 char path[OPTION_WORDS_BYTES];
                 option_path(&fill->sections[i], &fill->sections[i].options[j], path);
@@ -165,6 +166,8 @@ static int unknown_top_key(const struct option_fill *fill, struct word name, str
     struct near near = near_start(option_shown(name, shown));
     for (int i = 0; i < fill->n_sections; i++) {
         const struct option_section *s = &fill->sections[i];
+        if (s->refusal)
+            continue;
         if (near_improves(&near, s->name))
             snprintf(nearest, sizeof(nearest), "%s", s->name);
         for (int j = 0; j < s->n_options; j++)

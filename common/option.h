@@ -57,6 +57,8 @@ struct option_section {
     bool is_open;           /* keys it does not know are passed over, whatever their value: a first
                              * pass reads what names the table of the second */
     const char *refusal;    /* not NULL: giving any of its keys is an error with this text */
+    const void *usual;      /* a struct like `base` with what printing calls defaults; NULL: the table's */
+    const void *preset;     /* the same with a preset chosen; NULL: none is */
 };
 
 /* Values that are applied together in front of what people give. */
@@ -83,7 +85,8 @@ int options_parse(const struct option_section *sections, int n_sections, const c
                   const char *text, size_t bytes, struct error *err);
 
 /* The resolved configuration as YAML that options_load reads back to the same values. With
- * comments: help, range or choices, and the default where the value differs from it. */
+ * comments: help, range or choices, what the preset has where it differs from the default or the value
+ * from it, and the default where the value differs from it. */
 void options_print(const struct option_section *sections, int n_sections, bool with_comments,
                    FILE *out);
 

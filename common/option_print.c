@@ -249,8 +249,35 @@ static const char *format_default(const struct option *o, char out[OPTION_FORMAT
     return out;
 }
 
+/* What the option has in `other`, a struct like its section's; NULL: the table's default. */
+static const char *format_other(const struct option *o, const void *other, char out[OPTION_FORMAT_BYTES])
+{
+    if (!other)
+        return format_default(o, out);
+    option_format(o, (const char *)other + o->offset, out);
+    return out;
+}
+
+/* (preset 0.9; default 0.99), (preset; default 0.99) where the value is the preset's, (default 0.99) */
+static void print_origin(const struct option_section *s, const struct option *o, const char *value,
+                         FILE *out)
+{
+    char usual[OPTION_FORMAT_BYTES], preset[OPTION_FORMAT_BYTES];
+    format_other(o, s->usual, usual);
+    format_other(o, s->preset ? s->preset : s->usual, preset);
+    const bool is_usual = strcmp(usual, value) == 0, is_preset = strcmp(preset, value) == 0;
+    if (strcmp(preset, usual) == 0) {
+        if (!is_usual)
+            fprintf(out, " (default %s)", usual);
+        return;
+    }
+    fprintf(out, " (preset%s%s%s%s)", is_preset ? "" : " ", is_preset ? "" : preset,
+            is_usual ? "" : "; default ", is_usual ? "" : usual);
+}
+
 /* help [0 to 1] (default 0.99) */
-static void print_comment(const struct option *o, const char *value, FILE *out)
+static void print_comment(const struct option_section *s, const struct option *o, const char *value,
+                          FILE *out)
 {
     const double any = 1e300;    /* a bound that keeps out infinities only tells people nothing */
     const bool is_any = o->type == OPTION_REAL && o->max >= any;
@@ -268,9 +295,7 @@ static void print_comment(const struct option *o, const char *value, FILE *out)
         fputs(" (required)", out);
         return;
     }
-    char text[OPTION_FORMAT_BYTES];
-    if (strcmp(format_default(o, text), value) != 0)
-        fprintf(out, " (default %s)", text);
+    print_origin(s, o, value, out);
 }
 
 static void print_section(const struct option_section *s, bool with_comments, FILE *out)
@@ -293,7 +318,7 @@ static void print_section(const struct option_section *s, bool with_comments, FI
         int used = fprintf(out, "%*s%s: %s", indent, "", o->name, value);
         if (with_comments && o->help) {
             fprintf(out, "%*s", used < width ? width - used + 2 : 2, "");
-            print_comment(o, value, out);
+            print_comment(s, o, value, out);
         }
         fputc('\n', out);
     }

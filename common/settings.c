@@ -24,7 +24,7 @@ static const struct option top[] = {
     INT(top, seed, "1", 0, 9007199254740992, "everything random derives from it"),
     TEXT(top, algorithm, "sac", "what learns; its options stand in the section of its name"),
     TEXT(top, preset, "",
-         "settings of the algorithm that belong together, by name; what is given beside them wins"),
+         "settings that belong together, by name (see the algorithm); what is given beside them wins"),
     CHOICE(top, mode, "async", MODE_CHOICES,
            "sync: rounds, reproducible bit for bit; async: whoever is ready goes on"),
     INT(top, actors, "2", 1, 10000, "actor processes; `shoal train` starts them here"),

@@ -1,6 +1,7 @@
 #include "deploy/experiment.h"
 
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,13 +150,27 @@ static void fill_env_section(struct experiment *e)
     section->n_options = (int)(row - e->env_rows);
 }
 
+/* Take any key as long as it is not known which environment has it, or whose options are refused: a hint
+ * would name another algorithm's. */
+static void open_sections(struct experiment *e, bool is_open)
+{
+    for (int i = 0; i < e->n_sections; i++)
+        e->sections[i].is_open = is_open;
+}
+
 /* Read the name first: it decides which options section "env" has. */
 static int find_environment(struct experiment *e, const char *path, char *const *overrides,
                             int n_overrides, struct error *err)
 {
-    e->sections[SETTINGS_ENV].is_open = true;
+    open_sections(e, true);
     int rc = options_load(e->sections, e->n_sections, NULL, path, overrides, n_overrides, err);
-    e->sections[SETTINGS_ENV].is_open = false;
+    open_sections(e, false);
+    if (rc != 0) {
+        /* A misspelt "env" is the better error than a missing one. */
+        e->sections[SETTINGS_ENV].is_open = true;
+        rc = options_load(e->sections, e->n_sections, NULL, path, overrides, n_overrides, err);
+        e->sections[SETTINGS_ENV].is_open = false;
+    }
     if (rc != 0)
         return rc;
     look_beside(path, e->settings.env.name, sizeof(e->settings.env.name));
@@ -252,9 +267,75 @@ int experiment_bind(struct experiment *e, const struct env_spec *spec, struct er
     return 0;
 }
 
+/* What presets alone give, in structs of their own. */
+struct preset_values {
+    struct settings settings;
+    void *hyper;
+};
+
+static void fill_preset_values(const struct experiment *e, const struct option_preset *presets,
+                               struct preset_values *v)
+{
+    struct option_section sections[SETTINGS_SECTIONS + 1];
+    const struct algorithm *a = e->algorithm;
+    int n = settings_sections(&v->settings, sections);
+    v->hyper = memory_alloc(1, a->hyper_bytes);
+    sections[n++] = (struct option_section){ .name = a->name, .options = a->options,
+                                             .n_options = a->n_options, .base = v->hyper };
+    for (int i = 0; i < n; i++)
+        sections[i].is_hidden = true;    /* nothing is required */
+    sections[SETTINGS_ENV].options = e->env_rows;
+    sections[SETTINGS_ENV].n_options = e->sections[SETTINGS_ENV].n_options;
+    options_load(sections, n, presets, NULL, NULL, 0, NULL);
+}
+
+/* Let sections' comments say what is in `usual` and `preset` (NULL: none). */
+static void compare_with(struct experiment *e, const struct preset_values *usual,
+                         const struct preset_values *preset)
+{
+    for (int i = 0; i < e->n_sections; i++) {
+        struct option_section *s = &e->sections[i];
+        const ptrdiff_t at = i < SETTINGS_SECTIONS ? (char *)s->base - (char *)&e->settings : 0;
+        const bool is_own = s->base == e->hyper;
+        if (i >= SETTINGS_SECTIONS && !is_own)
+            continue;
+        s->usual = !usual ? NULL : is_own ? usual->hyper : (const char *)&usual->settings + at;
+        s->preset = !preset ? NULL : is_own ? preset->hyper : (const char *)&preset->settings + at;
+    }
+}
+
+/* The heading of the algorithm's section: its presets, a line each. */
+static void list_presets(const struct algorithm *a, char *out, size_t bytes)
+{
+    size_t used = (size_t)snprintf(out, bytes, "the algorithm; its presets, for `preset: NAME`:");
+    for (int i = 1; i < a->n_presets && used < bytes; i++)
+        used += (size_t)snprintf(out + used, bytes - used, "\n#   %-8s  %s", a->presets[i].name,
+                                 a->presets[i].help);
+}
+
 void experiment_print(struct experiment *e, bool with_comments, FILE *out)
 {
-    for (int i = 0; i < e->n_sections; i++)
-        e->sections[i].is_hidden = i >= SETTINGS_SECTIONS && e->sections[i].base != e->hyper;
+    char heading[1024];
+    struct option_preset chosen[2] = { e->presets[0], e->presets[1] };
+    struct preset_values usual, preset;
+    const bool has_preset = chosen[0].next != NULL;
+    for (int i = SETTINGS_SECTIONS; i < e->n_sections; i++) {
+        e->sections[i].is_hidden = e->sections[i].base != e->hyper;
+        if (!e->sections[i].is_hidden && e->algorithm->n_presets > 1)
+            e->sections[i].help = heading;
+    }
+    list_presets(e->algorithm, heading, sizeof(heading));
+    chosen[0].next = NULL;
+    fill_preset_values(e, chosen, &usual);
+    chosen[0].next = &chosen[1];
+    if (has_preset)
+        fill_preset_values(e, chosen, &preset);
+    compare_with(e, &usual, has_preset ? &preset : NULL);
     options_print(e->sections, e->n_sections, with_comments, out);
+    compare_with(e, NULL, NULL);
+    for (int i = SETTINGS_SECTIONS; i < e->n_sections; i++)
+        e->sections[i].help = "the algorithm";
+    free(usual.hyper);
+    if (has_preset)
+        free(preset.hyper);
 }

@@ -50,7 +50,8 @@ int experiment_load_environment(struct experiment *e, const char *name, char *co
  * the two, or what is asked of the algorithm, do not go together. */
 int experiment_bind(struct experiment *e, const struct env_spec *spec, struct error *err);
 
-/* The resolved configuration; other algorithms' sections are left out. */
+/* The resolved configuration; other algorithms' sections are left out. Comments list the algorithm's
+ * presets and say what the chosen one and the algorithm's defaults have. */
 void experiment_print(struct experiment *e, bool with_comments, FILE *out);
 
 #endif

@@ -349,9 +349,9 @@ static int ending_error(const struct learner *l, enum training_status status, st
     if (status == TRAINING_FINISHED)
         return 0;
     if (status == TRAINING_DIVERGED)
-        return error_set(err, ERR_NUMERIC, "training diverged: 10 updates in a row gave numbers "
-                         "that are not finite; %s in %s; lower the learning rates and begin "
-                         "again", run_has_checkpoint(&l->run) ? "the last checkpoint is"
+        return error_set(err, ERR_NUMERIC, "training diverged: updates went on giving numbers "
+                         "that are not finite after every return; %s in %s; lower the learning "
+                         "rates and begin again", run_has_checkpoint(&l->run) ? "the last checkpoint is"
                          : "no checkpoint was written yet", l->run.path);
     return error_set(err, ERR_INTERRUPTED, "interrupted; go on with: shoal %s --resume %s",
                      l->options->report_fd >= 0 ? "train" : "learner", word);

@@ -257,7 +257,7 @@ static int sac_check(const void *hyper, const struct settings *s, const struct e
                          "actions (`shoal envs` lists them)", spec->name, spec->n_choices);
     if (h->value_network && spec->n_choices > 0)
         return error_set(err, ERR_CONFIG, "sac.value_network is for continuous actions, and those of %s are "
-                         "%d choices, over which V is a sum; leave it false", spec->name,
+                         "%d choices, over which V is a sum; leave it false (the preset v1 sets it)", spec->name,
                          spec->n_choices);
     return 0;
 }

@@ -64,9 +64,9 @@ static const struct option place_options[] = {
 #define N_OPTIONS(table) ((int)TEST_COUNT(table))
 
 static const struct option_section sections[] = {
-    { "", "A test", top_options, N_OPTIONS(top_options), &top, false, false, NULL },
-    { "net", "The network", net_options, N_OPTIONS(net_options), &net, false, false, NULL },
-    { "place", "Files", place_options, N_OPTIONS(place_options), &place, true, false, NULL },
+    { "", "A test", top_options, N_OPTIONS(top_options), &top, false, false, NULL, NULL, NULL },
+    { "net", "The network", net_options, N_OPTIONS(net_options), &net, false, false, NULL, NULL, NULL },
+    { "place", "Files", place_options, N_OPTIONS(place_options), &place, true, false, NULL, NULL, NULL },
 };
 enum { N_SECTIONS = 3 };
 
@@ -775,7 +775,7 @@ END_TEST
 START_TEST(wrong_default_in_a_table_aborts)
 {
     static const struct option bad = { "seed", OPTION_INT, 0, "x", 0, 1, NULL, "bad" };
-    const struct option_section s = { "", "", &bad, 1, &top, false, false, NULL };
+    const struct option_section s = { "", "", &bad, 1, &top, false, false, NULL, NULL, NULL };
     pid_t child = fork();
     if (child == 0) {
         close(STDERR_FILENO);

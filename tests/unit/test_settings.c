@@ -318,6 +318,23 @@ START_TEST(mistakes_in_a_configuration_are_explained)
 }
 END_TEST
 
+START_TEST(a_hint_never_names_an_option_of_another_algorithm)
+{
+    static const char td3[] = "algorithm: td3\nenv:\n  name: Pendulum-v1\n";
+    static char *const wrong[] = { "td3.clip_value=1", "td3.clip_valu=1", "learner.clip_value=1",
+                                   "clip_value=1", "gamma=0.5" };
+    for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
+        struct experiment e;
+        struct error err = { 0 };
+        ck_assert_int_eq(experiment_load(&e, config(td3), (char *const *)&wrong[i], 1, &err), ERR_CONFIG);
+        ck_assert_msg(strstr(err.text, "unknown key") && !strstr(err.text, "ppo"), "%s", err.text);
+        experiment_fini(&e);
+    }
+    expect_load_error(td3, "gamma=0.5", "did you mean \"td3.gamma\"?");
+    expect_load_error("algorithm: td3\nenvv:\n  name: Pendulum-v1\n", NULL, "did you mean \"env\"?");
+}
+END_TEST
+
 START_TEST(overrides_reach_settings_and_the_algorithm)
 {
     struct experiment e;
@@ -360,6 +377,30 @@ START_TEST(a_resolved_configuration_loads_to_the_same)
 }
 END_TEST
 
+START_TEST(a_resolved_configuration_says_what_its_preset_has)
+{
+    struct experiment e;
+    struct error err = { 0 };
+    char text[16384] = "";
+    char *overrides[] = { "ppo.value_coef=0.75", "ppo.gamma=0.5", "preset=tuned" };
+    int rc = experiment_load(&e, "configs/ppo/pendulum.yaml", overrides, 3, &err);
+    ck_assert_msg(rc == 0, "%s", err.text);
+    FILE *out = fmemopen(text, sizeof(text), "w");
+    experiment_print(&e, true, out);
+    fclose(out);
+    /* Of the algorithm's presets each with what it follows; of its values where they are from. */
+    ck_assert_ptr_nonnull(strstr(text, "\n#   cleanrl   CleanRL's ppo_continuous_action.py\n"));
+    ck_assert_ptr_nonnull(strstr(text, "\n#   tuned "));
+    ck_assert_ptr_nonnull(strstr(text, "(preset; default minibatch)"));
+    ck_assert_ptr_nonnull(strstr(text, "(preset 0.25; default 0.5)"));
+    ck_assert_ptr_nonnull(strstr(text, "gamma: 0.5 "));
+    ck_assert_ptr_nonnull(strstr(text, "(default 0.99)\n"));
+    /* tanh is what PPO has without a preset, whatever other algorithms have. */
+    ck_assert_ptr_nonnull(strstr(text, "activation: tanh  # of the hidden layers [relu, tanh or silu]\n"));
+    experiment_fini(&e);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -375,8 +416,10 @@ int main(void)
         the_default_error_buffer_is_a_round_and_a_batch,
         every_configuration_loads,
         mistakes_in_a_configuration_are_explained,
+        a_hint_never_names_an_option_of_another_algorithm,
         overrides_reach_settings_and_the_algorithm,
         a_resolved_configuration_loads_to_the_same,
+        a_resolved_configuration_says_what_its_preset_has,
     };
     return suite_run("settings", tests, TEST_COUNT(tests), 60);
 }
