@@ -13,7 +13,7 @@
 #include "common/squashed_gaussian.h"
 #include "learner/sac_private.h"
 
-/* Critics: minimise 1/2 E (Q_i(s, a) - y)^2 for i = 1, 2                          Eqs. 5, 7
+/* Critics: minimise 1/2 E (Q_i(s, a) - y)^2 for i = 1, 2                          Eqs. 5, 3
  *   y = r + gamma (1 - d) (min_i Qbar_i(s', a') - alpha log pi(a'|s')),  a' ~ pi(.|s') */
 static int critic_step(struct sac *sac, struct batch *b, double *metrics, struct error *err)
 {

@@ -98,7 +98,8 @@ int64_t training_capacity(const struct settings *s);
 /* The replay that a run will have; for knowing its memory beforehand. */
 struct replay_setup training_replay(const struct settings *s, struct row_shape shape, double discount);
 
-/* Bytes of an on-policy round's rows. */
+/* Bytes that an on-policy round takes: its rows as they arrived and as they are learnt from, and the
+ * numbers that algorithms keep beside each of them. */
 size_t training_round_bytes(const struct settings *s, struct row_shape shape);
 
 struct training *training_create(const struct training_setup *setup, struct training_out out);

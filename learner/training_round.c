@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { NUMBERS_BESIDE_A_ROW = 11 };    /* A2C's, which has the most */
+
 void training_size_round(const struct training *t, struct algorithm_setup *as)
 {
     const int64_t T = t->settings->actor.horizon;
@@ -13,8 +15,8 @@ void training_size_round(const struct training *t, struct algorithm_setup *as)
 
 size_t training_round_bytes(const struct settings *s, struct row_shape shape)
 {
-    const size_t streams = (size_t)(s->top.actors * s->top.envs_per_actor);
-    return streams * 2 * (size_t)s->actor.horizon * (size_t)row_stride(shape) * sizeof(float);
+    const size_t rows = 2 * (size_t)(s->top.actors * s->top.envs_per_actor * s->actor.horizon);
+    return rows * (2 * (size_t)row_stride(shape) + NUMBERS_BESIDE_A_ROW) * sizeof(float);
 }
 
 void training_create_round(struct training *t, const struct algorithm_setup *as)
