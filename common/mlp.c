@@ -151,6 +151,18 @@ void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity
         c->delta[i] = arena_alloc(arena, (size_t)capacity * (size_t)widest, sizeof(real));
 }
 
+size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity)
+{
+    size_t per_row = 0, widest = 0;
+    for (int l = 0; l < s->n_layers; l++) {
+        const size_t n = (size_t)s->width[l + 1];
+        const bool has_slope = s->activation == ACTIVATION_SILU && l + 1 < s->n_layers;
+        per_row += n * (1 + has_slope + has_norm(s, l)) + has_norm(s, l);
+        widest = n > widest ? n : widest;
+    }
+    return (per_row + 2 * widest) * (size_t)capacity * sizeof(real);
+}
+
 /* ---- layer normalisation ---- */
 
 /* sum_j x_j y_j, or sum_j x_j where y is NULL; in lanes, which a vector unit adds at once. */

@@ -81,6 +81,9 @@ void mlp_init(const struct mlp_shape *s, real *params, enum mlp_start start, dou
 void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity,
                     struct arena *arena);
 
+/* Bytes that such a cache takes, but for alignment. */
+size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity);
+
 /* Evaluate B rows.
  *   x       [B] rows of width[0] inputs, `ldx` apart
  * Returns the outputs [B][width[n_layers]], owned by the cache until its next use. */

@@ -19,7 +19,6 @@
 #include "deploy/program.h"
 #include "deploy/progress.h"
 #include "deploy/run.h"
-#include "learner/replay.h"
 #include "learner/snapshot.h"
 #include "proto/link.h"
 
@@ -400,25 +399,13 @@ static int open_run(struct learner *l, struct error *err)
     return rc;
 }
 
-/* Refuse experience that this machine cannot hold, before anything is allocated for it. */
+/* Refuse what this machine cannot hold, where it tells. */
 static int check_memory(const struct learner *l, struct error *err)
 {
-    const struct settings *s = &l->experiment->settings;
-    const struct row_shape shape = env_spec(l->model)->shape;
-    const struct replay_setup replay = training_replay(s, shape, 0);
-    const bool is_on_policy = l->experiment->algorithm->is_on_policy;
-    const double needed = (double)(is_on_policy ? training_round_bytes(s, shape) : replay_bytes(&replay));
     const double available = (double)program_available_bytes();
-    if (available == 0 || needed < available)
-        return 0;
-    if (is_on_policy)
-        return error_set(err, ERR_CONFIG, "a round of %" PRId64 " fragments of actor.horizon %" PRId64
-                         " needs %.1f GiB of memory and %.1f are available; lower actor.horizon, actors or "
-                         "envs_per_actor", s->top.actors * s->top.envs_per_actor, s->actor.horizon,
-                         needed / 0x1p30, available / 0x1p30);
-    return error_set(err, ERR_CONFIG, "replay.capacity %" PRId64 " needs %.1f GiB of memory and %.1f "
-                     "are available; lower replay.capacity", s->replay.capacity, needed / 0x1p30,
-                     available / 0x1p30);
+    return available == 0 ? 0 : training_check_memory(&l->experiment->settings,
+                                                      l->experiment->algorithm->is_on_policy,
+                                                      env_spec(l->model), available, err);
 }
 
 /* Refuse fragments that our own socket would not take. */

@@ -5,6 +5,7 @@
  *   training_round.c     on-policy: rounds and their steps
  *   training_numbers.c   updates that failed, and the way back to the last checkpoint
  *   training_state.c     what a checkpoint holds
+ *   training_memory.c    what all of it takes, known beforehand
  *   training_report.c    the books: fragments, episodes, staleness, metrics */
 #ifndef SHOAL_LEARNER_TRAINING_PRIVATE_H
 #define SHOAL_LEARNER_TRAINING_PRIVATE_H

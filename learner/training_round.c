@@ -3,20 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
-enum { NUMBERS_BESIDE_A_ROW = 11 };    /* A2C's, which has the most */
-
 void training_size_round(const struct training *t, struct algorithm_setup *as)
 {
     const int64_t T = t->settings->actor.horizon;
     as->max_fragments = (int)t->n_streams;
     as->max_transitions = (int)(t->n_streams * T);
     as->max_rows = 2 * as->max_transitions;
-}
-
-size_t training_round_bytes(const struct settings *s, struct row_shape shape)
-{
-    const size_t rows = 2 * (size_t)(s->top.actors * s->top.envs_per_actor * s->actor.horizon);
-    return rows * (2 * (size_t)row_stride(shape) + NUMBERS_BESIDE_A_ROW) * sizeof(float);
 }
 
 void training_create_round(struct training *t, const struct algorithm_setup *as)

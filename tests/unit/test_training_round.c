@@ -341,44 +341,6 @@ START_TEST(rewards_are_scaled_by_what_is_known_behind_the_round)
 }
 END_TEST
 
-/* What an algorithm allocates for rounds of up to `horizon` transitions of one stream. */
-static size_t bytes_of(const struct algorithm *a, int horizon)
-{
-    _Alignas(16) unsigned char hyper[4096];
-    struct error err;
-    struct option_section section = { .name = a->name, .options = a->options, .n_options = a->n_options,
-                                      .base = hyper };
-    ck_assert(a->hyper_bytes <= sizeof(hyper));
-    ck_assert_int_eq(options_load(&section, 1, NULL, NULL, NULL, 0, &err), 0);
-    const struct mlp_body body = { 1, { 4 }, ACTIVATION_TANH, false };
-    const struct algorithm_setup as = {
-        .shape = shape, .policy = body, .critic = body, .batch_size = 16, .max_fragments = 1,
-        .max_transitions = horizon, .max_rows = 2 * horizon, .hyper = hyper,
-    };
-    struct arena *arena = arena_create(1 << 12);
-    a->create(&as, arena);
-    const size_t bytes = arena_bytes(arena);
-    arena_destroy(&arena);
-    return bytes;
-}
-
-START_TEST(the_memory_of_a_round_is_known_beforehand)
-{
-    enum { FEW = 1 << 13, MANY = 1 << 15 };
-    struct settings s = { .top = { .actors = 1, .envs_per_actor = 1 } };
-    for (int i = 0; all_algorithms[i]; i++) {
-        if (!all_algorithms[i]->is_on_policy)
-            continue;
-        const size_t own = bytes_of(all_algorithms[i], MANY) - bytes_of(all_algorithms[i], FEW);
-        const size_t rows = 2 * (MANY - FEW) * STRIDE * sizeof(float);
-        s.actor.horizon = MANY - FEW;
-        /* The rows twice: in the fragment and in the round. */
-        ck_assert_uint_le(2 * rows + own, training_round_bytes(&s, shape));
-        ck_assert_uint_gt(own, 0);
-    }
-}
-END_TEST
-
 int main(void)
 {
     const TTest *const tests[] = {
@@ -390,7 +352,6 @@ int main(void)
         observations_are_normalised_as_the_version_that_acted_saw_them,
         statistics_of_sixty_four_versions_are_kept,
         rewards_are_scaled_by_what_is_known_behind_the_round,
-        the_memory_of_a_round_is_known_beforehand,
     };
     return suite_run("training_round", tests, TEST_COUNT(tests), 20);
 }
