@@ -42,3 +42,15 @@ void matrix_tn(int m, int n, int k, const real *a, int lda, const real *b, int l
 {
     gemm(CblasRowMajor, CblasTrans, CblasNoTrans, m, n, k, 1, a, lda, b, ldb, beta, c, ldc);
 }
+
+void matrix_double_nt(int m, int n, int k, const double *a, int lda, const double *b, int ldb,
+                      double *c, int ldc)
+{
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
+}
+
+void matrix_double_subtract(int m, int n, int k, const double *a, int lda, const double *b, int ldb,
+                            double *c, int ldc)
+{
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, n, k, -1, a, lda, b, ldb, 1, c, ldc);
+}

@@ -26,4 +26,10 @@ void matrix_nt(int m, int n, int k, const real *a, int lda, const real *b, int l
 void matrix_tn(int m, int n, int k, const real *a, int lda, const real *b, int ldb,
                real beta, real *c, int ldc);
 
+/* In double, whatever real is:  C[m][n] = A[m][k] B[n][k]^T  and  C[m][n] -= A[m][k] B[k][n] */
+void matrix_double_nt(int m, int n, int k, const double *a, int lda, const double *b, int ldb,
+                      double *c, int ldc);
+void matrix_double_subtract(int m, int n, int k, const double *a, int lda, const double *b, int ldb,
+                            double *c, int ldc);
+
 #endif

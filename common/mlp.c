@@ -72,9 +72,10 @@ static bool has_norm(const struct mlp_shape *s, int l)
 
 /* ---- start ---- */
 
-/* Orthonormalise the rows of v[n][length], n <= length: Gram and Schmidt's Q with R_jj > 0, which of normal
- * rows is uniformly distributed. Twice is enough (Kahan, in Parlett 1980) for rounding to leave nothing. */
-static void orthonormalise(double *v, size_t n, size_t length)
+enum { PANEL = 16 };    /* rows that are orthonormalised together */
+
+/* Orthonormalise the rows of v[n][length], n few, among each other. */
+static void orthonormalise_panel(double *v, size_t n, size_t length)
 {
     for (size_t j = 0; j < n; j++) {
         double *x = v + j * length, norm = 0;
@@ -93,6 +94,24 @@ static void orthonormalise(double *v, size_t n, size_t length)
     }
 }
 
+/* Orthonormalise the rows of v[n][length], n <= length: Gram and Schmidt's Q with R_jj > 0, which of normal
+ * rows is uniformly distributed. What lies along the rows before is taken from a panel of rows at once, as
+ * matrix products. Twice is enough (Kahan, in Parlett 1980) for rounding to leave nothing. */
+static void orthonormalise(double *v, int n, int length)
+{
+    double *along = memory_alloc((size_t)n * PANEL, sizeof(*along));    /* [PANEL][rows before] */
+    for (int j = 0; j < n; j += PANEL) {
+        double *panel = v + (size_t)j * (size_t)length;
+        const int m = n - j < PANEL ? n - j : PANEL;
+        for (int i = 0; i < 2 && j > 0; i++) {
+            matrix_double_nt(m, j, length, panel, length, v, length, along, j);
+            matrix_double_subtract(m, length, j, along, j, v, length, panel, length);
+        }
+        orthonormalise_panel(panel, (size_t)m, (size_t)length);
+    }
+    free(along);
+}
+
 /* w[n_in][n_out]: rows orthonormal where n_in <= n_out, else columns; times gain. The vectors are drawn one
  * after the other. */
 static void init_orthogonal(real *w, size_t n_in, size_t n_out, double gain, struct rng *rng)
@@ -102,7 +121,7 @@ static void init_orthogonal(real *w, size_t n_in, size_t n_out, double gain, str
     double *v = memory_alloc(n * length, sizeof(*v));
     for (size_t i = 0; i < n * length; i++)
         v[i] = rng_normal(rng);
-    orthonormalise(v, n, length);
+    orthonormalise(v, (int)n, (int)length);
     for (size_t j = 0; j < n; j++)
         for (size_t k = 0; k < length; k++)
             w[in_rows ? j * length + k : k * n + j] = (real)(gain * v[j * length + k]);

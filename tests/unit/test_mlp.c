@@ -3,7 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/matrix.h"
 #include "common/mlp.h"
 #include "tests/support.h"
 
@@ -155,6 +157,27 @@ START_TEST(an_orthogonal_start_is_the_qr_of_normals_with_a_positive_diagonal_tim
 }
 END_TEST
 
+START_TEST(a_wide_orthogonal_start_is_orthogonal_and_quick)
+{
+    enum { N = 1024 };
+    struct mlp_body body = { 0 };
+    struct mlp_shape s = mlp_shape_make(N, &body, N);
+    real *w = malloc(mlp_n_params(&s) * sizeof(*w)), *square = malloc((size_t)N * N * sizeof(*square));
+    struct rng rng = stream(4);
+    double worst = 0;
+    matrix_setup();
+    const clock_t start = clock();
+    mlp_init(&s, w, MLP_START_ORTHOGONAL, 1, 1, &rng);
+    ck_assert_double_le((double)(clock() - start) / CLOCKS_PER_SEC, 6);    /* row by row it takes 13 s */
+    matrix_nt(N, N, N, w, N, w, N, 0, square, N);
+    for (size_t i = 0; i < (size_t)N * N; i++)
+        worst = fmax(worst, fabs((double)square[i] - (i % (N + 1) == 0)));
+    ck_assert_double_le(worst, 1e-5);
+    free(w);
+    free(square);
+}
+END_TEST
+
 START_TEST(orthogonal_starts_are_spread_evenly_over_all_orthogonal_matrices)
 {
     /* Then the trace has mean 0 and mean square 1 (Diaconis and Shahshahani 1994); 20,000 draws. */
@@ -185,6 +208,7 @@ int main(void)
         caches_hold_what_the_network_needs_and_no_more,
         a_uniform_start_draws_weights_then_biases_within_one_over_root_inputs,
         an_orthogonal_start_is_the_qr_of_normals_with_a_positive_diagonal_times_its_gain,
+        a_wide_orthogonal_start_is_orthogonal_and_quick,
         orthogonal_starts_are_spread_evenly_over_all_orthogonal_matrices,
     };
     return suite_run("mlp", tests, TEST_COUNT(tests), 60);
