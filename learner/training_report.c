@@ -3,10 +3,24 @@
 #include <math.h>
 #include <string.h>
 
-static void count_episodes(struct training *t, const struct fragment *f)
+/* How many episodes end within the first n transitions. */
+static size_t ended_episodes(struct row_shape shape, const struct fragment *f, int n)
 {
-    size_t n = f->returns.size / sizeof(double);
-    for (size_t i = 0; i < n; i++) {
+    size_t ended = 0;
+    for (int k = 0, seen = 0; seen < n && k < f->n_rows; k++) {
+        float kind;
+        memcpy(&kind, f->rows.data + (size_t)(k * row_stride(shape) + row_kind(shape)) * sizeof(kind), sizeof(kind));
+        seen += kind != (float)ROW_CLOSE;
+        ended += kind == (float)ROW_TERMINATED || kind == (float)ROW_TRUNCATED;
+    }
+    return ended;
+}
+
+/* The episodes behind the first n transitions, cut off by total_steps, do not count. */
+static void count_episodes(struct training *t, const struct fragment *f, int n)
+{
+    const size_t told = f->returns.size / sizeof(double), ended = ended_episodes(t->shape, f, n);
+    for (size_t i = 0; i < told && i < ended; i++) {
         int64_t k = t->episodes++ % RECENT_EPISODES;
         t->returns[k] = bytes_f64(f->returns, i);
         t->lengths[k] = (double)bytes_u32(f->lengths, i);
@@ -38,7 +52,7 @@ void training_count(struct training *t, const struct fragment *f, int n)
     if (t->has_state[f->stream])
         memcpy(t->states + (size_t)f->stream * t->state_bytes, f->state.data, t->state_bytes);
     if (n) {
-        count_episodes(t, f);
+        count_episodes(t, f, n);
         count_staleness(t, t->version - f->version);
     }
     t->out.scheduled(t->out.context, &record);

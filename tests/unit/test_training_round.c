@@ -105,6 +105,9 @@ static void offer_kinds(int64_t stream, int64_t sequence, int64_t version, const
                         int n)
 {
     static float rows[MAX_LOG][2 * T][STRIDE];
+    static const double returns[T] = { 1, 2, 3, 4 };
+    static const uint32_t lengths[T] = { 10, 20, 30, 40 };
+    uint32_t ended = 0;
     static int next;
     struct fragment *f = fragment_pool_take(pool);
     float (*own)[STRIDE] = rows[next++ % MAX_LOG];
@@ -117,11 +120,14 @@ static void offer_kinds(int64_t stream, int64_t sequence, int64_t version, const
         if (kinds[k] == ROW_CLOSE)
             continue;
         f->n_transitions++;
+        ended += kinds[k] != ROW_STEP;
         own[k][row_act(shape)] = 0.5f;
         own[k][row_reward(shape)] = (float)(k + 1);
         own[k][row_log_prob(shape)] = -1;
     }
     f->rows = (struct bytes){ (const unsigned char *)own, (size_t)n * sizeof(*own) };
+    f->returns = (struct bytes){ (const unsigned char *)returns, ended * sizeof(*returns) };
+    f->lengths = (struct bytes){ (const unsigned char *)lengths, ended * sizeof(*lengths) };
     training_offer(training, f);
 }
 
@@ -222,6 +228,26 @@ START_TEST(total_steps_cuts_the_last_round)
         if (total == 2)    /* at the end of an episode: its own CLOSE row does */
             ck_assert(seen.n_rows == 3 && row_kind_of(shape, seen_rows[1]) == ROW_TERMINATED);
         consumed.n = 0;
+        destroy();
+    }
+}
+END_TEST
+
+START_TEST(episodes_that_end_behind_total_steps_are_not_counted)
+{
+    static const enum row_kind ended[] = { ROW_STEP, ROW_TRUNCATED, ROW_CLOSE, ROW_STEP, ROW_TERMINATED,
+                                           ROW_CLOSE };
+    static const int64_t episodes[] = { 0, 0, 1, 1, 2, 2, 3 };
+    struct training_report report;
+    for (int64_t total = 1; total <= 6; total++) {
+        create(MODE_SYNC, 2, false, total);
+        for (int i = 0; i < 2; i++)
+            offer_kinds(i, 0, 0, ended, 6);
+        ck_assert_int_eq(work(), TRAINING_FINISHED);
+        training_report(training, &report);
+        ck_assert_int_eq(report.episodes, episodes[total]);
+        if (total == 3)
+            ck_assert(report.return_mean == 1 && report.length_mean == 10);
         destroy();
     }
 }
@@ -347,6 +373,7 @@ int main(void)
         sync_takes_a_fragment_of_every_stream_in_stream_order,
         async_takes_what_arrives_and_tells_how_old_it_is,
         total_steps_cuts_the_last_round,
+        episodes_that_end_behind_total_steps_are_not_counted,
         async_ends_with_as_many_fragments_as_are_needed,
         fragments_may_be_shorter_and_refused,
         observations_are_normalised_as_the_version_that_acted_saw_them,
