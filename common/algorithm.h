@@ -36,7 +36,7 @@ struct batch {
     const real *discount;   /* [B] gamma^k, in front of what is bootstrapped */
     const real *weight;     /* [B] in front of each critic's squared error; 1 without priorities */
     real *td_error;         /* [B] out: how wrong the critics were, for priorities */
-    double progress;        /* 0 to 1: how much of total_steps is done */
+    double progress;        /* 0 to 1: how many of the run's updates are done; 1 is behind the last one */
 };
 
 /* What on-policy algorithms learn from: fragments, one behind the other, each ending in CLOSE. Values of
@@ -47,7 +47,7 @@ struct round {
     const real *rows;           /* [n_rows][stride] observations normalised, rewards scaled */
     const int *first;           /* [n_fragments + 1] each fragment's first row; then n_rows */
     const int64_t *staleness;   /* [n_fragments] versions between acting and now */
-    double progress;            /* 0 to 1: how much of total_steps is done */
+    double progress;            /* 0 to 1: how much of total_steps was done before this round */
 };
 
 struct algorithm_setup {

@@ -75,7 +75,7 @@ static const struct option replay[] = {
     BOOL(replay, prioritised, "false", "draw in proportion to how wrong the critics were"),
     REAL(replay, priority_exponent, "0.6", 0, 2, "alpha of prioritised replay; 0: uniform"),
     REAL(replay, importance_exponent, "0.4", 0, 1,
-         "beta of prioritised replay at the start, 1 at total_steps"),
+         "beta of prioritised replay at the first update, 1 behind the last"),
 };
 
 static const struct option transport[] = {

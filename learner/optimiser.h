@@ -25,7 +25,7 @@ enum schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE };
 /* What an algorithm's options say about its optimisers, all but the learning rates. */
 struct optimiser_hyper {
     int kind;                   /* enum optimiser_kind */
-    int schedule;               /* enum schedule: of all learning rates, to 0 at total_steps */
+    int schedule;               /* enum schedule: of all learning rates, to 0 behind the last update */
     double epsilon;
     double beta1, beta2;        /* of Adam and AdamW */
     double decay;               /* alpha of RMSProp */
@@ -42,7 +42,7 @@ struct optimiser_hyper {
     OPTIMISER_ROW(struct_, field, kind, "optimiser", OPTION_CHOICE, kind_, 0, 0, OPTIMISER_CHOICES, \
                   "what turns gradients into steps"), \
     OPTIMISER_ROW(struct_, field, schedule, "lr_schedule", OPTION_CHOICE, schedule_, 0, 0, \
-                  SCHEDULE_CHOICES, "of the learning rates: constant, or to 0 at total_steps"), \
+                  SCHEDULE_CHOICES, "of the learning rates: constant, or falling to 0 over the run"), \
     OPTIMISER_ROW(struct_, field, epsilon, "epsilon", OPTION_REAL, epsilon_, 1e-20, 1, NULL, \
                   "keeps the optimiser's divisor from 0"), \
     OPTIMISER_ROW(struct_, field, beta1, "beta1", OPTION_REAL, "0.9", 0, 0.9999999, NULL, \

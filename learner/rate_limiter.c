@@ -1,5 +1,7 @@
 #include "learner/rate_limiter.h"
 
+#include <math.h>
+
 void rate_limiter_init(struct rate_limiter *l, double ratio, double error_buffer,
                        int64_t min_size)
 {
@@ -25,6 +27,12 @@ bool rate_limiter_may_sample(const struct rate_limiter *l, int64_t n)
 double rate_limiter_owed(const struct rate_limiter *l)
 {
     return l->inserts < l->min_size ? 0 : surplus(l);
+}
+
+double rate_limiter_progress(const struct rate_limiter *l, int64_t total, int64_t n)
+{
+    const double all = floor(((double)total - l->start) * l->ratio / (double)n) * (double)n;
+    return (double)l->samples < all ? (double)l->samples / all : 1;
 }
 
 void rate_limiter_restart(struct rate_limiter *l, int64_t refill)

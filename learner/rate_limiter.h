@@ -34,6 +34,10 @@ bool rate_limiter_may_sample(const struct rate_limiter *l, int64_t n);
 /* d: how many samples the inserts have earned and not seen; 0 before min_size. */
 double rate_limiter_owed(const struct rate_limiter *l);
 
+/* The share of all draws of n samples that are done, of those that `total` inserts earn: 0 at first, 1 behind
+ * the last. */
+double rate_limiter_progress(const struct rate_limiter *l, int64_t total, int64_t n);
+
 /* After a restart without replay contents: the next `refill` inserts earn no samples, and sampling
  * begins behind them. What was owed stays owed. */
 void rate_limiter_restart(struct rate_limiter *l, int64_t refill);

@@ -92,7 +92,7 @@ static void update(struct training *t)
     struct error err;
     const size_t n_noise = (size_t)(t->batch.n * t->traits.noise_per_action * t->shape.n_act);
     const double beta = t->settings->replay.importance_exponent;
-    t->batch.progress = (double)t->limiter.inserts / (double)t->settings->top.total_steps;
+    t->batch.progress = rate_limiter_progress(&t->limiter, t->settings->top.total_steps, t->batch.n);
     normalisation_refresh(t->normalisation);
     replay_sample(t->replay, &t->sample_rng, t->batch.n, beta + (1 - beta) * t->batch.progress,
                   &t->draw);

@@ -224,6 +224,27 @@ START_TEST(priorities_and_their_weights_reach_the_algorithm)
 }
 END_TEST
 
+START_TEST(progress_grows_with_every_update_and_ends_behind_the_last)
+{
+    struct simulation_setup s;
+    struct simulation_result r;
+    for (int mode = MODE_SYNC; mode <= MODE_ASYNC; mode++) {
+        toy_books = (struct toy_books){ 0 };
+        simulation_defaults(&s, &toy_replayed_algorithm, (enum mode)mode, 1, 2);
+        s.settings.top.total_steps = 600;
+        s.settings.replay.min_size = 200;
+        s.settings.replay.samples_per_insert = 3;
+        s.settings.learner.batch_size = 32;
+        s.settings.actor.horizon = 64;
+        s.settings.eval.episodes = 1;
+        simulation_run(&s, HOUR_US, &r);
+        ck_assert_int_eq(r.report.updates, 37);    /* 400 x 3 / 32 */
+        ck_assert_int_eq(toy_books.malformed, 0);
+        ck_assert_double_eq_tol(toy_books.progress, 36.0 / 37, 1e-12);
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -235,6 +256,7 @@ int main(void)
         async_keeps_the_ratio_whichever_side_is_slower,
         a_run_ends_when_evaluations_reach_the_mark,
         priorities_and_their_weights_reach_the_algorithm,
+        progress_grows_with_every_update_and_ends_behind_the_last,
     };
     return suite_run("training", tests, TEST_COUNT(tests), 300);
 }

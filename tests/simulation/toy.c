@@ -96,6 +96,8 @@ static int toy_update(void *self, struct batch *b, double *metrics, struct error
 {
     struct toy *toy = self;
     real sum = (real)b->progress;
+    toy_books.malformed += toy_books.updates > 0 && b->progress <= toy_books.progress;
+    toy_books.progress = b->progress;
     for (int i = 0; i < b->n; i++) {
         sum += weigh(b->shape, b->rows + (ptrdiff_t)i * 2 * row_stride(b->shape)) * b->weight[i];
         b->td_error[i] = sum;

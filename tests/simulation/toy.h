@@ -16,6 +16,7 @@ extern const struct algorithm toy_replayed_algorithm;    /* off-policy */
 /* What all toys of this process were given, and what tests want of them. */
 struct toy_books {
     int64_t updates, rounds, transitions, fragments, malformed;
+    double progress;                /* of the last update off-policy */
     int64_t staleness_max, weights_below_one;
     /* What is to go wrong; updates are counted from 1 over all toys; 0: nothing. */
     int64_t fail_from, fail_to;     /* updates that fail */

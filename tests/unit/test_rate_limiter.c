@@ -159,6 +159,22 @@ START_TEST(a_restart_without_refill_changes_nothing)
 }
 END_TEST
 
+START_TEST(progress_is_the_share_of_all_draws_that_are_done)
+{
+    struct rate_limiter l;
+    rate_limiter_init(&l, 2, 1000, 10);
+    l.inserts = 60;
+    ck_assert_double_eq(rate_limiter_progress(&l, 110, 30), 0);    /* (110 - 10) x 2 / 30: six draws */
+    l.samples = 90;
+    ck_assert_double_eq(rate_limiter_progress(&l, 110, 30), 0.5);
+    rate_limiter_restart(&l, 40);                                  /* which earn nothing: four draws in all */
+    ck_assert_double_eq_tol(rate_limiter_progress(&l, 110, 30), 90.0 / 120, 1e-12);
+    l.samples = 210;
+    ck_assert_double_eq(rate_limiter_progress(&l, 110, 30), 1);    /* ahead of what was earned */
+    ck_assert_double_eq(rate_limiter_progress(&l, 5, 30), 1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -170,6 +186,7 @@ int main(void)
         a_restart_earns_nothing_until_replay_is_filled_again,
         restarts_add_up_without_losing_what_is_owed,
         a_restart_without_refill_changes_nothing,
+        progress_is_the_share_of_all_draws_that_are_done,
     };
     return suite_run("rate_limiter", tests, TEST_COUNT(tests), 60);
 }
