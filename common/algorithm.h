@@ -68,6 +68,7 @@ struct algorithm_traits {
     double discount;                   /* of its returns */
     int noise_per_action;              /* normals per action and transition in a batch */
     bool takes_whole_episodes;         /* fragments end where episodes end */
+    bool ignores_batch_size;           /* on-policy: rounds are not cut into minibatches */
 };
 
 /* Part of an algorithm's state, to be saved, restored and hashed. */

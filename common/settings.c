@@ -185,12 +185,46 @@ int settings_check(const struct settings *s, bool is_on_policy, struct error *er
     return is_on_policy ? check_on_policy(s, err) : check_off_policy(s, err);
 }
 
-int settings_warnings(const struct settings *s, bool is_on_policy,
+/* Into `list`, separated by commas: what an on-policy algorithm does nothing with and is not at its default.
+ * Returns whether there is anything. */
+static bool list_idle(const struct settings *s, bool ignores_batch_size, char *list, size_t bytes)
+{
+    struct settings usual;
+    struct option_section sections[SETTINGS_SECTIONS];
+    const int n = settings_sections(&usual, sections);
+    for (int i = 0; i < n; i++)
+        sections[i].is_hidden = true;    /* nothing is required */
+    options_load(sections, n, NULL, NULL, NULL, 0, NULL);
+    const struct {
+        const char *name;
+        bool is_given;
+    } idle[] = {
+        { "replay.capacity", s->replay.capacity != usual.replay.capacity },
+        { "replay.min_size", s->replay.min_size != usual.replay.min_size },
+        { "replay.samples_per_insert", s->replay.samples_per_insert != usual.replay.samples_per_insert },
+        { "replay.error_buffer", s->replay.error_buffer != usual.replay.error_buffer },
+        { "replay.priority_exponent", s->replay.priority_exponent != usual.replay.priority_exponent },
+        { "replay.importance_exponent", s->replay.importance_exponent != usual.replay.importance_exponent },
+        { "learner.publish_every", s->learner.publish_every != usual.learner.publish_every },
+        { "learner.batch_size", ignores_batch_size && s->learner.batch_size != usual.learner.batch_size },
+    };
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof(idle) / sizeof(*idle); i++)
+        if (idle[i].is_given)
+            used += (size_t)snprintf(list + used, bytes - used, "%s%s", used ? ", " : "", idle[i].name);
+    return used > 0;
+}
+
+int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_batch_size,
                       char out[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES])
 {
     const long long T = s->actor.horizon, n = s->replay.n_step;
     const long long round = s->top.actors * s->top.envs_per_actor * T, total = s->top.total_steps;
+    char idle[200];
     int count = 0;
+    if (is_on_policy && list_idle(s, ignores_batch_size, idle, sizeof(idle)))
+        snprintf(out[count++], SETTINGS_WARNING_BYTES, "%.40s keeps no replay, publishes every version and does "
+                 "nothing with %s", s->top.algorithm, idle);
     if (is_on_policy && round > total)
         snprintf(out[count++], SETTINGS_WARNING_BYTES, "total_steps %lld is less than a round of %lld "
                  "transitions (actors x envs_per_actor x actor.horizon): what is collected beyond it is "

@@ -72,9 +72,11 @@ int settings_sections(struct settings *s, struct option_section out[SETTINGS_SEC
 /* What no single option can say: combinations that cannot work with an algorithm of this kind. */
 int settings_check(const struct settings *s, bool is_on_policy, struct error *err);
 
-/* Combinations that work, but badly: a line for the log about each. Returns how many. */
-enum { SETTINGS_MAX_WARNINGS = 2, SETTINGS_WARNING_BYTES = 256 };
-int settings_warnings(const struct settings *s, bool is_on_policy,
+/* Combinations that work, but badly, and settings that do nothing: a line for the log about each. Returns how
+ * many.
+ *   ignores_batch_size    the algorithm does nothing with learner.batch_size */
+enum { SETTINGS_MAX_WARNINGS = 2, SETTINGS_WARNING_BYTES = 320 };
+int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_batch_size,
                       char out[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES]);
 
 /* Names of choices. */

@@ -491,7 +491,7 @@ static void warn_unwise(struct learner *l)
 {
     char lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
     const int n = settings_warnings(&l->experiment->settings, l->experiment->algorithm->is_on_policy,
-                                    lines);
+                                    l->experiment->traits.ignores_batch_size, lines);
     for (int i = 0; i < n; i++)
         say(l, lines[i]);
 }

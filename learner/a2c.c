@@ -381,7 +381,8 @@ static void a2c_describe(const void *hyper, const struct env_spec *spec, struct 
 {
     const struct a2c_hyper *h = hyper;
     *out = (struct algorithm_traits){ .head = head_of(h, spec->n_choices), .discount = h->gamma,
-                                      .takes_whole_episodes = h->form == A2C_EPISODES };
+                                      .takes_whole_episodes = h->form == A2C_EPISODES,
+                                      .ignores_batch_size = true };
 }
 
 static const real *a2c_policy(const void *self, size_t *n)

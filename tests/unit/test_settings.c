@@ -178,27 +178,51 @@ START_TEST(what_works_badly_is_warned_of)
     struct settings s;
     char lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
     defaults(&s);
-    ck_assert_int_eq(settings_warnings(&s, false, lines), 0);
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 0);
     s.replay.n_step = 2;
-    ck_assert_int_eq(settings_warnings(&s, false, lines), 0);
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 0);
     s.replay.n_step = 3;
-    ck_assert_int_eq(settings_warnings(&s, false, lines), 1);
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 1);
     ck_assert_str_eq(lines[0], "actor.horizon 16 is short for replay.n_step 3: returns are cut where "
                      "fragments end, here 12 % of them; from 32 on under 7 % are");
     s.actor.horizon = 8;
     s.replay.n_step = 1;
-    ck_assert_int_eq(settings_warnings(&s, false, lines), 0);
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 0);
     s.actor.horizon = 7;
-    ck_assert_int_eq(settings_warnings(&s, false, lines), 1);
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 1);
     ck_assert_ptr_nonnull(strstr(lines[0], "actor.horizon 7 is short"));
     s.replay.n_step = 5;
-    ck_assert_int_eq(settings_warnings(&s, false, lines), 2);
-    ck_assert_int_eq(settings_warnings(&s, true, lines), 0);
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 2);
+    ck_assert_int_eq(settings_warnings(&s, true, false, lines), 0);
     s.actor.horizon = s.top.total_steps / (s.top.actors * s.top.envs_per_actor);
-    ck_assert_int_eq(settings_warnings(&s, true, lines), 0);
+    ck_assert_int_eq(settings_warnings(&s, true, false, lines), 0);
     s.actor.horizon++;
-    ck_assert_int_eq(settings_warnings(&s, true, lines), 1);
+    ck_assert_int_eq(settings_warnings(&s, true, false, lines), 1);
     ck_assert_ptr_nonnull(strstr(lines[0], "total_steps 20000 is less than a round of 20002 transitions"));
+}
+END_TEST
+
+START_TEST(settings_that_do_nothing_on_policy_are_told_of_in_one_line)
+{
+    struct settings s;
+    char lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
+    defaults(&s);
+    snprintf(s.top.algorithm, sizeof(s.top.algorithm), "a2c");
+    ck_assert_int_eq(settings_warnings(&s, true, true, lines), 0);
+    s.learner.batch_size = 32;
+    ck_assert_int_eq(settings_warnings(&s, true, false, lines), 0);
+    ck_assert_int_eq(settings_warnings(&s, true, true, lines), 1);
+    ck_assert_str_eq(lines[0], "a2c keeps no replay, publishes every version and does nothing with "
+                     "learner.batch_size");
+    s.replay.capacity = s.replay.min_size = s.learner.publish_every = 5;
+    s.replay.samples_per_insert = s.replay.error_buffer = 5;
+    s.replay.priority_exponent = s.replay.importance_exponent = 1;
+    ck_assert_int_eq(settings_warnings(&s, true, true, lines), 1);
+    ck_assert_str_eq(lines[0], "a2c keeps no replay, publishes every version and does nothing with "
+                     "replay.capacity, replay.min_size, replay.samples_per_insert, replay.error_buffer, "
+                     "replay.priority_exponent, replay.importance_exponent, learner.publish_every, "
+                     "learner.batch_size");
+    ck_assert_int_eq(settings_warnings(&s, false, false, lines), 0);
 }
 END_TEST
 
@@ -411,7 +435,8 @@ int main(void)
         choices_have_the_names_of_their_lists,
         combinations_that_cannot_work_are_refused,
         replay_is_only_checked_where_there_is_one, returns_longer_than_a_fragment_are_refused,
-        what_works_badly_is_warned_of, an_on_policy_round_has_a_limit,
+        what_works_badly_is_warned_of, settings_that_do_nothing_on_policy_are_told_of_in_one_line,
+        an_on_policy_round_has_a_limit,
         on_policy_algorithms_take_no_settings_of_replay,
         an_error_buffer_that_would_stop_the_run_is_refused,
         the_default_error_buffer_is_a_round_and_a_batch,
