@@ -47,7 +47,7 @@ static const struct option network[] = {
 };
 
 static const struct option actor[] = {
-    INT(actor, horizon, "16", 1, 16384,
+    INT(actor, horizon, "16", 1, SETTINGS_MAX_HORIZON,
         "T, transitions in a fragment; new parameters are adopted between fragments"),
     INT(actor, step_timeout_s, "60", 0, 10000,
         "seconds one environment step may take until its actor is started again; 0: no limit"),
@@ -138,7 +138,7 @@ static int check_off_policy(const struct settings *s, struct error *err)
                          "actor.horizon", (long long)s->replay.capacity);
     if (s->top.total_steps <= s->replay.min_size)
         return error_set(err, ERR_CONFIG, "total_steps is %lld, not more than replay.min_size %lld: "
-                         "nothing would be learnt", (long long)s->top.total_steps,
+                         "nothing would be learnt; raise total_steps or lower replay.min_size", (long long)s->top.total_steps,
                          (long long)s->replay.min_size);
     if (s->replay.n_step > s->actor.horizon)
         return error_set(err, ERR_CONFIG, "replay.n_step %lld is above actor.horizon %lld, the length of a "

@@ -64,7 +64,7 @@ struct settings {
     } eval;
 };
 
-enum { SETTINGS_SECTIONS = 10, SETTINGS_ENV = 1 };
+enum { SETTINGS_SECTIONS = 10, SETTINGS_ENV = 1, SETTINGS_MAX_HORIZON = 16384 };
 
 /* The sections over `s`, in the order they are printed. Returns SETTINGS_SECTIONS. */
 int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS]);

@@ -82,7 +82,7 @@ static const struct option options[] = {
     BOOL(truncation_terminates, "false", "treat time limits as ends of the task: no bootstrap"),
     CHOICE(log_sigma, "independent", A2C_LOG_SIGMA,
            "of Gaussian actions: one trained vector, or outputs of the policy's network"),
-    REAL(log_sigma_init, "0", -20, 2, "log sigma at the start"),
+    REAL(log_sigma_init, "0", -5, 2, "log sigma at the start"),
     OPTIMISER_OPTIONS(struct a2c_hyper, optimiser, "rmsprop_tf", "constant", "1e-5", "0.5"),
 };
 
@@ -362,6 +362,22 @@ static int check_online(const struct a2c_hyper *h, const struct settings *s, str
     return 0;
 }
 
+/* Whole episodes must fit into fragments. */
+static int check_episodes(const struct settings *s, const struct env_spec *spec, struct error *err)
+{
+    if (s->actor.horizon >= spec->time_limit)
+        return 0;
+    if (spec->time_limit > SETTINGS_MAX_HORIZON)
+        return error_set(err, ERR_CONFIG, "a2c.form: episodes needs whole episodes in a fragment, and %.64s has "
+                         "episodes of up to %d transitions, above %d, the most that actor.horizon can be; lower "
+                         "env.max_episode_steps, or set a2c.form: nstep", spec->name, spec->time_limit,
+                         SETTINGS_MAX_HORIZON);
+    return error_set(err, ERR_CONFIG, "a2c.form: episodes needs whole episodes in a fragment, and "
+                     "actor.horizon is %lld where %.64s has episodes of up to %d transitions; set "
+                     "actor.horizon: %d, or a2c.form: nstep", (long long)s->actor.horizon, spec->name,
+                     spec->time_limit, spec->time_limit);
+}
+
 static int a2c_check(const void *hyper, const struct settings *s, const struct env_spec *spec,
                      struct error *err)
 {
@@ -369,12 +385,8 @@ static int a2c_check(const void *hyper, const struct settings *s, const struct e
     const struct vtrace v = { h->gamma, h->lambda, h->rho_bar, h->c_bar };
     if (h->vtrace && returns_check_vtrace("a2c", &v, h->truncation_terminates, err) != 0)
         return ERR_CONFIG;
-    if (h->form == A2C_EPISODES && s->actor.horizon < spec->time_limit)
-        return error_set(err, ERR_CONFIG, "a2c.form: episodes needs whole episodes in a fragment, and "
-                         "actor.horizon is %lld where %s has episodes of up to %d transitions; set "
-                         "actor.horizon: %d, or a2c.form: nstep", (long long)s->actor.horizon,
-                         spec->name, spec->time_limit, spec->time_limit);
-    return h->form == A2C_ONLINE ? check_online(h, s, err) : 0;
+    return h->form == A2C_EPISODES ? check_episodes(s, spec, err)
+         : h->form == A2C_ONLINE ? check_online(h, s, err) : 0;
 }
 
 static void a2c_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)

@@ -44,7 +44,7 @@ static const double SMALL = 3e-3;
 
 static const struct option options[] = {
     OPTION(OPTION_REAL, gamma, "0.99", 0, 1, "discount per transition"),
-    OPTION(OPTION_REAL, tau, "0.005", 0, 1, "share of the networks that moves into their targets"),
+    OPTION(OPTION_REAL, tau, "0.005", 1e-6, 1, "share of the networks that moves into their targets"),
     OPTION(OPTION_INT, target_every, "1", 1, 1e9,
            "updates of the critic between moves of the targets; with tau 1 they are copied then"),
     OPTION(OPTION_REAL, policy_lr, "1e-3", 0, 1, "learning rate of the policy"),

@@ -75,7 +75,7 @@ static const struct option options[] = {
     REAL(c_bar, "1", 0, 1e9, "largest importance ratio of V-trace's traces"),
     CHOICE(log_sigma, "independent", "independent|state",
            "of continuous actions: a free vector, or an output of the network"),
-    REAL(log_sigma_init, "0", -20, 2, "where log sigma starts"),
+    REAL(log_sigma_init, "0", -5, 2, "where log sigma starts"),
     OPTIMISER_OPTIONS(struct ppo_hyper, optimiser, "adam", "linear", "1e-5", "0.5"),
 };
 

@@ -42,7 +42,7 @@ static const struct option options[] = {
     OPTION(OPTION_BOOL, value_network, "false", 0, 0,
            "the first paper's form: a value network with a target, critics without one"),
     OPTION(OPTION_REAL, gamma, "0.99", 0, 1, "discount per transition"),
-    OPTION(OPTION_REAL, tau, "0.005", 0, 1,
+    OPTION(OPTION_REAL, tau, "0.005", 1e-6, 1,
            "share of the critics (or the value network) that moves into their targets"),
     OPTION(OPTION_INT, target_every, "1", 1, 1e9,
            "updates between moves of the targets; with tau 1 they are copies"),

@@ -43,7 +43,7 @@ enum { PART_POLICY, PART_Q1, PART_Q2 };
 
 static const struct option options[] = {
     OPTION(OPTION_REAL, gamma, "0.99", 0, 1, "discount per transition"),
-    OPTION(OPTION_REAL, tau, "0.005", 0, 1, "share of the networks that moves into their targets"),
+    OPTION(OPTION_REAL, tau, "0.005", 1e-6, 1, "share of the networks that moves into their targets"),
     OPTION(OPTION_INT, policy_delay, "2", 1, 1e6, "updates of the critics for one of the policy"),
     OPTION(OPTION_INT, target_every, "1", 1, 1e9,
            "updates of the policy between moves of the targets; with tau 1 they are copied then"),

@@ -530,6 +530,7 @@ END_TEST
 
 static struct settings settings;
 static struct a2c_hyper hyper;
+static int time_limit = 1000;
 
 /* Defaults, A2C's first preset, another one (NULL: none), then `value` (NULL: nothing); and check(). */
 static int configure(const char *preset, const char *value, struct error *err)
@@ -554,7 +555,7 @@ static int configure(const char *preset, const char *value, struct error *err)
     ck_assert_int_eq(settings_check(&settings, true, &load), 0);
     for (int i = 2; i < n_copied; i++)
         free(overrides[i]);
-    struct env_spec spec = { .name = "Hopper-v5", .shape = { 11, 3 }, .time_limit = 1000 };
+    struct env_spec spec = { .name = "Hopper-v5", .shape = { 11, 3 }, .time_limit = time_limit };
     return a2c_algorithm.check(&hyper, &settings, &spec, err);
 }
 
@@ -592,6 +593,11 @@ END_TEST
 START_TEST(incompatible_choices_are_refused_with_the_reason)
 {
     check_refused("episodes", "actor.horizon=999", "actor.horizon is 999", "1000");
+    time_limit = 16384;
+    check_refused("episodes", NULL, "actor.horizon is 1000", "set actor.horizon: 16384");
+    time_limit = 16385;
+    check_refused("episodes", NULL, "above 16384, the most that actor.horizon can be", "env.max_episode_steps");
+    time_limit = 1000;
     check_refused("online", "actor.horizon=5", "actor.horizon is 5", "actor.horizon: 1");
     check_refused("online", "mode=async", "mode: async", "mode: sync");
     check_refused("online", "a2c.normalise_advantages=round", "normalise_advantages", "none");

@@ -338,7 +338,24 @@ START_TEST(mistakes_in_a_configuration_are_explained)
     expect_load_error(good, "sac.gama=0.9", "did you mean \"gamma\"");
     expect_load_error(good, "transport.liveness_ms=100", "config.yaml: transport.liveness_ms");
     expect_load_error(good, "actors=0", "actors");
+    expect_load_error("preset: cleanrl\nalgorithm: td3\nenv:\n  name: Pendulum-v1\n", "total_steps=20000",
+                      "total_steps is 20000, not more than replay.min_size 25000: nothing would be learnt; raise "
+                      "total_steps or lower replay.min_size");
     expect_load_error(good, "mode=pipelined", "mode");
+}
+END_TEST
+
+START_TEST(options_without_effect_or_sense_are_out_of_range)
+{
+    static char *const wrong[][2] = {
+        { "sac", "sac.tau=0" }, { "ddpg", "ddpg.tau=0" }, { "td3", "td3.tau=9e-7" },
+        { "ppo", "ppo.log_sigma_init=-5.1" }, { "a2c", "a2c.log_sigma_init=-5.1" },
+    };
+    for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
+        char text[80];
+        snprintf(text, sizeof(text), "algorithm: %s\nenv:\n  name: Pendulum-v1\n", wrong[i][0]);
+        expect_load_error(text, wrong[i][1], i < 3 ? "1e-6 to 1" : "-5 to 2");
+    }
 }
 END_TEST
 
@@ -442,6 +459,7 @@ int main(void)
         the_default_error_buffer_is_a_round_and_a_batch,
         every_configuration_loads,
         mistakes_in_a_configuration_are_explained,
+        options_without_effect_or_sense_are_out_of_range,
         a_hint_never_offers_an_option_of_another_algorithm,
         overrides_reach_settings_and_the_algorithm,
         a_resolved_configuration_loads_to_the_same,
