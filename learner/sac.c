@@ -131,10 +131,16 @@ static void target_step(struct sac *sac)
         polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau);
 }
 
+/* Metrics of the policy's steps, as they are kept. */
+static const int policy_metrics[N_POLICY_METRICS] = { METRIC_PI_LOSS, METRIC_ALPHA_LOSS, METRIC_ENTROPY,
+                                                      METRIC_PI_GRAD_NORM };
+
 static int sac_update(void *self, struct batch *b, double *metrics, struct error *err)
 {
     struct sac *sac = self;
-    memcpy(metrics, sac->last, sizeof(sac->last));
+    memset(metrics, 0, N_METRICS * sizeof(*metrics));
+    for (int i = 0; i < N_POLICY_METRICS; i++)
+        metrics[policy_metrics[i]] = (double)sac->policy_metrics[i];
     int rc = sac->form->evaluate(sac, b, metrics, err);         /* psi, theta_i        */
     int64_t t = sac->q_adam.t;                                  /* good updates so far */
     int n_steps = t % sac->hyper.policy_delay == 0 ? (int)sac->hyper.policy_delay : 0;
@@ -146,8 +152,8 @@ static int sac_update(void *self, struct batch *b, double *metrics, struct error
     if (rc == 0 && t % sac->hyper.target_every == 0)
         target_step(sac);                                       /* Qbar <- tau Q + ... */
     metrics[METRIC_ALPHA] = exp((double)*sac->log_alpha);
-    if (rc == 0)
-        memcpy(sac->last, metrics, sizeof(sac->last));
+    for (int i = 0; i < N_POLICY_METRICS && rc == 0; i++)
+        sac->policy_metrics[i] = (real)metrics[policy_metrics[i]];
     return rc;
 }
 
@@ -283,6 +289,7 @@ static int sac_arrays(void *self, struct array out[ALGORITHM_MAX_ARRAYS])
     struct sac *sac = self;
     int n = parameters_arrays(&sac->params, out);
     out[n++] = (struct array){ "targets", sac->targets, NULL, sac->v ? sac->n_v : 2 * sac->n_q };
+    out[n++] = (struct array){ "policy_metrics", sac->policy_metrics, NULL, N_POLICY_METRICS };
     out[n++] = (struct array){ "policy_steps", NULL, &sac->policy_adam.t, 1 };
     out[n++] = (struct array){ "q_steps", NULL, &sac->q_adam.t, 1 };
     out[n++] = (struct array){ "alpha_steps", NULL, &sac->alpha_adam.t, 1 };

@@ -14,6 +14,8 @@
 enum { METRIC_Q_LOSS, METRIC_PI_LOSS, METRIC_ALPHA_LOSS, METRIC_ALPHA, METRIC_ENTROPY,
        METRIC_Q_MEAN, METRIC_Q_GRAD_NORM, METRIC_PI_GRAD_NORM, METRIC_V_LOSS, N_METRICS };
 
+enum { N_POLICY_METRICS = 4 };
+
 /* The value network is there in its form alone. */
 enum { PART_POLICY, PART_Q1, PART_Q2, PART_LOG_ALPHA, PART_V };
 
@@ -39,7 +41,7 @@ struct sac {
     real *dact;                    /* [B][n_obs + n_act] d loss / d critic input */
     real *dact_other;              /* the same through the second critic */
     real *dout;                    /* [B][the policy's outputs] */
-    double last[N_METRICS];        /* of the last good update: the policy's stay while it waits */
+    real policy_metrics[N_POLICY_METRICS];    /* the last ones: they stay while the policy waits */
 };
 
 /* A form: the two halves of an update. Each returns 0 or ERR_NUMERIC, as `update` does. */

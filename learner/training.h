@@ -9,9 +9,10 @@
  *
  * On-policy, a round is learnt from and forgotten: in `sync` one fragment of every stream, in stream
  * order; in `async` the next n_streams fragments in order of arrival, whichever streams they are from,
- * while the queue goes on filling. A version is a round, with as many updates as it has optimiser steps,
- * and every version is published. Observations are normalised with the statistics of the version that
- * acted, rewards scaled with the statistics as they are behind this round.
+ * while the queue goes on filling. A version is a round, and every version is published. An update is a
+ * step of the algorithm: PPO's minibatch, also the one whose KL ends the round and that is not learnt from;
+ * A2C's step of both networks, with the value_epochs before it. Observations are normalised with the
+ * statistics of the version that acted, rewards scaled with the statistics as they are behind this round.
  *
  * An update whose numbers are not finite is skipped. After 10 in a row, or where a number to be published,
  * evaluated or saved is not finite, what was learnt returns to the last checkpoint, or to the start; where
