@@ -6,18 +6,13 @@
 
 static const real HALF_LOG_2PI = (real)0.918938533204672741780;
 
-static inline real clamp_log_sigma(real s)
-{
-    return s < LOG_SIGMA_MIN ? LOG_SIGMA_MIN : s > LOG_SIGMA_MAX ? LOG_SIGMA_MAX : s;
-}
-
 /* log pi of one row, and its entropy. */
 static real log_prob_of(int n_act, const real *mean, const real *log_sigma, const real *act,
                         real *entropy)
 {
     real log_prob = 0, sum = 0;
     for (int i = 0; i < n_act; i++) {
-        real s = clamp_log_sigma(log_sigma[i]);
+        real s = log_sigma_clamp(log_sigma[i]);
         real z = (act[i] - mean[i]) * real_exp(-s);
         log_prob -= (real)0.5 * z * z + s + HALF_LOG_2PI;
         sum += s + (real)0.5 + HALF_LOG_2PI;
@@ -31,7 +26,7 @@ void gaussian_sample(int B, int n_act, const real *mean, int ldm, const real *lo
 {
     for (int b = 0; b < B; b++, mean += ldm, log_sigma += lds, eps += ldeps, act += lda) {
         for (int i = 0; i < n_act; i++)
-            act[i] = mean[i] + real_exp(clamp_log_sigma(log_sigma[i])) * eps[i];
+            act[i] = mean[i] + real_exp(log_sigma_clamp(log_sigma[i])) * eps[i];
         /* Of the action as it was rounded: who has only the action finds the same number. */
         real entropy;
         log_prob[b] = log_prob_of(n_act, mean, log_sigma, act, &entropy);
@@ -54,7 +49,7 @@ void gaussian_backward(int B, int n_act, const real *mean, int ldm, const real *
         for (int b = 0; b < B; b++) {
             real raw = log_sigma[b * lds + i];
             bool is_clamped = raw < LOG_SIGMA_MIN || raw > LOG_SIGMA_MAX;
-            real inverse_sigma = real_exp(-clamp_log_sigma(raw));
+            real inverse_sigma = real_exp(-log_sigma_clamp(raw));
             real z = (act[b * lda + i] - mean[b * ldm + i]) * inverse_sigma;
             /* d log pi / d mu = z / sigma;  d log pi / d log sigma = z^2 - 1;  dH / d log sigma = 1 */
             real ds = is_clamped ? 0 : dlog_prob[b] * (z * z - 1) + dentropy[b];

@@ -3,11 +3,6 @@
 static const real LOG_2 = (real)0.693147180559945309417;
 static const real HALF_LOG_2PI = (real)0.918938533204672741780;
 
-static inline real clamp_log_sigma(real s)
-{
-    return s < LOG_SIGMA_MIN ? LOG_SIGMA_MIN : s > LOG_SIGMA_MAX ? LOG_SIGMA_MAX : s;
-}
-
 /* log(1 + exp(x)) without overflow */
 static inline real softplus(real x)
 {
@@ -20,7 +15,7 @@ void squashed_gaussian_sample(int B, int n_act, const real *out, const real *eps
     for (int b = 0; b < B; b++, out += 2 * n_act, eps += ldeps, act += lda) {
         real sum = 0;
         for (int i = 0; i < n_act; i++) {
-            real log_sigma = clamp_log_sigma(out[n_act + i]);
+            real log_sigma = log_sigma_clamp(out[n_act + i]);
             real u = out[i] + real_exp(log_sigma) * eps[i];
             act[i] = real_tanh(u);
             sum -= (real)0.5 * eps[i] * eps[i] + log_sigma + HALF_LOG_2PI
@@ -38,7 +33,7 @@ void squashed_gaussian_backward(int B, int n_act, const real *out, const real *e
         for (int i = 0; i < n_act; i++) {
             real a = act[i];
             real raw = out[n_act + i];
-            real log_sigma = clamp_log_sigma(raw);
+            real log_sigma = log_sigma_clamp(raw);
             /* da/du = 1 - a^2;  d log pi / du = 2 a;  d log pi / d log sigma = -1 directly */
             real du = dact[i] * (1 - a * a) + dlog_prob * 2 * a;
             dout[i] = du;

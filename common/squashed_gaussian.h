@@ -12,6 +12,11 @@
 #define LOG_SIGMA_MIN (-20)
 #define LOG_SIGMA_MAX 2
 
+static inline real log_sigma_clamp(real s)
+{
+    return s < LOG_SIGMA_MIN ? LOG_SIGMA_MIN : s > LOG_SIGMA_MAX ? LOG_SIGMA_MAX : s;
+}
+
 /* Sample B actions.
  *   out       [B][2 n_act]: mu, then log sigma before clamping
  *   eps       [B] rows of n_act standard normals, `ldeps` apart

@@ -46,7 +46,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "learner/actor_critic.h"
 #include "learner/returns.h"
 
 enum { METRIC_POLICY_LOSS, METRIC_VALUE_LOSS, METRIC_ENTROPY, METRIC_EXPLAINED_VARIANCE,
@@ -80,7 +79,7 @@ static const struct option options[] = {
     REAL(rho_bar, "1", 0, 1e6, "V-trace: largest weight of a transition"),
     REAL(c_bar, "1", 0, 1e6, "V-trace: largest weight in a trace"),
     BOOL(truncation_terminates, "false", "treat time limits as ends of the task: no bootstrap"),
-    CHOICE(log_sigma, "independent", A2C_LOG_SIGMA,
+    CHOICE(log_sigma, "independent", LOG_SIGMA_CHOICES,
            "of Gaussian actions: one trained vector, or outputs of the policy's network"),
     REAL(log_sigma_init, "0", -5, 2, "log sigma at the start"),
     OPTIMISER_OPTIONS(struct a2c_hyper, optimiser, "rmsprop_tf", "constant", "1e-5", "0.5"),
@@ -164,25 +163,6 @@ static void estimate(struct a2c *a2c, const struct round *r)
     else
         returns_gae(r, a2c->value, h->gamma, h->lambda, h->truncation_terminates, a2c->advantage,
                     a2c->target);
-}
-
-/* A <- (A - mean) / (std + 1e-8), if asked for; std with n - 1, as PyTorch's. Returns std before that. */
-static double normalise(struct a2c *a2c, const struct round *r)
-{
-    double sum = 0, squares = 0;
-    const int n = r->n_transitions;
-    for (int i = 0; i < n; i++)
-        sum += (double)a2c->advantage[a2c->order[i]];
-    const double mean = sum / n;
-    for (int i = 0; i < n; i++)
-        squares += pow((double)a2c->advantage[a2c->order[i]] - mean, 2);
-    const double std = n > 1 ? sqrt(squares / (n - 1)) : 0;
-    if (a2c->hyper.normalise_advantages == A2C_NORMALISE_ROUND && n > 1)
-        for (int i = 0; i < n; i++) {
-            real *A = &a2c->advantage[a2c->order[i]];
-            *A = (real)(((double)*A - mean) / (std + 1e-8));
-        }
-    return std;
 }
 
 /* L = E[ -A log pi(a|s) ] + value_coef E[ (R - V(s))^2 ] / 2 - beta E[ H(pi(.|s)) ]
@@ -286,7 +266,10 @@ static int a2c_step(void *self, double *metrics, struct error *err)
     estimate(a2c, &r);                                                /* R backwards from V(s_{t_max})  */
     metrics[METRIC_EXPLAINED_VARIANCE] =
         r.n_transitions > 1 ? returns_explained_variance(&r, a2c->value, a2c->target) : 0;
-    metrics[METRIC_ADVANTAGE_STD] = normalise(a2c, &r);
+    const struct spread A = returns_spread(a2c->advantage, a2c->order, r.n_transitions);
+    metrics[METRIC_ADVANTAGE_STD] = A.std;
+    if (h->normalise_advantages == A2C_NORMALISE_ROUND && r.n_transitions > 1)
+        returns_normalise(a2c->advantage, a2c->order, r.n_transitions, A);
     const double loss = losses(a2c, &r, metrics);
     differentiate(a2c, &r);                                           /* d theta, d theta_v             */
     return actor_critic_step(&a2c->ac, r.progress, loss, &metrics[METRIC_GRAD_NORM], err);
@@ -306,12 +289,6 @@ static bool a2c_has_more(const void *self)
     return a2c->round && a2c->next_fragment < a2c->round->n_fragments;
 }
 
-static enum policy_head head_of(const struct a2c_hyper *h, int n_choices)
-{
-    return n_choices > 0 ? HEAD_CATEGORICAL
-         : h->log_sigma == A2C_SIGMA_OF_STATE ? HEAD_GAUSSIAN_OF_STATE : HEAD_GAUSSIAN;
-}
-
 static void *a2c_create(const struct algorithm_setup *setup, struct arena *arena)
 {
     struct a2c *a2c = arena_alloc(arena, 1, sizeof(*a2c));
@@ -319,7 +296,7 @@ static void *a2c_create(const struct algorithm_setup *setup, struct arena *arena
     const struct a2c_hyper *h = &a2c->hyper;
     const int most = setup->max_transitions;
     a2c->capacity = most < A2C_CHUNK_TRANSITIONS ? most : A2C_CHUNK_TRANSITIONS;
-    actor_critic_init(&a2c->ac, setup, head_of(h, setup->n_choices), a2c->capacity, h->log_sigma_init,
+    actor_critic_init(&a2c->ac, setup, actor_critic_head(h->log_sigma, setup->n_choices), a2c->capacity, h->log_sigma_init,
                       &h->optimiser, h->learning_rate, arena);
 
     const int value = a2c->ac.value_part;
@@ -392,7 +369,7 @@ static int a2c_check(const void *hyper, const struct settings *s, const struct e
 static void a2c_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)
 {
     const struct a2c_hyper *h = hyper;
-    *out = (struct algorithm_traits){ .head = head_of(h, spec->n_choices), .discount = h->gamma,
+    *out = (struct algorithm_traits){ .head = actor_critic_head(h->log_sigma, spec->n_choices), .discount = h->gamma,
                                       .takes_whole_episodes = h->form == A2C_EPISODES,
                                       .ignores_batch_size = true };
 }

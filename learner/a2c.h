@@ -2,17 +2,13 @@
 #ifndef SHOAL_LEARNER_A2C_H
 #define SHOAL_LEARNER_A2C_H
 
-#include "common/algorithm.h"
-#include "learner/optimiser.h"
+#include "learner/actor_critic.h"
 
 enum a2c_form { A2C_NSTEP, A2C_EPISODES, A2C_ONLINE };
 #define A2C_FORMS "nstep|episodes|online"
 
 enum a2c_normalise { A2C_NORMALISE_NONE, A2C_NORMALISE_ROUND };
 #define A2C_NORMALISE "none|round"
-
-enum a2c_log_sigma { A2C_SIGMA_INDEPENDENT, A2C_SIGMA_OF_STATE };
-#define A2C_LOG_SIGMA "independent|state"
 
 enum { A2C_CHUNK_TRANSITIONS = 1024 };    /* that are forward and backward at once */
 
@@ -26,7 +22,7 @@ struct a2c_hyper {
     bool vtrace;
     double rho_bar, c_bar;
     bool truncation_terminates;
-    int log_sigma;                 /* enum a2c_log_sigma */
+    int log_sigma;                 /* enum log_sigma_kind */
     double log_sigma_init;
     struct optimiser_hyper optimiser;
 };

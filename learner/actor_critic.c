@@ -127,8 +127,7 @@ static void bound_log_sigma(struct actor_critic *ac)
 {
     real *sigma = ac->head == HEAD_GAUSSIAN ? parameters_value(&ac->params, ac->sigma_part) : NULL;
     for (int i = 0; sigma && i < ac->shape.n_act; i++)
-        sigma[i] = sigma[i] < LOG_SIGMA_MIN ? LOG_SIGMA_MIN
-                 : sigma[i] > LOG_SIGMA_MAX ? LOG_SIGMA_MAX : sigma[i];
+        sigma[i] = log_sigma_clamp(sigma[i]);
 }
 
 int actor_critic_step(struct actor_critic *ac, double progress, double loss, double *norm,
@@ -143,6 +142,12 @@ int actor_critic_step(struct actor_critic *ac, double progress, double loss, dou
 }
 
 /* ---- life ---- */
+
+enum policy_head actor_critic_head(int log_sigma, int n_choices)
+{
+    return n_choices > 0 ? HEAD_CATEGORICAL
+         : log_sigma == LOG_SIGMA_OF_STATE ? HEAD_GAUSSIAN_OF_STATE : HEAD_GAUSSIAN;
+}
 
 static void start_networks(struct actor_critic *ac, const struct algorithm_setup *setup,
                            double log_sigma)

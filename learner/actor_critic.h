@@ -9,6 +9,10 @@
 
 #include "learner/parameters.h"
 
+/* Where log sigma of continuous actions comes from: a free vector, or outputs of the policy's network. */
+enum log_sigma_kind { LOG_SIGMA_INDEPENDENT, LOG_SIGMA_OF_STATE };
+#define LOG_SIGMA_CHOICES "independent|state"
+
 struct actor_critic {
     struct row_shape shape;
     int stride, n_choices;
@@ -21,6 +25,11 @@ struct actor_critic {
     real *dout;                             /* [capacity][outputs] d loss / d policy outputs */
     real *dvalue, *unwanted;                /* [capacity] scratch */
 };
+
+/* The head of a policy.
+ *   log_sigma    enum log_sigma_kind
+ *   n_choices    of discrete actions; 0: continuous */
+enum policy_head actor_critic_head(int log_sigma, int n_choices);
 
 /* Fresh networks for up to `capacity` rows at once. Gains of an orthogonal start are sqrt(2) in hidden
  * layers, 0.01 of the policy's last and 1 of the value's last layer.

@@ -7,7 +7,7 @@
  *   mu      the policy that acted: log mu(a|s) is the log_prob of a row, as the actor computed it
  *   r       ratio       pi(a|s) / mu(a|s)
  *   A, R    advantage, target; V_old is the V that they were made of
- *   eps     clip; clip_value that of the value function
+ *   eps     clip; value_clip that of the value function
  *   c_1     value_coef  c_2     entropy_coef    S   entropy
  *
  * Deviations and choices where the references disagree:
@@ -16,7 +16,7 @@
  *     transition joins the one before.
  *   - The value loss is 1/2 mean (V - R)^2 times c_1, as CleanRL's; Stable-Baselines3 has no 1/2, so its
  *     vf_coef 0.5 is value_coef 1 here (preset sb3).
- *   - Value clipping is the authors' code's, not in the paper: V within +-clip_value of V_old, the
+ *   - Value clipping is the authors' code's, not in the paper: V within +-value_clip of V_old, the
  *     larger of the two losses.
  *   - Advantages are normalised per minibatch: (A - mean) / (std + 1e-8), std with n - 1, as PyTorch's,
  *     or not at all (Tianshou). A minibatch of one transition is never normalised.
@@ -37,7 +37,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "learner/actor_critic.h"
 #include "learner/returns.h"
 
 enum { METRIC_POLICY_LOSS, METRIC_VALUE_LOSS, METRIC_ENTROPY, METRIC_APPROX_KL,
@@ -61,7 +60,7 @@ static const struct option options[] = {
     REAL(gamma, "0.99", 0, 1, "discount per transition"),
     REAL(lambda, "0.95", 0, 1, "of the traces: 0 is one step, 1 all up to the fragment's end"),
     REAL(clip, "0.2", 0, 1e9, "how far pi / mu may leave 1 before its gradient stops"),
-    REAL(clip_value, "0", 0, 1e9, "how far values may leave their old ones; 0: not clipped"),
+    REAL(value_clip, "0", 0, 1e9, "how far values may leave their old ones; 0: not clipped"),
     OPTION(OPTION_INT, epochs, "10", 1, 1000, NULL, "times that a round is gone through"),
     REAL(value_coef, "0.5", 0, 1e3, "in front of half the mean squared error of values"),
     REAL(entropy_coef, "0", 0, 1e3, "in front of the policy's entropy, which is made larger"),
@@ -73,7 +72,7 @@ static const struct option options[] = {
     BOOL(vtrace, "false", "correct targets and advantages for stale policies, instead of GAE"),
     REAL(rho_bar, "1", 0, 1e9, "largest importance ratio of V-trace's errors"),
     REAL(c_bar, "1", 0, 1e9, "largest importance ratio of V-trace's traces"),
-    CHOICE(log_sigma, "independent", "independent|state",
+    CHOICE(log_sigma, "independent", LOG_SIGMA_CHOICES,
            "of continuous actions: a free vector, or an output of the network"),
     REAL(log_sigma_init, "0", -5, 2, "where log sigma starts"),
     OPTIMISER_OPTIONS(struct ppo_hyper, optimiser, "adam", "linear", "1e-5", "0.5"),
@@ -200,19 +199,6 @@ static void gather(struct ppo *ppo)
 
 /* ---- losses ---- */
 
-/* A <- (A - mean(A)) / (std(A) + 1e-8) */
-static void normalise(int n, real *advantage)
-{
-    double mean = 0, squares = 0;
-    for (int i = 0; i < n; i++)
-        mean += (double)advantage[i] / n;
-    for (int i = 0; i < n; i++)
-        squares += ((double)advantage[i] - mean) * ((double)advantage[i] - mean);
-    const double scale = 1 / (sqrt(squares / (n - 1)) + 1e-8);
-    for (int i = 0; i < n; i++)
-        advantage[i] = (real)(((double)advantage[i] - mean) * scale);
-}
-
 /* Policy: maximise E min(r A, clip(r, 1 - eps, 1 + eps) A),  r = pi / mu                       Eq. 7
  * Its gradient through log pi is r A, and 0 where the clipped term is the smaller one. */
 static double policy_loss(struct ppo *ppo, double *metrics)
@@ -244,7 +230,7 @@ static double policy_loss(struct ppo *ppo, double *metrics)
 static double value_loss(struct ppo *ppo, double *metrics)
 {
     const struct minibatch *mb = &ppo->mb;
-    const real limit = (real)ppo->hyper.clip_value, c1 = (real)ppo->hyper.value_coef;
+    const real limit = (real)ppo->hyper.value_clip, c1 = (real)ppo->hyper.value_coef;
     double loss = 0;
     for (int i = 0; i < mb->n; i++) {
         real error = mb->value[i] - mb->target[i], slope = 1;
@@ -284,7 +270,7 @@ static int ppo_step(void *self, double *metrics, struct error *err)
     memset(metrics, 0, N_METRICS * sizeof(*metrics));
     gather(ppo);
     if (h->normalise_advantages == PPO_NORMALISE_MINIBATCH && mb->n > 1)
-        normalise(mb->n, mb->advantage);
+        returns_normalise(mb->advantage, NULL, mb->n, returns_spread(mb->advantage, NULL, mb->n));
     actor_critic_forward(&ppo->ac, mb->n, mb->rows, mb->log_prob, mb->entropy, mb->value);
 
     const double progress = ppo->round->progress;
@@ -303,19 +289,13 @@ static int ppo_step(void *self, double *metrics, struct error *err)
 
 /* ---- life ---- */
 
-static enum policy_head head_of(const struct ppo_hyper *h, int n_choices)
-{
-    return n_choices > 0 ? HEAD_CATEGORICAL
-         : h->log_sigma == PPO_LOG_SIGMA_STATE ? HEAD_GAUSSIAN_OF_STATE : HEAD_GAUSSIAN;
-}
-
 static void *ppo_create(const struct algorithm_setup *setup, struct arena *arena)
 {
     struct ppo *ppo = arena_alloc(arena, 1, sizeof(*ppo));
     const size_t B = (size_t)setup->batch_size + 1, n_rows = (size_t)setup->max_rows;
     ppo->hyper = *(const struct ppo_hyper *)setup->hyper;
     ppo->batch_size = setup->batch_size;
-    actor_critic_init(&ppo->ac, setup, head_of(&ppo->hyper, setup->n_choices), (int)B,
+    actor_critic_init(&ppo->ac, setup, actor_critic_head(ppo->hyper.log_sigma, setup->n_choices), (int)B,
                       ppo->hyper.log_sigma_init, &ppo->hyper.optimiser, ppo->hyper.learning_rate,
                       arena);
     ppo->epoch = ppo->hyper.epochs;
@@ -354,7 +334,7 @@ static int ppo_check(const void *hyper, const struct settings *s, const struct e
 static void ppo_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)
 {
     const struct ppo_hyper *h = hyper;
-    *out = (struct algorithm_traits){ .head = head_of(h, spec->n_choices), .discount = h->gamma };
+    *out = (struct algorithm_traits){ .head = actor_critic_head(h->log_sigma, spec->n_choices), .discount = h->gamma };
 }
 
 static const real *ppo_policy(const void *self, size_t *n)
@@ -388,11 +368,11 @@ static const struct preset presets[] = {
         NETWORKS, "mode=sync", "actors=2", "envs_per_actor=4", "actor.horizon=256",
         "learner.normalise_observations=true", "learner.scale_rewards=true", NULL } },
     { "cleanrl", "CleanRL's ppo_continuous_action.py", (const char *const[]){
-        REFERENCE, "ppo.lr_schedule=linear", "ppo.clip_value=0.2", "ppo.value_coef=0.5",
+        REFERENCE, "ppo.lr_schedule=linear", "ppo.value_clip=0.2", "ppo.value_coef=0.5",
         "ppo.truncation_terminates=true", "learner.normalise_observations=true",
         "learner.scale_rewards=true", NULL } },
     { "sb3", "the defaults of Stable-Baselines3, whose value_coef has no 1/2", (const char *const[]){
-        REFERENCE, "ppo.lr_schedule=constant", "ppo.clip_value=0", "ppo.value_coef=1",
+        REFERENCE, "ppo.lr_schedule=constant", "ppo.value_clip=0", "ppo.value_coef=1",
         "ppo.truncation_terminates=false", "learner.normalise_observations=false",
         "learner.scale_rewards=false", NULL } },
     { "tuned", "our best, advantages made anew for every epoch as in Tianshou", (const char *const[]){

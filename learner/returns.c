@@ -79,6 +79,29 @@ int returns_check_vtrace(const char *name, const struct vtrace *v, bool truncati
     return 0;
 }
 
+struct spread returns_spread(const real *x, const int *at, int n)
+{
+    struct spread s = { 0, 0 };
+    double squares = 0;
+    for (int i = 0; i < n; i++)
+        s.mean += (double)x[at ? at[i] : i] / n;
+    for (int i = 0; i < n; i++) {
+        const double d = (double)x[at ? at[i] : i] - s.mean;
+        squares += d * d;
+    }
+    s.std = n > 1 ? sqrt(squares / (n - 1)) : 0;
+    return s;
+}
+
+void returns_normalise(real *x, const int *at, int n, struct spread s)
+{
+    const double scale = 1 / (s.std + 1e-8);
+    for (int i = 0; i < n; i++) {
+        real *a = &x[at ? at[i] : i];
+        *a = (real)(((double)*a - s.mean) * scale);
+    }
+}
+
 double returns_explained_variance(const struct round *r, const real *value, const real *target)
 {
     /* In two passes: returns may be far from zero and close to each other. */

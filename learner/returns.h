@@ -34,6 +34,16 @@ void returns_vtrace(const struct round *r, const real *value, const real *log_ra
 int returns_check_vtrace(const char *name, const struct vtrace *v, bool truncation_terminates,
                          struct error *err);
 
+/* Mean and standard deviation of x[at[i]], i < n, with n - 1 as PyTorch's; std of fewer than two is 0.
+ *   at    [n]; NULL: the first n */
+struct spread {
+    double mean, std;
+};
+struct spread returns_spread(const real *x, const int *at, int n);
+
+/* Advantages to mean 0 and standard deviation 1: x <- (x - mean) / (std + 1e-8), of the same numbers. */
+void returns_normalise(real *x, const int *at, int n, struct spread s);
+
 /* 1 - Var(R - V) / Var(R) over the transitions: 1 is a perfect value function, 0 one that says nothing.
  * 0 too where all targets are the same. */
 double returns_explained_variance(const struct round *r, const real *value, const real *target);

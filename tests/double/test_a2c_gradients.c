@@ -75,7 +75,7 @@ static void check_range(const char *what, struct a2c_case *c, size_t begin, size
     free(grad);
 }
 
-static void check_gradients(int n_choices, enum a2c_log_sigma log_sigma, enum activation activation)
+static void check_gradients(int n_choices, enum log_sigma_kind log_sigma, enum activation activation)
 {
     matrix_setup();
     struct a2c_case c = {
@@ -110,22 +110,22 @@ static void check_gradients(int n_choices, enum a2c_log_sigma log_sigma, enum ac
 
 START_TEST(gradients_equal_differences_of_the_losses_with_free_sigmas)
 {
-    check_gradients(0, A2C_SIGMA_INDEPENDENT, ACTIVATION_TANH);
-    check_gradients(0, A2C_SIGMA_INDEPENDENT, ACTIVATION_RELU);
+    check_gradients(0, LOG_SIGMA_INDEPENDENT, ACTIVATION_TANH);
+    check_gradients(0, LOG_SIGMA_INDEPENDENT, ACTIVATION_RELU);
 }
 END_TEST
 
 START_TEST(gradients_equal_differences_of_the_losses_with_sigmas_of_the_state)
 {
-    check_gradients(0, A2C_SIGMA_OF_STATE, ACTIVATION_TANH);
-    check_gradients(0, A2C_SIGMA_OF_STATE, ACTIVATION_RELU);
+    check_gradients(0, LOG_SIGMA_OF_STATE, ACTIVATION_TANH);
+    check_gradients(0, LOG_SIGMA_OF_STATE, ACTIVATION_RELU);
 }
 END_TEST
 
 START_TEST(gradients_equal_differences_of_the_losses_with_discrete_actions)
 {
-    check_gradients(4, A2C_SIGMA_INDEPENDENT, ACTIVATION_TANH);
-    check_gradients(4, A2C_SIGMA_INDEPENDENT, ACTIVATION_RELU);
+    check_gradients(4, LOG_SIGMA_INDEPENDENT, ACTIVATION_TANH);
+    check_gradients(4, LOG_SIGMA_INDEPENDENT, ACTIVATION_RELU);
 }
 END_TEST
 

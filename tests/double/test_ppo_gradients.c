@@ -101,7 +101,7 @@ START_TEST(gradients_equal_differences_where_nothing_is_clipped)
     struct ppo_hyper h = plain;
     check_ppo(h, 0, tanh_body, 0.3);
     check_ppo(h, 3, tanh_body, 0.3);
-    h.log_sigma = PPO_LOG_SIGMA_STATE;
+    h.log_sigma = LOG_SIGMA_OF_STATE;
     check_ppo(h, 0, silu_body, 0.3);
 }
 END_TEST
@@ -110,11 +110,11 @@ START_TEST(gradients_equal_differences_where_ratios_and_values_are_clipped)
 {
     struct ppo_hyper h = plain;
     h.clip = 0.3;
-    h.clip_value = 0.05;
+    h.value_clip = 0.05;
     h.normalise_advantages = PPO_NORMALISE_MINIBATCH;
     check_ppo(h, 0, tanh_body, 0.5);
     check_ppo(h, 3, silu_body, 0.5);
-    h.log_sigma = PPO_LOG_SIGMA_STATE;
+    h.log_sigma = LOG_SIGMA_OF_STATE;
     check_ppo(h, 0, tanh_body, 0.5);
 }
 END_TEST

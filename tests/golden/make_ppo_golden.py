@@ -36,7 +36,7 @@ from golden import CLOSE, STEP, TERMINATED, TRUNCATED, float32, write
 
 SEED = 20170720
 ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "silu": torch.nn.functional.silu}
-HYPER = {"learning_rate": 3e-3, "gamma": 0.97, "lambda": 0.9, "clip": 0.2, "clip_value": 0.0,
+HYPER = {"learning_rate": 3e-3, "gamma": 0.97, "lambda": 0.9, "clip": 0.2, "value_clip": 0.0,
          "epochs": 10, "value_coef": 0.5, "entropy_coef": 0.0, "normalise": 0, "target_kl": 0.0,
          "recompute": 0, "truncation_terminates": 0, "vtrace": 0, "rho_bar": 1.0, "c_bar": 1.0,
          "state_sigma": 0, "linear": 0, "max_grad_norm": 0.0, "epsilon": 1e-5, "progress": 0.25}
@@ -229,9 +229,9 @@ def surrogate(agent, rows, index, estimates, h):
     value = agent.value(mb[:, :agent.n_obs])
     v_loss = (value - target) ** 2
     clipped_values = 0
-    if h["clip_value"]:
-        step = torch.clamp(value - old_value, -h["clip_value"], h["clip_value"])
-        far((value - old_value).abs().detach(), h["clip_value"], 1e-6)
+    if h["value_clip"]:
+        step = torch.clamp(value - old_value, -h["value_clip"], h["value_clip"])
+        far((value - old_value).abs().detach(), h["value_clip"], 1e-6)
         v_clipped = (old_value + step - target) ** 2
         clipped_values = int((v_clipped > v_loss + 1e-12).sum())
         v_loss = torch.max(v_loss, v_clipped)
@@ -296,7 +296,7 @@ def make_case(name, seed, n_updates, batch_size, has_more, n_choices=0, activati
     assert len(metrics) == n_updates, (len(metrics), [m[3] for m in metrics])
     total = h["epochs"] * len(minibatches(len(order), batch_size))
     assert has_more == (not stopped and n_updates < total), (stopped, total)
-    assert not h["clip_value"] or clipped_values > 20, clipped_values
+    assert not h["value_clip"] or clipped_values > 20, clipped_values
     print(f"{name}: KL {[round(m[3], 4) for m in metrics]}, clipped {[round(m[4], 2) for m in metrics]}, "
           f"norms {[round(m[8], 2) for m in metrics]}, clipped values {clipped_values}")
     out.update(metrics=metrics, params_n=agent.params())
@@ -306,7 +306,7 @@ def make_case(name, seed, n_updates, batch_size, has_more, n_choices=0, activati
 def main():
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    full = {"clip_value": 0.02, "entropy_coef": 0.01, "normalise": 1, "max_grad_norm": 0.5}
+    full = {"value_clip": 0.02, "entropy_coef": 0.01, "normalise": 1, "max_grad_norm": 0.5}
     make_case("gaussian", 1, 10, 16, True, hyper={**full, "epochs": 4, "linear": 1})
     make_case("state", 2, 10, 64, False, activation="silu", has_norm=True,
               hyper={"state_sigma": 1, "entropy_coef": 0.003})

@@ -32,7 +32,7 @@ static void read_hyper(struct trial *c)
 {
     double *h = golden(c->g.file, "hyper");
     c->hyper = (struct ppo_hyper){
-        .learning_rate = h[0], .gamma = h[1], .lambda = h[2], .clip = h[3], .clip_value = h[4],
+        .learning_rate = h[0], .gamma = h[1], .lambda = h[2], .clip = h[3], .value_clip = h[4],
         .epochs = (int64_t)h[5], .value_coef = h[6], .entropy_coef = h[7],
         .normalise_advantages = (int)h[8], .target_kl = h[9], .recompute_advantages = h[10] > 0,
         .truncation_terminates = h[11] > 0, .vtrace = h[12] > 0, .rho_bar = h[13], .c_bar = h[14],

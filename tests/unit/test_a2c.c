@@ -618,7 +618,7 @@ START_TEST(the_head_follows_the_actions_and_the_choice_of_log_sigma)
     a2c_algorithm.describe(&w.hyper, &continuous, &traits);
     ck_assert_int_eq(traits.head, HEAD_GAUSSIAN);
     ck_assert(traits.discount == 0.9 && !traits.takes_whole_episodes);
-    w.hyper.log_sigma = A2C_SIGMA_OF_STATE;
+    w.hyper.log_sigma = LOG_SIGMA_OF_STATE;
     w.hyper.form = A2C_EPISODES;
     a2c_algorithm.describe(&w.hyper, &continuous, &traits);
     ck_assert_int_eq(traits.head, HEAD_GAUSSIAN_OF_STATE);

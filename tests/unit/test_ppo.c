@@ -420,11 +420,11 @@ START_TEST(the_references_are_as_they_are_published)
     ck_assert(s.learner.normalise_observations && s.learner.scale_rewards);
     ck_assert(h.learning_rate == 3e-4 && h.optimiser.schedule == SCHEDULE_LINEAR);
     ck_assert(h.optimiser.epsilon == 1e-5 && h.optimiser.max_grad_norm == 0.5);
-    ck_assert(h.clip == 0.2 && h.clip_value == 0.2 && h.epochs == 10 && h.value_coef == 0.5);
+    ck_assert(h.clip == 0.2 && h.value_clip == 0.2 && h.epochs == 10 && h.value_coef == 0.5);
     ck_assert(h.truncation_terminates && h.target_kl == 0 && h.entropy_coef == 0);
     configure(2, NULL, &s, &h);
     ck_assert(!s.learner.normalise_observations && !s.learner.scale_rewards);
-    ck_assert(h.optimiser.schedule == SCHEDULE_CONSTANT && h.value_coef == 1 && h.clip_value == 0);
+    ck_assert(h.optimiser.schedule == SCHEDULE_CONSTANT && h.value_coef == 1 && h.value_clip == 0);
     ck_assert(!h.truncation_terminates);
 }
 END_TEST
@@ -475,7 +475,7 @@ START_TEST(the_head_follows_the_environment_and_log_sigma)
     spec.n_choices = 0;
     ppo_algorithm.describe(&h, &spec, &traits);
     ck_assert_int_eq(traits.head, HEAD_GAUSSIAN);
-    h.log_sigma = PPO_LOG_SIGMA_STATE;
+    h.log_sigma = LOG_SIGMA_OF_STATE;
     ppo_algorithm.describe(&h, &spec, &traits);
     ck_assert_int_eq(traits.head, HEAD_GAUSSIAN_OF_STATE);
     ck_assert(traits.discount == h.gamma && !traits.takes_whole_episodes);

@@ -1,6 +1,7 @@
 /* What must hold of returns whatever the numbers are; tests/golden/test_returns_golden.c has the numbers. */
 #include "learner/returns.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -265,6 +266,22 @@ START_TEST(explained_variance_tells_perfect_from_useless_values)
 }
 END_TEST
 
+START_TEST(normalised_numbers_have_mean_0_and_std_1_and_others_stay)
+{
+    static const int at[] = { 4, 0, 2, 1 };
+    real x[] = { 1, 2, 4, 77, 9 };    /* of 1, 2, 4, 9: mean 4, variance (9 + 4 + 0 + 25) / 3 */
+    const struct spread s = returns_spread(x, at, 4);
+    ck_assert_double_eq_tol(s.mean, 4, 1e-12);
+    ck_assert_double_eq_tol(s.std, sqrt(38.0 / 3), 1e-12);
+    returns_normalise(x, at, 4, s);
+    ck_assert_double_eq_tol((double)x[4], 5 / sqrt(38.0 / 3), 1e-6);
+    ck_assert_double_eq_tol((double)x[0], -3 / sqrt(38.0 / 3), 1e-6);
+    ck_assert(x[2] == 0 && x[3] == 77);
+    ck_assert_double_eq_tol(returns_spread(x + 3, NULL, 2).mean, (77 + (double)x[4]) / 2, 1e-6);
+    ck_assert(returns_spread(x, NULL, 1).std == 0);
+}
+END_TEST
+
 START_TEST(weights_with_which_vtrace_cannot_work_are_refused)
 {
     struct error err;
@@ -292,6 +309,7 @@ int main(void)
         a_ratio_that_is_no_number_is_not_hidden,
         close_rows_have_neither_advantage_nor_target,
         explained_variance_tells_perfect_from_useless_values,
+        normalised_numbers_have_mean_0_and_std_1_and_others_stay,
         weights_with_which_vtrace_cannot_work_are_refused,
     };
     return suite_run("returns", tests, TEST_COUNT(tests), 60);

@@ -362,8 +362,8 @@ END_TEST
 START_TEST(a_hint_never_offers_an_option_of_another_algorithm)
 {
     static const char td3[] = "algorithm: td3\nenv:\n  name: Pendulum-v1\n";
-    static char *const wrong[] = { "td3.clip_value=1", "td3.clip_valu=1", "learner.clip_value=1",
-                                   "clip_value=1", "gamma=0.5" };
+    static char *const wrong[] = { "td3.value_clip=1", "td3.value_cli=1", "learner.value_clip=1",
+                                   "value_clip=1", "gamma=0.5" };
     for (size_t i = 0; i < TEST_COUNT(wrong); i++) {
         struct experiment e;
         struct error err = { 0 };
@@ -371,7 +371,7 @@ START_TEST(a_hint_never_offers_an_option_of_another_algorithm)
         ck_assert_msg(strstr(err.text, "unknown key") && !strstr(err.text, "ppo."), "%s", err.text);
         experiment_fini(&e);
     }
-    expect_load_error(td3, "td3.clip_value=1", "it belongs to \"ppo\", which is not in use here");
+    expect_load_error(td3, "td3.value_clip=1", "it belongs to \"ppo\", which is not in use here");
     expect_load_error(td3, "gamma=0.5", "did you mean \"td3.gamma\"?");
     expect_load_error("algorithm: td3\nenvv:\n  name: Pendulum-v1\n", NULL, "did you mean \"env\"?");
 }
