@@ -138,7 +138,8 @@ static int check_off_policy(const struct settings *s, struct error *err)
                          "actor.horizon", (long long)s->replay.capacity);
     if (s->top.total_steps <= s->replay.min_size)
         return error_set(err, ERR_CONFIG, "total_steps is %lld, not more than replay.min_size %lld: "
-                         "nothing would be learnt; raise total_steps or lower replay.min_size", (long long)s->top.total_steps,
+                         "nothing would be learnt; raise total_steps or lower replay.min_size",
+                         (long long)s->top.total_steps,
                          (long long)s->replay.min_size);
     if (s->replay.n_step > s->actor.horizon)
         return error_set(err, ERR_CONFIG, "replay.n_step %lld is above actor.horizon %lld, the length of a "

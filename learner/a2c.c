@@ -296,8 +296,8 @@ static void *a2c_create(const struct algorithm_setup *setup, struct arena *arena
     const struct a2c_hyper *h = &a2c->hyper;
     const int most = setup->max_transitions;
     a2c->capacity = most < A2C_CHUNK_TRANSITIONS ? most : A2C_CHUNK_TRANSITIONS;
-    actor_critic_init(&a2c->ac, setup, actor_critic_head(h->log_sigma, setup->n_choices), a2c->capacity, h->log_sigma_init,
-                      &h->optimiser, h->learning_rate, arena);
+    actor_critic_init(&a2c->ac, setup, actor_critic_head(h->log_sigma, setup->n_choices),
+                      a2c->capacity, h->log_sigma_init, &h->optimiser, h->learning_rate, arena);
 
     const int value = a2c->ac.value_part;
     a2c->value_optimiser = parameters_optimiser(&a2c->ac.params, value, value, &h->optimiser,
