@@ -376,7 +376,7 @@ static const struct preset presets[] = {
         "ppo.truncation_terminates=false", "learner.normalise_observations=false",
         "learner.scale_rewards=false", NULL } },
     { "tuned", "our best, advantages made anew for every epoch as in Tianshou", (const char *const[]){
-        "ppo.recompute_advantages=true", "ppo.log_sigma_init=-0.5", "ppo.value_coef=0.25",
+        "actor.horizon=512", "ppo.recompute_advantages=true", "ppo.log_sigma_init=-0.5", "ppo.value_coef=0.25",
         "ppo.normalise_advantages=none", NULL } },
 };
 
