@@ -256,7 +256,7 @@ static const char *const sb3[] = {
 };
 
 static const char *const tuned[] = {
-    "ddpg.policy_lr=3e-4", "ddpg.q_lr=1e-3", "ddpg.noise=gaussian",
+    "replay.min_size=10_000", "ddpg.policy_lr=3e-4", "ddpg.q_lr=1e-3", "ddpg.noise=gaussian",
     "ddpg.sigma=0.1", NULL
 };
 

@@ -325,8 +325,8 @@ static const struct preset presets[] = {
                              "sac.value_network=true", "sac.learn_alpha=false", "sac.alpha_init=0.2",
                              "sac.q_lr=3e-4", "sac.policy_lr=3e-4", NULL } },
     { "tuned", "our settings for tasks that nobody tuned for",
-      (const char *const[]){ "network.hidden=[256, 256]", "sac.q_lr=1e-3", "sac.alpha_lr=1e-3",
-                             NULL } },
+      (const char *const[]){ "network.hidden=[256, 256]", "replay.min_size=5000", "sac.q_lr=1e-3",
+                             "sac.alpha_lr=1e-3", NULL } },
 };
 
 const struct algorithm sac_algorithm = {

@@ -267,7 +267,7 @@ static const char *const sb3[] = {
 };
 
 static const char *const tuned[] = {
-    "td3.policy_lr=3e-4", "td3.q_lr=1e-3", "td3.noise=gaussian",
+    "replay.min_size=10_000", "td3.policy_lr=3e-4", "td3.q_lr=1e-3", "td3.noise=gaussian",
     "td3.sigma=0.1", NULL
 };
 

@@ -394,9 +394,10 @@ static int check(const struct ppo_hyper *h, const struct settings *s, struct err
     return ppo_algorithm.check(h, s, &spec, err);
 }
 
-START_TEST(every_preset_can_be_read_is_accepted_and_collects_2048_transitions_a_round)
+START_TEST(every_preset_can_be_read_is_accepted_and_collects_rounds_of_its_size)
 {
     static const char *const names[] = { "", "cleanrl", "sb3", "tuned" };
+    static const int64_t rounds[] = { 2048, 2048, 2048, 4096 };
     ck_assert_int_eq(ppo_algorithm.n_presets, (int)TEST_COUNT(names));
     for (int k = 0; k < ppo_algorithm.n_presets; k++) {
         struct settings s;
@@ -405,7 +406,7 @@ START_TEST(every_preset_can_be_read_is_accepted_and_collects_2048_transitions_a_
         ck_assert_str_eq(ppo_algorithm.presets[k].name, names[k]);
         configure(k, NULL, &s, &h);
         ck_assert_msg(check(&h, &s, &err) == 0, "%s", err.text);
-        ck_assert_int_eq(s.top.actors * s.top.envs_per_actor * s.actor.horizon, 2048);
+        ck_assert_int_eq(s.top.actors * s.top.envs_per_actor * s.actor.horizon, rounds[k]);
         ck_assert_int_eq(s.network.init, MLP_START_ORTHOGONAL);
     }
 }
@@ -495,7 +496,7 @@ int main(void)
         a_non_finite_minibatch_is_reported_moves_nothing_and_is_used_up,
         good_minibatches_of_a_round_with_a_bad_one_are_learnt_from,
         saved_state_continues_bit_for_bit,
-        every_preset_can_be_read_is_accepted_and_collects_2048_transitions_a_round,
+        every_preset_can_be_read_is_accepted_and_collects_rounds_of_its_size,
         the_references_are_as_they_are_published,
         choices_that_cannot_work_are_refused_with_a_reason,
         a_round_must_hold_a_minibatch, the_head_follows_the_environment_and_log_sigma,
