@@ -646,7 +646,7 @@ def divergence_ends_the_run_and_says_so():
     """A temperature that grows at every update, and critics without a discount that are their own targets."""
     status, out, err = call("train", PENDULUM, *FAST, "mode=sync", "total_steps=100000", "sac.q_lr=1", "sac.tau=1",
                             "sac.policy_lr=1", "sac.alpha_lr=1", "sac.gamma=1", "sac.alpha_init=1000",
-                            "sac.target_entropy=10", "--run", "run")
+                            "sac.target_entropy=0.69", "--run", "run")
     assert status == DIVERGED and "diverged" in err and "lower the learning rates" in err, f"{status} {err}"
     assert summary("run")["status"] == "diverged" and "actor-0 was" not in out
     log = Path("run/log.txt").read_text()
