@@ -4,7 +4,7 @@
 usage: /usr/bin/python3 tests/learning/learn.py [--dir DIR] [--jobs N] [--list] [--table] [NAME...]
 
 From the repository root. SHOAL names the program (default build/release/shoal). Every case trains its seeds with
-`shoal train` and plays the last policy with `shoal eval`; NAMEs choose cases, a prefix ending in '*' several of them,
+`shoal train` and plays the last policy with `shoal eval`; NAMEs choose cases, patterns with '*' several of them,
 "quick" those of `make test`, and without any all are run. Runs stay in DIR (default runs/learning): a finished one is not
 trained again and an interrupted one goes on, so the whole thing may be stopped at any time. All train in `sync`, so that
 what is printed can be repeated. --table only prints what is
@@ -15,6 +15,7 @@ Standard library only.
 """
 import argparse
 import csv
+import fnmatch
 import json
 import os
 import random
@@ -156,7 +157,7 @@ def chosen(names):
 
 
 def matches(case, name):
-    return case.name.startswith(name[:-1]) if name.endswith("*") else case.name == name
+    return fnmatch.fnmatchcase(case.name, name)
 
 
 def main():
