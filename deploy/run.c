@@ -400,7 +400,8 @@ int run_load(struct run *r, struct training *t, struct error *err)
     /* Both columns: updates go on while env_steps stands still, and the other way round. */
     cut_csv(r, &r->metrics, "metrics.csv", 1, (double)report.env_steps);
     r->time_before_s = cut_csv(r, &r->metrics, "metrics.csv", 2, (double)report.updates);
-    cut_csv(r, &r->eval, "eval.csv", 0, (double)report.env_steps);
+    /* An evaluation that came in behind the checkpoint is played again. */
+    cut_csv(r, &r->eval, "eval.csv", 0, (double)report.evaluated_steps);
     cut_csv(r, &r->hashes, "hashes.csv", 0, (double)report.updates);
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);

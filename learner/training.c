@@ -203,7 +203,9 @@ static void ask_evaluation(struct training *t)
 {
     size_t n;
     const float *params = training_policy(t, &n);
-    int64_t env_steps = t->limiter.inserts;
+    int64_t env_steps = t->limiter.inserts, every = t->settings->eval.every;
+    if (every)
+        t->next_eval = (env_steps / every + 1) * every;
     if (!training_is_finite(t, params, n, "the policy"))
         return;
     t->asked_eval = env_steps;
@@ -215,10 +217,8 @@ static void ask_evaluation(struct training *t)
 /* At the points in env_steps that the configuration asks for. */
 void training_evaluate_when_due(struct training *t)
 {
-    int64_t every = t->settings->eval.every;
     if (t->limiter.inserts < t->next_eval || t->limiter.inserts >= t->settings->top.total_steps)
         return;
-    t->next_eval = (t->limiter.inserts / every + 1) * every;
     ask_evaluation(t);
 }
 

@@ -80,6 +80,7 @@ enum { TRAINING_STALENESS_BINS = 4096 };
 /* What happened since the last report, and totals. */
 struct training_report {
     int64_t env_steps, updates, episodes, version, sampled, skipped_updates;
+    int64_t evaluated_steps;        /* env_steps of the last evaluation that came in; none: -1 */
     double samples_per_insert;      /* transitions sampled per transition inserted behind min_size */
     /* over the last episodes (up to 20); 0 episodes: NaN */
     double return_mean, return_min, return_max, length_mean, length_min, length_max;

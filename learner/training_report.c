@@ -98,6 +98,7 @@ void training_report(struct training *t, struct training_report *r)
     *r = (struct training_report){
         .env_steps = t->limiter.inserts, .updates = t->updates, .episodes = t->episodes,
         .version = t->version, .sampled = t->limiter.samples, .skipped_updates = t->skipped,
+        .evaluated_steps = t->answered_eval,
         .samples_per_insert = inserted > 0 ? (double)t->limiter.samples / inserted : 0,
         .staleness_mean = t->staleness_n ? t->staleness_sum / (double)t->staleness_n : 0,
         .staleness_p50 = staleness_quantile(t, 0.5), .staleness_p99 = staleness_quantile(t, 0.99),

@@ -606,6 +606,17 @@ def resume_of_a_finished_run_changes_nothing():
 
 
 @test()
+def finished_run_goes_on_with_more_transitions():
+    """Also where the last evaluation came at a point that eval.every names: there is one of it."""
+    call_well("train", PENDULUM, *FAST, "total_steps=1000", "eval.every=500", "mode=sync", "--run", "run")
+    config = Path("run/config.yaml")
+    config.write_text(config.read_text().replace("total_steps: 1000", "total_steps: 2000"))
+    call_well("train", "--resume", "run")
+    assert_complete("run", 2000)
+    assert [n // 500 for n in column("run/eval.csv", "env_steps", int)] == [1, 2, 3, 4]
+
+
+@test()
 def second_ctrl_c_stops_at_once():
     supervisor = train(INVERTED_PENDULUM, "run", "total_steps=1000000")
     wait_for("some progress", lambda: env_steps("run") > 500)

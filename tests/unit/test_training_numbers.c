@@ -20,7 +20,7 @@ static struct training *training;
 static char lines[MAX_LINES][768];
 static int n_lines;
 static char checkpoint[300];        /* "": none */
-static int64_t n_acknowledged, n_offered, published_version;
+static int64_t n_acknowledged, n_offered, published_version, evaluated;
 static float published[MAX_PARAMS];
 static size_t n_published;
 
@@ -45,7 +45,8 @@ static void on_publish(void *context, int64_t version, int64_t start, bool rando
 
 static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
 {
-    (void)context, (void)env_steps;
+    (void)context;
+    evaluated = env_steps;
     for (size_t i = 0; i < n; i++)
         ck_assert(isfinite(params[i]));
 }
@@ -91,6 +92,7 @@ static void create(const struct algorithm *algorithm, enum mode mode, struct toy
     s->learner.publish_every = 1;
     s->learner.normalise_observations = s->learner.scale_rewards = true;
     s->top.total_steps = 1000000;
+    s->eval.every = 100;
     s->replay.min_size = T;
     s->replay.capacity = 1000;
     s->replay.samples_per_insert = 2;
@@ -317,6 +319,22 @@ START_TEST(good_updates_between_make_returns_count_anew)
 }
 END_TEST
 
+/* So that a run that goes on from a checkpoint keeps those evaluations alone that the checkpoint knows. */
+START_TEST(an_evaluation_counts_when_it_has_come_in)
+{
+    create(algorithms[0], MODE_ASYNC, (struct toy_books){ 0 });
+    evaluated = -1;
+    while (evaluated < 0)
+        if (training_step(training) == TRAINING_WAITING)
+            offer();
+    ck_assert_int_gt(evaluated, 0);
+    ck_assert_int_eq(report().evaluated_steps, -1);
+    training_evaluated(training, evaluated, 1.0);
+    ck_assert_int_eq(report().evaluated_steps, evaluated);
+    destroy();
+}
+END_TEST
+
 /* The update says that all was well. */
 START_TEST(numbers_that_are_not_finite_are_neither_published_nor_saved_nor_evaluated)
 {
@@ -410,6 +428,7 @@ int main(void)
         a_checkpoint_that_cannot_be_read_is_no_way_back,
         three_returns_without_good_updates_between_are_the_last,
         good_updates_between_make_returns_count_anew,
+        an_evaluation_counts_when_it_has_come_in,
         numbers_that_are_not_finite_are_neither_published_nor_saved_nor_evaluated,
         a_run_never_ends_with_numbers_that_are_not_finite,
         sac_that_really_overflows_is_returned_from_and_ends,
