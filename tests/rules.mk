@@ -74,7 +74,7 @@ check-render: render
 
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
-                  test_zmq_hostile)
+                  test_zmq_hostile test_workers)
 SYSTEM       := $(if $(SANITIZE),tests/sanitized.sh) env SHOAL=$(PROGRAM) \
                 /usr/bin/python3 tests/system/system_tests.py
 
