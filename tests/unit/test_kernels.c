@@ -1,0 +1,286 @@
+/* Every set of kernels against sums in double, in every shape that networks have. */
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/arena.h"
+#include "common/kernels.h"
+#include "common/matrix.h"
+#include "common/row_kernel.h"
+#include "tests/support.h"
+
+enum { MAX_ROWS = 600 };
+
+/* Inputs and outputs of critics and policies, hidden layers, odd ones, and what fills neither a vector nor a
+ * block. */
+static const int shapes[][2] = { { 1, 1 }, { 4, 2 }, { 3, 64 }, { 17, 64 }, { 17, 256 }, { 23, 256 }, { 64, 64 },
+                                 { 64, 6 }, { 64, 1 }, { 256, 256 }, { 256, 12 }, { 256, 1 }, { 33, 17 }, { 100, 70 },
+                                 { 5, 31 }, { 376, 48 }, { 7, 15 }, { 48, 13 }, { 40, 15 } };
+static const int row_counts[] = { 1, 2, 7, 13, 14, 15, 29, 64, 100, 257, MAX_ROWS };
+
+/* In [-1, 1): Lehmer's generator with Knuth's multiplier is random enough, and quick. */
+static float *numbers(size_t n)
+{
+    static uint64_t state = 1;
+    float *x = memory_alloc(n, sizeof(*x));
+    for (size_t i = 0; i < n; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        x[i] = (float)(state >> 40) / 8388608.0f - 1;
+    }
+    return x;
+}
+
+static void *aligned(size_t bytes)
+{
+    void *p = aligned_alloc(64, (bytes + 64) / 64 * 64);
+    ck_assert_ptr_nonnull(p);
+    memset(p, 0xFF, (bytes + 64) / 64 * 64);    /* NaN: what is not written must not be read */
+    return p;
+}
+
+/* How far a sum of k products of numbers up to 1 may be off: each of the partial sums, which are about
+ * sqrt(k) / 3 and at most some times that, by half a unit; or each product by what rounding its factors costs. */
+static double tolerance(const struct kernels *kernels, int k)
+{
+    const double root = sqrt(k);
+    return kernels->precision == PRECISION_F32 ? 6e-8 * (k + 4) * (1 + root / 3)
+         : (kernels->precision == PRECISION_BF16X3 ? 8e-6 : 4e-3) * (3 * root + 4);
+}
+
+/* Small enough to be checked in double everywhere, also by a sanitizer. */
+static bool is_cheap(int rows, const int shape[2])
+{
+    return (double)rows * shape[0] * shape[1] < 1.1e6;
+}
+
+static double finished(const struct product *p, double sum, int i, int j)
+{
+    const double y = p->y ? (double)p->y[i * p->ldy + j] : 0;
+    switch (p->epilogue) {
+    case EPILOGUE_BIAS: return sum + (double)p->bias[j];
+    case EPILOGUE_RELU: return fmax(sum + (double)p->bias[j], 0);
+    case EPILOGUE_NONE: return sum;
+    case EPILOGUE_TIMES_STEP: return y > 0 ? sum : 0;
+    case EPILOGUE_TIMES_TANH_SLOPE: return sum * (1 - y * y);
+    case EPILOGUE_TIMES: return sum * y;
+    }
+    return NAN;
+}
+
+/* c = a w or a w^T, where w is a part of a wider matrix and rows of a, y and c are apart. */
+static void check_product(const struct kernels *kernels, int rows, int k, int n, bool is_transposed,
+                          enum epilogue epilogue)
+{
+    const int lda = k + 3, ldy = n + 1, ldc = n + 2, ldw = (is_transposed ? k : n) + 5;
+    float *w = numbers((size_t)(is_transposed ? n : k) * (size_t)ldw), *a = numbers((size_t)rows * (size_t)lda);
+    float *y = numbers((size_t)rows * (size_t)ldy), *bias = numbers((size_t)n);
+    float *c = memory_alloc((size_t)rows * (size_t)ldc, sizeof(*c));
+    void *scratch = aligned(kernels->scratch_bytes(rows, k, n));
+    void *packed = aligned(is_transposed ? kernels->packed_bytes(n, k) : kernels->packed_bytes(k, n));
+    for (int i = 0; i < rows * ldc; i++)
+        c[i] = 77;
+    if (is_transposed)
+        kernels->pack_transposed(n, k, w, ldw, packed);
+    else
+        kernels->pack(k, n, w, ldw, packed);
+    const struct product p = { .rows = rows, .k = k, .n = n, .a = a, .lda = lda, .packed = packed, .bias = bias,
+                               .y = epilogue > EPILOGUE_NONE ? y : NULL, .ldy = ldy, .c = c, .ldc = ldc,
+                               .epilogue = epilogue };
+    kernels->product(&p, scratch);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < ldc; j++) {
+            double sum = 0;
+            for (int q = 0; q < k && j < n; q++)
+                sum += (double)a[i * lda + q] * (double)(is_transposed ? w[j * ldw + q] : w[q * ldw + j]);
+            const double expected = j < n ? finished(&p, sum, i, j) : 77;
+            ck_assert_msg(fabs((double)c[i * ldc + j] - expected) <= tolerance(kernels, k),
+                          "%s: %d x %d x %d, transposed %d, epilogue %d: [%d][%d] is %g and should be %g", kernels->name,
+                          rows, k, n, is_transposed, epilogue, i, j, (double)c[i * ldc + j], expected);
+        }
+    free(w), free(a), free(y), free(bias), free(c), free(scratch), free(packed);
+}
+
+/* dw = x^T d in two parts, and db. */
+static void check_outer(const struct kernels *kernels, int rows, int k, int n)
+{
+    const int ldx = k + 2, ldd = n + 3;
+    float *x = numbers((size_t)rows * (size_t)ldx), *d = numbers((size_t)rows * (size_t)ldd);
+    float *dw = memory_alloc((size_t)k * (size_t)n + 1, sizeof(*dw)), *db = memory_alloc((size_t)n + 1, sizeof(*db));
+    void *scratch = aligned(kernels->scratch_bytes(rows, k, n));
+    dw[k * n] = db[n] = 77;
+    struct outer_product p = { .rows = rows, .end = k / 2, .n = n, .x = x, .ldx = ldx, .d = d, .ldd = ldd, .dw = dw,
+                               .db = db };
+    kernels->outer_product(&p, scratch);
+    p.first = k / 2;
+    p.end = k;
+    kernels->outer_product(&p, scratch);
+    for (int i = 0; i <= k; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (int m = 0; m < rows; m++)
+                sum += (i < k ? (double)x[m * ldx + i] : 1) * (double)d[m * ldd + j];
+            const float got = i < k ? dw[i * n + j] : db[j];
+            ck_assert_msg(fabs((double)got - sum) <= tolerance(kernels, rows) * 2,
+                          "%s: %d x %d x %d: dw[%d][%d] is %g and should be %g", kernels->name, rows, k, n, i, j,
+                          (double)got, sum);
+        }
+    ck_assert(dw[k * n] == 77 && db[n] == 77);
+    free(x), free(d), free(dw), free(db), free(scratch);
+}
+
+/* Says which sets this CPU cannot run. */
+static bool may_run(const struct kernels *kernels)
+{
+    static const struct kernels *told;
+    if (!kernels->is_supported() && told != kernels)
+        printf("    skipped: this CPU lacks what %s kernels need\n", (told = kernels)->name);
+    return kernels->is_supported();
+}
+
+START_TEST(products_equal_sums_in_double)
+{
+    const struct kernels *kernels = kernels_all[_i];
+    if (!may_run(kernels))
+        return;
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(*shapes); s++)
+        for (size_t r = 0; r < sizeof(row_counts) / sizeof(*row_counts); r++)
+            for (int is_transposed = 0; is_transposed < 2 && is_cheap(row_counts[r], shapes[s]); is_transposed++)
+                check_product(kernels, row_counts[r], shapes[s][is_transposed], shapes[s][!is_transposed], is_transposed,
+                              (enum epilogue)((s + r) % (EPILOGUE_TIMES + 1)));
+}
+END_TEST
+
+START_TEST(outer_products_equal_sums_in_double)
+{
+    const struct kernels *kernels = kernels_all[_i];
+    if (!may_run(kernels))
+        return;
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(*shapes); s++)
+        for (size_t r = 0; r < sizeof(row_counts) / sizeof(*row_counts); r++)
+            if (is_cheap(row_counts[r], shapes[s]))
+                check_outer(kernels, row_counts[r], shapes[s][0], shapes[s][1]);
+}
+END_TEST
+
+/* Rows in any number of parts, columns of x in any: the same bits. OpenBLAS's are not. */
+START_TEST(a_result_does_not_depend_on_how_the_work_is_divided)
+{
+    const struct kernels *kernels = kernels_all[_i];
+    if (kernels == &kernels_openblas || !may_run(kernels))
+        return;
+    enum { ROWS = 150, K = 70, N = 45 };
+    float *a = numbers(ROWS * K), *w = numbers(K * N), *bias = numbers(N), *d = numbers(ROWS * N);
+    static float whole[ROWS * N], parts[ROWS * N], dw[K * N], dw_parts[K * N];
+    void *packed = aligned(kernels->packed_bytes(K, N)), *scratch = aligned(kernels->scratch_bytes(ROWS, K, N));
+    kernels->pack(K, N, w, N, packed);
+    struct product p = { .rows = ROWS, .k = K, .n = N, .a = a, .lda = K, .packed = packed, .bias = bias, .c = whole,
+                         .ldc = N };
+    kernels->product(&p, scratch);
+    struct outer_product o = { .rows = ROWS, .end = K, .n = N, .x = a, .ldx = K, .d = d, .ldd = N, .dw = dw };
+    kernels->outer_product(&o, scratch);
+    for (int part = 1; part < 70; part += 4) {
+        for (int i = 0; i < ROWS; i += part) {
+            p.a = a + i * K;
+            p.c = parts + i * N;
+            p.rows = ROWS - i < part ? ROWS - i : part;
+            kernels->product(&p, scratch);
+        }
+        ck_assert_mem_eq(parts, whole, sizeof(whole));
+        o.dw = dw_parts;
+        for (o.first = 0; o.first < K; o.first = o.end) {
+            o.end = o.first + part < K ? o.first + part : K;
+            kernels->outer_product(&o, scratch);
+        }
+        ck_assert_mem_eq(dw_parts, dw, sizeof(dw));
+    }
+    free(a), free(w), free(bias), free(d), free(packed), free(scratch);
+}
+END_TEST
+
+/* What the learner computes of a row is what the actor computed. */
+START_TEST(f32_kernels_of_our_own_equal_the_row_kernel_bit_for_bit)
+{
+    const struct kernels *kernels = kernels_all[_i];
+    if (kernels == &kernels_openblas || kernels->precision != PRECISION_F32 || !may_run(kernels))
+        return;
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(*shapes); s++) {
+        enum { ROWS = 37 };
+        const int k = shapes[s][0], n = shapes[s][1];
+        float *a = numbers((size_t)(ROWS * k)), *w = numbers((size_t)(k * n)), *bias = numbers((size_t)n);
+        float *got = memory_alloc((size_t)(ROWS * n), sizeof(*got)), *expected = memory_alloc((size_t)(ROWS * n), sizeof(*got));
+        const float *rows[ROWS];
+        void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(ROWS, k, n));
+        for (int i = 0; i < ROWS; i++)
+            rows[i] = a + i * k;
+        row_kernel_best()->dense(ROWS, k, n, rows, w, bias, expected);
+        kernels->pack(k, n, w, n, packed);
+        const struct product p = { .rows = ROWS, .k = k, .n = n, .a = a, .lda = k, .packed = packed, .bias = bias,
+                                   .c = got, .ldc = n };
+        kernels->product(&p, scratch);
+        ck_assert_mem_eq(got, expected, (size_t)(ROWS * n) * sizeof(float));
+        free(a), free(w), free(bias), free(got), free(expected), free(packed), free(scratch);
+    }
+}
+END_TEST
+
+START_TEST(numbers_that_are_not_finite_stay_so_or_are_cut_off_by_relu)
+{
+    const struct kernels *kernels = kernels_all[_i];
+    if (!may_run(kernels))
+        return;
+    float a[2] = { NAN, INFINITY }, w[2] = { 1, 1 }, bias[1] = { 0 }, c[2];
+    void *packed = aligned(kernels->packed_bytes(1, 1)), *scratch = aligned(kernels->scratch_bytes(2, 1, 1));
+    kernels->pack(1, 1, w, 1, packed);
+    struct product p = { .rows = 2, .k = 1, .n = 1, .a = a, .lda = 1, .packed = packed, .bias = bias, .c = c, .ldc = 1 };
+    kernels->product(&p, scratch);
+    ck_assert(isnan(c[0]) && !isfinite(c[1]));
+    p.epilogue = EPILOGUE_RELU;
+    kernels->product(&p, scratch);
+    ck_assert(c[0] == 0);
+    free(packed), free(scratch);
+}
+END_TEST
+
+START_TEST(kernels_are_found_by_name_and_refused_with_the_alternatives)
+{
+    struct error err;
+    const struct kernels *found = NULL;
+    ck_assert_int_eq(kernels_find("auto", PRECISION_F32, &found, &err), 0);
+    ck_assert_ptr_eq(found, kernels_best(PRECISION_F32));
+    ck_assert_int_eq(kernels_find("openblas", PRECISION_F32, &found, &err), 0);
+    ck_assert_ptr_eq(found, &kernels_openblas);
+    ck_assert_int_eq(kernels_find("mkl", PRECISION_F32, &found, &err), ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(err.text, "mkl"));
+    ck_assert_ptr_nonnull(strstr(err.text, "openblas"));
+    kernels_set_default(&kernels_openblas);
+    ck_assert_ptr_eq(kernels_default(), &kernels_openblas);
+    kernels_set_default(NULL);
+    ck_assert_ptr_eq(kernels_default(), kernels_best(PRECISION_F32));
+}
+END_TEST
+
+int main(void)
+{
+    int n = 0;
+    while (kernels_all[n])
+        n++;
+    matrix_setup();
+    Suite *suite = suite_create("kernels");
+    TCase *each = tcase_create("each"), *once = tcase_create("once");
+    tcase_set_timeout(each, 120);
+    tcase_add_loop_test(each, products_equal_sums_in_double, 0, n);
+    tcase_add_loop_test(each, outer_products_equal_sums_in_double, 0, n);
+    tcase_add_loop_test(each, a_result_does_not_depend_on_how_the_work_is_divided, 0, n);
+    tcase_add_loop_test(each, f32_kernels_of_our_own_equal_the_row_kernel_bit_for_bit, 0, n);
+    tcase_add_loop_test(each, numbers_that_are_not_finite_stay_so_or_are_cut_off_by_relu, 0, n);
+    tcase_add_test(once, kernels_are_found_by_name_and_refused_with_the_alternatives);
+    suite_add_tcase(suite, each);
+    suite_add_tcase(suite, once);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
