@@ -58,6 +58,7 @@ struct algorithm_setup {
     int batch_size;             /* of an off-policy update or an on-policy minibatch */
     int max_rows, max_transitions, max_fragments;    /* of a round; 0 off-policy */
     uint64_t seed;
+    const struct mlp_engine *engine;    /* copied; NULL: the default kernels, the caller alone */
     const void *hyper;          /* the algorithm's own struct of hyper-parameters */
 };
 

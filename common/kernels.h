@@ -59,6 +59,8 @@ struct outer_product {
 struct kernels {
     const char *name;
     enum precision precision;
+    /* How much is worth a call: rows of a product, inputs (rows of dw) of an outer product. */
+    int rows_per_part, columns_per_part;
     bool (*is_supported)(void);    /* by this CPU and system */
 
     /* Bytes of a packed w[k][n], with what the set reads beyond it; a multiple of 64. */

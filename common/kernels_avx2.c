@@ -33,6 +33,8 @@ static bool is_supported(void)
 const struct kernels kernels_avx2 = {
     .name = "avx2",
     .precision = PRECISION_F32,
+    .rows_per_part = 64,
+    .columns_per_part = 64,
     .is_supported = is_supported,
     .packed_bytes = packed_bytes,
     .pack = pack,

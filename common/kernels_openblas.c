@@ -98,6 +98,8 @@ static size_t scratch_bytes(int rows, int k, int n)
 const struct kernels kernels_openblas = {
     .name = "openblas",
     .precision = PRECISION_F32,
+    .rows_per_part = 128,
+    .columns_per_part = 128,
     .is_supported = always,
     .packed_bytes = packed_bytes,
     .pack = pack,

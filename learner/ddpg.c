@@ -80,7 +80,9 @@ static int critic_step(struct ddpg *ddpg, struct batch *b, double *metrics, stru
     /* a' goes into the successor's action field: obs | action is the critic's input as it lies. */
     real *next = b->rows + row_stride(shape);
     deterministic_act(d, ddpg->policy_target, B, next);
-    const real *next_q = deterministic_value(d, ddpg->q_target, B, next);
+    struct mlp_pass pass;
+    const real *next_q, *q;
+    deterministic_values(d, &ddpg->q_target, 1, B, next, &pass, &next_q);
     for (int k = 0; k < B; k++) {
         const real *row = b->rows + (size_t)d->ld * (size_t)k;
         bool terminated = row[row_kind(shape)] == (real)ROW_TERMINATED;
@@ -88,16 +90,16 @@ static int critic_step(struct ddpg *ddpg, struct batch *b, double *metrics, stru
     }
 
     double loss = 0, q_mean = 0;
-    const real *q = deterministic_value(d, ddpg->q, B, b->rows);
+    deterministic_values(d, &ddpg->q, 1, B, b->rows, &pass, &q);
     for (int k = 0; k < B; k++) {
         real error = q[k] - d->y[k];
-        d->dq[k] = b->weight[k] * error / (real)B;
+        d->dq[0][k] = b->weight[k] * error / (real)B;
         b->td_error[k] = error;
         loss += 0.5 * (double)(b->weight[k] * error * error) / B;
         q_mean += (double)q[k] / B;
     }
-    mlp_backward(&d->q_shape, ddpg->q, B, b->rows, d->ld, &d->q_cache, d->dq,
-                 parameters_grad(&ddpg->params, PART_Q), NULL, 0);
+    pass.grad = parameters_grad(&ddpg->params, PART_Q);
+    mlp_backward_all(&pass, 1);
     metrics[METRIC_Q_LOSS] = loss;
     metrics[METRIC_Q_MEAN] = q_mean;
     if (!isfinite(loss) || optimiser_step(&ddpg->q_adam, ddpg->q, parameters_grad(&ddpg->params, PART_Q),
@@ -180,7 +182,7 @@ static void *ddpg_create(const struct algorithm_setup *setup, struct arena *aren
 {
     struct ddpg *ddpg = arena_alloc(arena, 1, sizeof(*ddpg));
     ddpg->hyper = *(const struct ddpg_hyper *)setup->hyper;
-    deterministic_init(&ddpg->d, setup, arena);
+    deterministic_init(&ddpg->d, setup, 1, arena);
     create_networks(ddpg, setup, arena);
     return ddpg;
 }

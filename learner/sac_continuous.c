@@ -23,9 +23,9 @@ static int critic_step(struct sac *sac, struct batch *b, double *metrics, struct
     /* a' goes into the successor's action field: obs | action is the critic's input as it lies. */
     real *next = b->rows + sac->stride;
     sac_sample(sac, b, next, ld, 0);
+    struct mlp_pass pass[2];
     const real *next_q[2];
-    for (int i = 0; i < 2; i++)
-        next_q[i] = mlp_forward(&sac->q_shape, sac->q_target[i], B, next, ld, &sac->q_cache[i]);
+    sac_evaluate_critics(sac, sac->q_target, B, next, ld, pass, next_q);
     for (int k = 0; k < B; k++) {
         real q = next_q[0][k] < next_q[1][k] ? next_q[0][k] : next_q[1][k];
         sac->y[k] = sac_target(b, sac_row(sac, b, k), k, q - alpha * sac->log_prob[k]);
@@ -37,16 +37,16 @@ static int critic_step(struct sac *sac, struct batch *b, double *metrics, struct
 static int policy_step(struct sac *sac, struct batch *b, int repeat, double *metrics,
                        struct error *err)
 {
-    int B = b->n, ld = 2 * sac->stride, n_in = sac->n_obs + sac->n_act;
+    int B = b->n, ld = 2 * sac->stride, n_act = sac->n_act;
     int n_noise = (int)sac->hyper.policy_delay + 1;
     real alpha = real_exp(*sac->log_alpha);
-    const real *eps = b->noise + (1 + repeat) * sac->n_act;
+    const real *eps = b->noise + (1 + repeat) * n_act;
 
     /* The action replaces the stored one; the critics have already learnt from that. */
     const real *out = sac_sample(sac, b, b->rows, ld, 1 + repeat);
+    struct mlp_pass pass[2];
     const real *q[2];
-    for (int i = 0; i < 2; i++)
-        q[i] = mlp_forward(&sac->q_shape, sac->q[i], B, b->rows, ld, &sac->q_cache[i]);
+    sac_evaluate_critics(sac, sac->q, B, b->rows, ld, pass, q);
 
     /* -min_i Q_i: the gradient flows through the smaller critic of each row. */
     double loss = 0, entropy = 0;
@@ -58,14 +58,16 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
         entropy -= (double)sac->log_prob[k] / B;
     }
     metrics[METRIC_ENTROPY] = entropy;
-    mlp_backward(&sac->q_shape, sac->q[0], B, b->rows, ld, &sac->q_cache[0], sac->dq[0], NULL,
-                 sac->dact, n_in);
-    mlp_backward(&sac->q_shape, sac->q[1], B, b->rows, ld, &sac->q_cache[1], sac->dq[1], NULL,
-                 sac->dact_other, n_in);
-    for (size_t j = 0; j < (size_t)B * (size_t)n_in; j++)
-        sac->dact[j] += sac->dact_other[j];
-    squashed_gaussian_backward(B, sac->n_act, out, eps, n_noise * sac->n_act, b->rows + sac->n_obs,
-                               ld, sac->dact + sac->n_obs, n_in, alpha / (real)B, sac->dout);
+    for (int i = 0; i < 2; i++) {
+        pass[i].dx = sac->dact[i];
+        pass[i].lddx = n_act;
+        pass[i].dx_first = sac->n_obs;
+    }
+    mlp_backward_all(pass, 2);
+    for (int j = 0; j < B * n_act; j++)
+        sac->dact[0][j] += sac->dact[1][j];
+    squashed_gaussian_backward(B, n_act, out, eps, n_noise * n_act, b->rows + sac->n_obs, ld, sac->dact[0], n_act,
+                               alpha / (real)B, sac->dout);
     return sac_step_policy(sac, b, loss, metrics, err);
 }
 

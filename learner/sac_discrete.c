@@ -34,9 +34,8 @@ static int critic_step(struct sac *sac, struct batch *b, double *metrics, struct
     real alpha = real_exp(*sac->log_alpha);
     const real *next = b->rows + sac->stride, *next_q[2];
     log_policy(sac, B, next);
-    for (int i = 0; i < 2; i++)
-        next_q[i] = mlp_forward(&sac->q_shape, sac->q_target[i], B, next, 2 * sac->stride,
-                                &sac->q_cache[i]);
+    struct mlp_pass pass[2];
+    sac_evaluate_critics(sac, sac->q_target, B, next, 2 * sac->stride, pass, next_q);
     for (int k = 0; k < B; k++) {
         real v = 0;
         for (int j = k * n; j < (k + 1) * n; j++) {
@@ -58,8 +57,8 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
     real alpha = real_exp(*sac->log_alpha);
     const real *q[2];
     log_policy(sac, B, b->rows);
-    for (int i = 0; i < 2; i++)
-        q[i] = mlp_forward(&sac->q_shape, sac->q[i], B, b->rows, 2 * sac->stride, &sac->q_cache[i]);
+    struct mlp_pass pass[2];
+    sac_evaluate_critics(sac, sac->q, B, b->rows, 2 * sac->stride, pass, q);
 
     double loss = 0, entropy = 0;
     for (int k = 0; k < B; k++) {

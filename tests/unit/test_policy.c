@@ -215,7 +215,7 @@ static void acting_create(struct acting *a, enum activation activation, struct r
         fill(&rng, a->rows[i], (size_t)row.n_obs);
     }
     fill(&rng, a->noise, (size_t)(MAX_BATCH * row.n_act));
-    mlp_cache_init(&cache, &a->shape.net, MAX_BATCH, a->arena);
+    mlp_cache_init(&cache, &a->shape.net, MAX_BATCH, NULL, a->arena);
     a->out = mlp_forward(&a->shape.net, a->params, MAX_BATCH, block, a->stride, &cache);
 }
 

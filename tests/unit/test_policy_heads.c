@@ -177,7 +177,7 @@ START_TEST(the_reference_is_what_the_learner_computes)
         if (kinds[k].normalises)
             continue;
         acting_create(&a, &kinds[k]);
-        mlp_cache_init(&cache, &a.shape.net, 1, a.arena);
+        mlp_cache_init(&cache, &a.shape.net, 1, NULL, a.arena);
         for (int i = 0; i < MAX_ROWS; i++) {
             const float *out = mlp_forward(&a.shape.net, a.params, 1, a.rows[i], a.stride, &cache);
             for (int j = 0; j < a.n_out; j++)
