@@ -209,19 +209,20 @@ enum { MANY = 150, WIDE = 1300 };    /* rows and their numbers: several blocks, 
 
 /* What goes in and what comes out, row after row. */
 struct in { real x[MANY * WIDE], eps[MANY * WIDE], g[MANY], uniform[MANY], choice[MANY]; };
-struct out { real y[4][2 * MANY * WIDE], of_row[9][MANY]; };
+struct out { real y[5][2 * MANY * WIDE], of_row[9][MANY]; };
 
-/* Every function of rows `first` .. `first` + `rows` - 1. */
+/* Every function, with strides of its own for every matrix, of rows `first` .. `first` + `rows` - 1. */
 static void run_gaussians(int first, int rows, int n, const struct in *in, struct out *out)
 {
     const int at = first * n, ld = 2 * n;
-    const real *x = in->x + 2 * at, *eps = in->eps + at, *g = in->g + first;
-    real *act = out->y[0] + at, *act_squashed = out->y[1] + at, *d = out->y[2] + 2 * at;
-    squashed_gaussian_sample(rows, n, x, eps, n, act_squashed, n, out->of_row[0] + first);
-    squashed_gaussian_backward(rows, n, x, eps, n, act_squashed, n, eps, n, 0.3f, out->y[3] + 2 * at);
-    gaussian_sample(rows, n, x, ld, x + n, ld, eps, n, act, n, out->of_row[1] + first);
-    gaussian_log_prob(rows, n, x, ld, x + n, ld, act, n, out->of_row[2] + first, out->of_row[3] + first);
-    gaussian_backward(rows, n, x, ld, x + n, ld, act, n, g, g, d, ld, d + n, ld);
+    const int lds = 4 * n, lde = 5 * n, lda = 3 * n, ldd = 6 * n;
+    const real *x = in->x + 2 * at, *s = in->x + 4 * at, *eps = in->eps + 5 * at, *g = in->g + first;
+    real *act = out->y[0] + 3 * at, *act_squashed = out->y[1] + 3 * at, *d = out->y[2] + 6 * at;
+    squashed_gaussian_sample(rows, n, x, eps, lde, act_squashed, lda, out->of_row[0] + first);
+    squashed_gaussian_backward(rows, n, x, eps, lde, act_squashed, lda, s, lds, 0.3f, out->y[3] + 2 * at);
+    gaussian_sample(rows, n, x, ld, s, lds, eps, lde, act, lda, out->of_row[1] + first);
+    gaussian_log_prob(rows, n, x, ld, s, lds, act, lda, out->of_row[2] + first, out->of_row[3] + first);
+    gaussian_backward(rows, n, x, ld, s, lds, act, lda, g, g, d, ldd, out->y[4] + 7 * at, 7 * n);
 }
 
 static void run_categorical(int first, int rows, int n, const struct in *in, struct out *out)
