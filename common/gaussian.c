@@ -8,7 +8,7 @@
 
 static const real HALF_LOG_2PI = (real)0.918938533204672741780;
 
-/* Log sigmas of one block, clamped, and exp(sign log sigma): sigma or its inverse; both [rows][n_act] */
+/* Log sigmas of one block, clamped, and exp(sign log sigma): sigma or its inverse; both [n_act][rows] */
 static void sigmas(int rows, int n_act, const real *log_sigma_rows, int lds, int sign, real *log_sigma,
                    real *power)
 {
@@ -34,15 +34,13 @@ static void log_prob_block(int rows, int n_act, const real *mean, int ldm, const
         z[k] = (z[k] - mu[k]) * inverse_sigma[k];
         z[k] = (real)0.5 * z[k] * z[k] + log_sigma[k] + HALF_LOG_2PI;    /* -log pi's term */
     }
-    for (int r = 0; r < rows; r++) {
-        real log_pi = 0, sum = 0;
-        for (int i = 0; i < n_act; i++) {
-            log_pi -= z[r * n_act + i];
-            sum += log_sigma[r * n_act + i] + (real)0.5 + HALF_LOG_2PI;
+    for (int r = 0; r < rows; r++)
+        log_prob[r] = entropy[r] = 0;
+    for (int i = 0; i < n_act; i++)
+        for (int r = 0; r < rows; r++) {
+            log_prob[r] -= z[i * rows + r];
+            entropy[r] += log_sigma[i * rows + r] + (real)0.5 + HALF_LOG_2PI;
         }
-        log_prob[r] = log_pi;
-        entropy[r] = sum;
-    }
 }
 
 /* One block of the actions of gaussian_sample. */
@@ -82,7 +80,7 @@ void gaussian_log_prob(int B, int n_act, const real *mean, int ldm, const real *
     }
 }
 
-/* One block of gaussian_backward, each row's gradient of log sigma into ds [rows][n_act]. */
+/* One block of gaussian_backward, each row's gradient of log sigma into ds [n_act][rows]. */
 static void backward_block(int rows, int n_act, const real *mean, int ldm, const real *log_sigma_rows,
                            int lds, const real *act, int lda, const real *dlog_prob, const real *dentropy,
                            real *dmean, int lddm, real *ds)
@@ -91,7 +89,7 @@ static void backward_block(int rows, int n_act, const real *mean, int ldm, const
     sigmas(rows, n_act, log_sigma_rows, lds, -1, log_sigma, inverse_sigma);
     for (int i = 0; i < n_act; i++)
         for (int r = 0; r < rows; r++) {
-            const int k = r * n_act + i;
+            const int k = i * rows + r;
             const real raw = log_sigma_rows[r * lds + i];
             const real z = (act[r * lda + i] - mean[r * ldm + i]) * inverse_sigma[k];
             const bool is_clamped = raw < LOG_SIGMA_MIN || raw > LOG_SIGMA_MAX;
@@ -112,9 +110,9 @@ void gaussian_backward(int B, int n_act, const real *mean, int ldm, const real *
         backward_block(rows, n_act, mean, ldm, log_sigma, lds, act, lda, dlog_prob, dentropy, dmean, lddm, ds);
         if (lds > 0)
             row_block_scatter(ds, rows, n_act, dlog_sigma, ldds), dlog_sigma += rows * ldds;
-        for (int r = 0; lds == 0 && r < rows; r++)
-            for (int i = 0; i < n_act; i++)
-                sum[i] += (double)ds[r * n_act + i];
+        for (int i = 0; lds == 0 && i < n_act; i++)
+            for (int r = 0; r < rows; r++)
+                sum[i] += (double)ds[i * rows + r];
         mean += rows * ldm, log_sigma += rows * lds, act += rows * lda, dmean += rows * lddm;
     }
     for (int i = 0; lds == 0 && i < n_act; i++)

@@ -1,5 +1,6 @@
-/* Whole rows of a matrix whose rows have gaps between them, as one array without: what loops over numbers
- * want. Private to the distributions. */
+/* Whole rows of a matrix whose rows have gaps between them as one array without, column after column: what
+ * loops over numbers want, and sums of rows, which then do not wait for one another. Private to the
+ * distributions. */
 #ifndef SHOAL_COMMON_ROW_BLOCK_H
 #define SHOAL_COMMON_ROW_BLOCK_H
 
@@ -17,22 +18,20 @@ static inline int row_block_rows(int n, int left)
     return rows < left ? rows : left;
 }
 
-/* Column by column: of short rows the compiler would make calls of memcpy. */
-
-/* block [rows][n] <- rows of n, `ld` apart; 0: the same one each time. */
+/* block [n][rows] <- rows of n, `ld` apart; 0: the same one each time. */
 static inline void row_block_gather(real *restrict block, int rows, int n, const real *restrict x, int ld)
 {
     for (int i = 0; i < n; i++)
         for (int r = 0; r < rows; r++)
-            block[r * n + i] = x[r * ld + i];
+            block[i * rows + r] = x[r * ld + i];
 }
 
-/* Rows of n, `ld` apart <- block [rows][n]. */
+/* Rows of n, `ld` apart <- block [n][rows]. */
 static inline void row_block_scatter(const real *restrict block, int rows, int n, real *restrict x, int ld)
 {
     for (int i = 0; i < n; i++)
         for (int r = 0; r < rows; r++)
-            x[r * ld + i] = block[r * n + i];
+            x[r * ld + i] = block[i * rows + r];
 }
 
 #endif

@@ -35,12 +35,11 @@ static void sample_block(int rows, int n_act, const real *out, const real *eps_r
     /* -log pi's terms, then their sums */
     for (int k = 0; k < n; k++)
         s[k] = (real)0.5 * eps[k] * eps[k] + log_sigma[k] + HALF_LOG_2PI + 2 * (LOG_2 - u[k] - s[k]);
-    for (int r = 0; r < rows; r++) {
-        real sum = 0;
-        for (int i = 0; i < n_act; i++)
-            sum -= s[r * n_act + i];
-        log_prob[r] = sum;
-    }
+    for (int r = 0; r < rows; r++)
+        log_prob[r] = 0;
+    for (int i = 0; i < n_act; i++)
+        for (int r = 0; r < rows; r++)
+            log_prob[r] -= s[i * rows + r];
 }
 
 void squashed_gaussian_sample(int B, int n_act, const real *out, const real *eps, int ldeps,
@@ -67,7 +66,7 @@ static void backward_block(int rows, int n_act, const real *out, const real *eps
             real du = dact[i] * (1 - a * a) + dlog_prob * 2 * a;
             dout[i] = du;
             dout[n_act + i] = raw < LOG_SIGMA_MIN || raw > LOG_SIGMA_MAX
-                            ? 0 : du * sigma[r * n_act + i] * eps[i] - dlog_prob;
+                            ? 0 : du * sigma[i * rows + r] * eps[i] - dlog_prob;
         }
         out += 2 * n_act, dout += 2 * n_act;
         eps += ldeps, act += lda, dact += ldda;
