@@ -36,8 +36,9 @@ MSGPACK    = $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c
 
 WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
               -Wcast-qual -Wdouble-promotion -Wvla -Wformat=2 -Werror
-# Nothing here reads errno behind a mathematical function; while they set it, square roots do not vectorise.
-DEFINES    := -fno-math-errno -D_GNU_SOURCE -DSHOAL_VERSION='"$(VERSION)"' -DSHOAL_MODELS_DIR='"$(MODELS)"'
+# Nothing here reads errno or the exception flags behind arithmetic; while they are kept, square roots and
+# choices between numbers do not vectorise. No result depends on either flag.
+DEFINES    := -fno-math-errno -fno-trapping-math -D_GNU_SOURCE -DSHOAL_VERSION='"$(VERSION)"' -DSHOAL_MODELS_DIR='"$(MODELS)"'
 INCLUDES   = -I. -isystem $(MUJOCO)/include $(shell pkg-config --cflags $(PKGS) $(MSGPACK) | sed 's/-I/-isystem /g')
 HARDENING  := -fstack-protector-strong -fPIE
 CFLAGS     ?= -O3 -g

@@ -82,9 +82,12 @@ static void activate(real *y, size_t count, enum activation f, real *slope)
         for (size_t i = 0; i < count; i++)
             y[i] = y[i] > 0 ? y[i] : 0;
     } else {
+        for (size_t i = 0; i < count; i++)
+            slope[i] = -y[i];
+        vector_exp(slope, count);
         for (size_t i = 0; i < count; i++) {
-            const real z = y[i], sigmoid = 1 / (1 + real_exp(-z));
-            y[i] = z * sigmoid;
+            const real sigmoid = 1 / (1 + slope[i]);
+            y[i] *= sigmoid;
             slope[i] = sigmoid + y[i] * (1 - sigmoid);
         }
     }

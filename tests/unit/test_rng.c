@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/dispatch.h"
 #include "tests/support.h"
 
 static struct rng sequence(uint32_t stream)
@@ -168,6 +169,36 @@ START_TEST(filling_in_even_pieces_equals_filling_at_once_and_stays_inside)
     rng_fill_normal(&c, odd, 9);
     ck_assert_mem_eq(whole, odd, 9 * sizeof(*odd));
     ck_assert(odd[9] == 123);
+}
+END_TEST
+
+/* The definition, by the C library. */
+static void normal_pair(struct rng *r, float pair[2])
+{
+    const double two_pi = 6.283185307179586476925;
+    const double u = ((double)rng_u32(r) + 1.0) * 0x1p-32;
+    const double angle = two_pi * (double)rng_u32(r) * 0x1p-32, radius = sqrt(-2.0 * log(u));
+    pair[0] = (float)(radius * cos(angle));
+    pair[1] = (float)(radius * sin(angle));
+}
+
+START_TEST(filling_gives_the_c_librarys_normals_bit_for_bit_with_every_width_of_vectors)
+{
+    /* Enough that some are too near to the middle of two floats for the fast way. */
+    enum { N = 2000 };
+    static float filled[N], expected[N + 1];
+    struct rng a = sequence(2), b = sequence(2);
+    for (int i = 0; i < 3000; i++) {
+        const size_t n = (size_t)(i * 37 % N);
+        dispatch_limit = 128 << i % 3;
+        if (i % 5 == 0)    /* not at a block's beginning */
+            ck_assert_uint_eq(rng_u32(&a), rng_u32(&b));
+        rng_fill_normal(&a, filled, n);
+        for (size_t k = 0; k < n; k += 2)
+            normal_pair(&b, expected + k);
+        ck_assert_mem_eq(filled, expected, n * sizeof(*filled));
+        ck_assert_uint_eq(a.position, b.position);
+    }
 }
 END_TEST
 
@@ -353,6 +384,7 @@ int main(void)
         seeking_to_a_saved_position_continues_as_if_nothing_had_happened,
         draws_advance_by_the_words_they_promise,
         filling_in_even_pieces_equals_filling_at_once_and_stays_inside,
+        filling_gives_the_c_librarys_normals_bit_for_bit_with_every_width_of_vectors,
         uniform_numbers_are_uniform_and_below_the_upper_end,
         normal_numbers_are_normal_and_uncorrelated,
         filled_normals_are_finite_normal_and_uncorrelated_within_pairs,
