@@ -89,6 +89,9 @@ extern const struct kernels kernels_avx2, kernels_avx512;
 /* The fastest set of a precision that this CPU has; NULL: none. */
 const struct kernels *kernels_best(enum precision precision);
 
+/* The names, as an option has them. */
+#define KERNELS_CHOICES "auto|avx512|avx2|openblas"
+
 /* The set of that name and precision. Returns ERR_CONFIG, with the names to choose from, when there is none
  * or this CPU lacks what it needs.
  *   name    "auto": the best */

@@ -14,6 +14,7 @@
 #include "common/matrix.h"
 #include "common/text.h"
 #include "deploy/console.h"
+#include "deploy/engine.h"
 #include "deploy/evaluations.h"
 #include "deploy/exchange.h"
 #include "deploy/program.h"
@@ -34,6 +35,7 @@ struct learner {
     struct frame_pool *snapshots;
     struct session *session;            /* I/O thread */
     struct training *training;          /* update thread */
+    struct mlp_engine engine;
     struct evaluations *evaluations;
     struct exchange exchange;
     pthread_mutex_t log_mutex;
@@ -428,7 +430,7 @@ static int create_cores(struct learner *l, struct error *err)
     struct training_setup training = {
         .settings = &l->experiment->settings, .algorithm = l->experiment->algorithm,
         .hyper = l->experiment->hyper, .spec = spec, .state_bytes = state_bytes,
-        .fragments = l->fragments,
+        .fragments = l->fragments, .engine = &l->engine,
     };
     struct session_setup session = {
         .run = l->run.id, .epoch = l->run.epoch, .settings = &l->experiment->settings,
@@ -545,6 +547,7 @@ static void destroy(struct learner *l)
     while (l->fragments && (f = fragment_pop(&l->exchange.arrived)))
         fragment_pool_give(l->fragments, f);
     training_destroy(&l->training);
+    engine_fini(&l->engine);
     session_destroy(&l->session);
     exchange_fini(&l->exchange);
     link_destroy(&l->link);
@@ -568,6 +571,8 @@ int learner_run(const struct learner_options *o, struct error *err)
         rc = experiment_bind(o->experiment, env_spec(l.model), err);
     if (rc == 0)
         rc = check_memory(&l, err);
+    if (rc == 0)
+        rc = engine_init(&l.engine, o->experiment, err);
     if (rc == 0)
         rc = check_message_size(&l, err);
     if (rc == 0)
