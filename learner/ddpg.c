@@ -151,6 +151,7 @@ static void create_networks(struct ddpg *ddpg, const struct algorithm_setup *set
                             struct arena *arena)
 {
     const struct deterministic *d = &ddpg->d;
+    ddpg->params.workers = algorithm_workers(setup);
     parameters_add_network(&ddpg->params, "policy", &d->policy_shape);
     parameters_add_network(&ddpg->params, "q", &d->q_shape);
     parameters_alloc(&ddpg->params, arena);

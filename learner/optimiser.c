@@ -166,12 +166,58 @@ void optimiser_sweep(const struct optimiser *o, const struct optimiser_factors *
     }
 }
 
+/* A step shared by workers, a task for each group of blocks. */
+enum { MAX_TASKS = 64 };
+
+struct step {
+    const struct optimiser *o;
+    const struct optimiser_factors *f;
+    real *theta, *grad;
+    size_t n_blocks;
+    int n_tasks;
+    double square[MAX_TASKS][8];    /* of each task, a cache line apart */
+};
+
+/* Blocks of task i: first to end - 1. */
+static void blocks_of(const struct step *s, int i, size_t *first, size_t *end)
+{
+    *first = s->n_blocks * (size_t)i / (size_t)s->n_tasks;
+    *end = s->n_blocks * (size_t)(i + 1) / (size_t)s->n_tasks;
+}
+
+static void sum_task(void *context, int i, int worker)
+{
+    struct step *s = context;
+    size_t block, end;
+    (void)worker;
+    s->square[i][0] = 0;
+    for (blocks_of(s, i, &block, &end); block < end; block++)
+        s->square[i][0] += sum_of_squares_block(s->grad, s->o->n, block);
+}
+
+static void sweep_task(void *context, int i, int worker)
+{
+    const struct step *s = context;
+    size_t first, end;
+    (void)worker;
+    blocks_of(s, i, &first, &end);
+    end *= OPTIMISER_BLOCK;
+    optimiser_sweep(s->o, s->f, s->theta, s->grad, first * OPTIMISER_BLOCK, end < s->o->n ? end : s->o->n);
+}
+
 int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress, double *norm)
 {
     struct optimiser_factors f;
-    if (optimiser_begin(o, sum_of_squares(grad, o->n), progress, norm, &f) != 0)
+    struct step s = { .o = o, .f = &f, .theta = theta, .grad = grad };
+    s.n_blocks = (o->n + OPTIMISER_BLOCK - 1) / OPTIMISER_BLOCK;
+    s.n_tasks = s.n_blocks < MAX_TASKS ? (int)s.n_blocks : MAX_TASKS;
+    workers_run(o->workers, s.n_tasks, sum_task, &s);
+    double square = 0;
+    for (int i = 0; i < s.n_tasks; i++)
+        square += s.square[i][0];
+    if (optimiser_begin(o, square, progress, norm, &f) != 0)
         return ERR_NUMERIC;
-    optimiser_sweep(o, &f, theta, grad, 0, o->n);
+    workers_run(o->workers, s.n_tasks, sweep_task, &s);
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "common/option.h"
 #include "common/real.h"
+#include "common/workers.h"
 
 enum optimiser_kind {
     OPTIMISER_ADAM,         /* PyTorch's: weight decay is added to the gradient */
@@ -62,6 +63,7 @@ struct optimiser {
     real *m, *v;                /* [n] moments in the caller's arena; m may be NULL for RMSProp */
     size_t n;
     int64_t t;                  /* steps done; saved by the algorithm */
+    struct workers *workers;    /* who share a step; NULL: the caller alone */
 };
 
 /* Bring the moments to their start. */
@@ -79,7 +81,7 @@ void optimiser_reset(struct optimiser *o);
  * places of epsilon as in PyTorch and TensorFlow. */
 int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress, double *norm);
 
-/* optimiser_step in parts, for threads that share the work; the numbers are the same, however many they are:
+/* optimiser_step in parts, for what threads share; the numbers are the same, however many they are:
  *
  *   square  every block's sum_of_squares_block(grad, o->n, block), by anybody, added in order
  *   optimiser_begin(o, square, progress, norm, &factors), by one; the step is off when it fails

@@ -170,12 +170,13 @@ static int sac_update(void *self, struct batch *b, double *metrics, struct error
     return rc;
 }
 
-static void create_networks(struct sac *sac, struct arena *arena)
+static void create_networks(struct sac *sac, const struct algorithm_setup *setup, struct arena *arena)
 {
     bool has_value = sac->form == &sac_value;
     sac->n_policy = mlp_n_params(&sac->policy_shape);
     sac->n_q = mlp_n_params(&sac->q_shape);
     sac->n_v = has_value ? mlp_n_params(&sac->v_shape) : 0;
+    sac->params.workers = algorithm_workers(setup);
     parameters_add_network(&sac->params, "policy", &sac->policy_shape);
     parameters_add_network(&sac->params, "q1", &sac->q_shape);
     parameters_add_network(&sac->params, "q2", &sac->q_shape);
@@ -255,7 +256,7 @@ static void *sac_create(const struct algorithm_setup *setup, struct arena *arena
     sac->q_shape = n_choices ? mlp_shape_make(n_obs, &setup->critic, n_choices)
                              : mlp_shape_make(n_obs + n_act, &setup->critic, 1);
     sac->v_shape = mlp_shape_make(n_obs, &setup->critic, 1);
-    create_networks(sac, arena);
+    create_networks(sac, setup, arena);
     start_networks(sac, setup);
     create_buffers(sac, setup, arena);
     return sac;

@@ -171,6 +171,7 @@ static int td3_update(void *self, struct batch *b, double *metrics, struct error
 static void create_networks(struct td3 *td3, const struct algorithm_setup *setup, struct arena *arena)
 {
     const struct deterministic *d = &td3->d;
+    td3->params.workers = algorithm_workers(setup);
     parameters_add_network(&td3->params, "policy", &d->policy_shape);
     parameters_add_network(&td3->params, "q1", &d->q_shape);
     parameters_add_network(&td3->params, "q2", &d->q_shape);
