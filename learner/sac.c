@@ -229,12 +229,14 @@ static void create_buffers(struct sac *sac, const struct algorithm_setup *setup,
     for (int i = 0; i < 2; i++) {
         mlp_cache_init(&sac->q_cache[i], &sac->q_shape, batch_size, setup->engine, arena);
         sac->dq[i] = arena_alloc(arena, B * n_choices, sizeof(real));
-        sac->dact[i] = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
+        sac->part_dact[i] = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
+        sac->rows[i] = arena_alloc(arena, B, sizeof(int));
     }
     if (sac->v) {
         mlp_cache_init(&sac->v_cache, &sac->v_shape, batch_size, setup->engine, arena);
         sac->sampled = arena_alloc(arena, B * n_in, sizeof(real));
     }
+    sac->dact = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
     sac->log_prob = arena_alloc(arena, B * n_choices, sizeof(real));
     sac->y = arena_alloc(arena, B, sizeof(real));
     sac->dout = arena_alloc(arena, B * n_out, sizeof(real));

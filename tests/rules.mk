@@ -75,7 +75,7 @@ check-render: render
 
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
-                  test_zmq_hostile test_workers)
+                  test_zmq_hostile test_workers test_mlp_pass)
 SYSTEM       := $(if $(SANITIZE),tests/sanitized.sh) env SHOAL=$(PROGRAM) \
                 /usr/bin/python3 tests/system/system_tests.py
 
@@ -87,8 +87,12 @@ SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals 
                 an_environment_that_hangs_costs_restarts_and_never_the_run \
                 an_environment_that_crashes_in_evaluations_costs_those a_killed_learner_leaves_no_evaluator
 .PHONY: check-release check-asan check-tsan check-system check-learning boundaries
+# What networks compute is held to the references by every set of kernels, not by the CPU's best alone.
+BY_KERNELS   := $(filter $(BUILD)/tests/golden/% $(BUILD)/tests/unit/test_mlp_pass,$(TEST_BIN))
 check-release: $(PROGRAM) $(TEST_BIN)
 	@tests/run.sh $(VARIANT) $(TEST_BIN)
+	@for kernels in openblas avx2; do \
+	    SHOAL_TEST_KERNELS=$$kernels tests/run.sh "$(VARIANT), $$kernels" $(BY_KERNELS) || exit 1; done
 check-asan: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 	@tests/sanitized.sh tests/run.sh $(VARIANT) $(TEST_BIN)
 	@$(SYSTEM) $(SHARED_WORK)
