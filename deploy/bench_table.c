@@ -13,7 +13,7 @@
 #include "common/arena.h"
 #include "common/matrix.h"
 
-enum { NAME_WIDTH = 28, RATE_WIDTH = 17, SHARE_WIDTH = 5 };
+enum { NAME_WIDTH = 28, RATE_WIDTH = 14, SHARE_WIDTH = 5 };
 
 struct bench_output {
     bool is_json;
