@@ -8,8 +8,8 @@
 #   make test-long        the learning and system tests that take longer (hours)
 #   make test-learning    the learning gates alone, all seeds; CASES='ppo-hopper td3-*' for some
 #   make test-peers       every environment against the real Gymnasium
-#   make bench            environment steps per second, bare and through Shoal
-#   make bench-peers      the same against Gymnasium's own environments
+#   make bench            how fast kernels, updates, actors, transport and replay are here
+#   make bench-peers      updates against Stable-Baselines3, steps against Gymnasium, in one run
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained
 #   make VARIANT=asan     build one of: release (default), asan, tsan

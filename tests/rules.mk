@@ -152,23 +152,31 @@ test-peers: deps $(PEERS)/.stamp
 
 # ---- benchmarks ----
 
-BENCH_BIN    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
-
-$(BENCH_BIN): $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libshoal.a
-	@mkdir -p $(@D)
-	@echo '  bench $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) -Wl,-rpath,$(MUJOCO)/lib
-
-# Environment steps per second, bare and through Shoal; BENCH_ARGS='--json Ant-v5' for one
+# How fast this machine does what a training is made of; BENCH_ARGS='updates --filter sac' for some
 .PHONY: bench
 bench: deps
-	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
-	$(BUILD)/tests/bench/bench_env $(BENCH_ARGS)
+	@$(MAKE) --no-print-directory $(JOBS) all
+	$(PROGRAM) bench $(BENCH_ARGS)
 
-# The same against Gymnasium's own environments; ENVS='Ant-v5 ...' for some
-.PHONY: bench-peers
-bench-peers: deps $(PEERS)/.stamp
-	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
-	@$(PEERS)/bin/python tests/peers/bench_env.py --bench $(BUILD)/tests/bench/bench_env $(ENVS)
+# The same against others, in turns: ENVS='Ant-v5 ...' against Gymnasium's environments, CASES='sac ...' and
+# THREADS=2 against Stable-Baselines3's updates.
+.PHONY: bench-peers bench-peers-environments bench-peers-learners
+bench-peers: bench-peers-learners bench-peers-environments
+bench-peers-environments: deps $(PEERS)/.stamp
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(PEERS)/bin/python tests/peers/bench_environments.py --shoal $(PROGRAM) $(ENVS)
+
+# PyTorch comes first and alone, so that TORCH_ARGS (pip's, as --index-url) may choose its CPU build.
+LEARNER_PEERS := build/peers-learners
+THREADS       ?= 1
+$(LEARNER_PEERS)/.stamp: tests/peers/requirements-learners.txt
+	python3 -m venv $(LEARNER_PEERS)
+	$(LEARNER_PEERS)/bin/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) $(shell grep '^torch' tests/peers/requirements-learners.txt)
+	$(LEARNER_PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+bench-peers-learners: deps $(LEARNER_PEERS)/.stamp
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(LEARNER_PEERS)/bin/python tests/peers/bench_learners.py --shoal $(PROGRAM) --threads $(THREADS) $(CASES)
 
 # make unit T=tests/unit/test_row.c builds and runs one test program
 unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)

@@ -1,0 +1,137 @@
+/* Matrix products in the shapes that networks have: a layer of K inputs and N outputs over M rows.
+ *
+ *   nn   forward     Y[M][N]  = X[M][K] W[K][N]
+ *   nt   backward    dX[M][K] = dY[M][N] W[K][N]^T
+ *   tn   backward    dW[K][N] = X[M][K]^T dY[M][N]
+ *
+ * Operands stay where they are, so that they are as warm as the caches can hold them. */
+#include "deploy/bench.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "common/arena.h"
+#include "common/matrix.h"
+#include "common/rng.h"
+
+enum { PARTS = 10 };            /* of b->seconds, one of them a window: there are many figures */
+#define FLOPS_BETWEEN_LOOKS 1e6 /* tens of microseconds */
+
+static const struct { int k, n; } shapes[] = {
+    { 23, 256 }, { 256, 256 }, { 256, 6 }, { 256, 1 }, { 17, 64 }, { 64, 64 }
+};
+static const int sizes[] = { 1, 8, 16, 32, 64, 256, 1024 };
+static const char *const columns[] = { "M = 1", "8", "16", "32", "64", "256", "1024" };
+static const char *const forms[] = { "nn", "nt", "tn" };
+enum { N_SHAPES = sizeof(shapes) / sizeof(*shapes), N_SIZES = sizeof(sizes) / sizeof(*sizes),
+       N_FORMS = sizeof(forms) / sizeof(*forms) };
+
+struct product {
+    int form, m, k, n;
+    int repeats;                /* between looks at the clock */
+    float *x, *w, *y;           /* [m][k], [k][n], [m][n] */
+};
+
+static int run(void *context, struct bench_window *window, struct error *err)
+{
+    const struct product *p = context;
+    (void)err;
+    for (int i = 0; i < p->repeats; i++) {
+        if (p->form == 0)
+            matrix_nn(p->m, p->n, p->k, p->x, p->k, p->w, p->n, 0, p->y, p->n);
+        else if (p->form == 1)
+            matrix_nt(p->m, p->k, p->n, p->y, p->n, p->w, p->n, 0, p->x, p->k);
+        else
+            matrix_tn(p->k, p->n, p->m, p->x, p->k, p->y, p->n, 0, p->w, p->n);
+    }
+    window->units += p->repeats * (2.0 * p->m * p->k * p->n) * 1e-9;
+    return 0;
+}
+
+static float *random_block(struct arena *arena, int rows, int columns_)
+{
+    struct rng rng;
+    const size_t n = (size_t)rows * (size_t)columns_;
+    float *block = arena_alloc(arena, n, sizeof(float));
+    rng_init(&rng, 1, RNG_TEST, 0, 0);
+    rng_fill_normal(&rng, block, n);
+    return block;
+}
+
+/* One row: a shape and a form over every M. */
+static int measure_row(struct bench *b, int form, int k, int n, struct error *err)
+{
+    const struct bench_plan plan = bench_plan_make(b, PARTS, BENCH_THREAD);
+    struct arena *arena = arena_create(1 << 20);
+    int rc = 0;
+    for (int i = 0; i < N_SIZES && rc == 0; i++) {
+        const double flops = 2.0 * sizes[i] * k * n;
+        struct product p = { form, sizes[i], k, n, 1 + (int)(FLOPS_BETWEEN_LOOKS / flops),
+                             random_block(arena, sizes[i], k), random_block(arena, k, n),
+                             random_block(arena, sizes[i], n) };
+        const struct bench_work work = { run, &p, -1 };
+        struct bench_result r;
+        rc = bench_measure(&plan, &work, 1, &r, err);
+        if (rc == 0)
+            bench_cell(b, &r, b->peaks.fma > 0 ? r.median / b->peaks.fma : (double)NAN);
+    }
+    arena_destroy(&arena);
+    return rc;
+}
+
+static int measure_products(struct bench *b, struct error *err)
+{
+    char name[64];
+    int rc = 0;
+    for (int s = 0; s < N_SHAPES; s++)
+        for (int f = 0; f < N_FORMS && rc == 0; f++) {
+            snprintf(name, sizeof(name), "%s %dx%d", forms[f], shapes[s].k, shapes[s].n);
+            if (!bench_wants(b, name))
+                continue;
+            bench_begin_row(b, name);
+            rc = measure_row(b, f, shapes[s].k, shapes[s].n, err);
+            bench_end_row(b);
+        }
+    return rc;
+}
+
+static void show_peaks(struct bench *b)
+{
+    static const char *const peak_columns[] = { "FMA float32", "AMX bfloat16" };
+    static const struct bench_table table = { .group = "kernels", .title = "one core at most", .unit = "GF/s",
+                                              .columns = peak_columns, .n_columns = 2 };
+    if (!bench_wants(b, "peak"))
+        return;
+    const double peaks[] = { b->peaks.fma, b->peaks.amx };
+    bench_begin_table(b, &table);
+    bench_begin_row(b, "peak");
+    for (int i = 0; i < 2; i++) {
+        const struct bench_result r = peaks[i] > 0 ? bench_of(&peaks[i], 1) : bench_none();
+        bench_cell(b, &r, (double)NAN);
+    }
+    bench_end_row(b);
+}
+
+int bench_kernels(struct bench *b, struct error *err)
+{
+    struct bench_variant variants[BENCH_MAX_VARIANTS];
+    char name[BENCH_VARIANT_BYTES], title[96];
+    const int n_variants = bench_variants(variants);
+    const struct bench_table table = { .group = "kernels", .title = title, .unit = "GF/s",
+                                       .share_of = "the FMA peak", .columns = columns, .n_columns = N_SIZES };
+    int rc = bench_peaks(b, err);
+    if (rc == 0)
+        show_peaks(b);
+    for (int i = 0; i < n_variants && rc == 0; i++) {
+        if (variants[i].workers > 1)
+            continue;
+        bench_variant_name(&variants[i], name);
+        snprintf(title, sizeof(title), "products of M rows, %s", name);
+        bench_variant_products(&variants[i]);
+        bench_begin_table(b, &table);
+        rc = measure_products(b, err);
+    }
+    if (n_variants > 0)
+        bench_variant_products(&variants[0]);
+    return rc;
+}
