@@ -86,22 +86,21 @@ struct bench_result bench_none(void);
 
 /* ---- what learners are measured with ---- */
 
-/* How a learner computes. The one place where another way of computing comes in: bench_variant.c. */
+/* How a learner computes. */
 struct bench_variant {
-    const char *backend, *precision;
+    const struct kernels *kernels;
     int workers;                /* threads */
 };
 
 /* Those that this machine can run, the default first. Returns how many. */
 int bench_variants(struct bench_variant out[BENCH_MAX_VARIANTS]);
 
-/* "openblas f32 x1" */
+/* "avx512 f32 x2" */
 enum { BENCH_VARIANT_BYTES = 40 };
 void bench_variant_name(const struct bench_variant *v, char out[BENCH_VARIANT_BYTES]);
 
-/* Have an algorithm, or from here on matrix products, computed that way. */
-void bench_variant_setup(const struct bench_variant *v, struct algorithm_setup *setup);
-void bench_variant_products(const struct bench_variant *v);
+/* For struct algorithm_setup; the caller destroys its workers. */
+struct mlp_engine bench_variant_engine(const struct bench_variant *v);
 
 /* Clock of windows in which such a learner updates. */
 enum bench_time bench_variant_time(const struct bench_variant *v);

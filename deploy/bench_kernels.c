@@ -1,17 +1,17 @@
 /* Matrix products in the shapes that networks have: a layer of K inputs and N outputs over M rows.
  *
- *   nn   forward     Y[M][N]  = X[M][K] W[K][N]
- *   nt   backward    dX[M][K] = dY[M][N] W[K][N]^T
- *   tn   backward    dW[K][N] = X[M][K]^T dY[M][N]
+ *   forward     Y[M][N]  = relu(X[M][K] W[K][N] + b)
+ *   backward    dX[M][K] = dY[M][N] W[K][N]^T where X > 0
+ *   weights     dW[K][N] = X[M][K]^T dY[M][N], and db
  *
- * Operands stay where they are, so that they are as warm as the caches can hold them. */
+ * Weights are packed beforehand, as once per update. Operands stay where they are, so that they are as warm as the caches can hold them. */
 #include "deploy/bench.h"
 
 #include <math.h>
 #include <stdio.h>
 
 #include "common/arena.h"
-#include "common/matrix.h"
+#include "common/kernels.h"
 #include "common/rng.h"
 
 enum { PARTS = 10 };            /* of b->seconds, one of them a window: there are many figures */
@@ -22,29 +22,31 @@ static const struct { int k, n; } shapes[] = {
 };
 static const int sizes[] = { 1, 8, 16, 32, 64, 256, 1024 };
 static const char *const columns[] = { "M = 1", "8", "16", "32", "64", "256", "1024" };
-static const char *const forms[] = { "nn", "nt", "tn" };
+enum form { FORWARD, BACKWARD, WEIGHTS };
+static const char *const forms[] = { "forward", "backward", "weights" };
 enum { N_SHAPES = sizeof(shapes) / sizeof(*shapes), N_SIZES = sizeof(sizes) / sizeof(*sizes),
        N_FORMS = sizeof(forms) / sizeof(*forms) };
 
-struct product {
-    int form, m, k, n;
+struct layer {
+    const struct kernels *kernels;
+    enum form form;
     int repeats;                /* between looks at the clock */
-    float *x, *w, *y;           /* [m][k], [k][n], [m][n] */
+    double flops;
+    struct product product;
+    struct outer_product outer;
+    void *scratch;
 };
 
 static int run(void *context, struct bench_window *window, struct error *err)
 {
-    const struct product *p = context;
+    const struct layer *l = context;
     (void)err;
-    for (int i = 0; i < p->repeats; i++) {
-        if (p->form == 0)
-            matrix_nn(p->m, p->n, p->k, p->x, p->k, p->w, p->n, 0, p->y, p->n);
-        else if (p->form == 1)
-            matrix_nt(p->m, p->k, p->n, p->y, p->n, p->w, p->n, 0, p->x, p->k);
+    for (int i = 0; i < l->repeats; i++)
+        if (l->form == WEIGHTS)
+            l->kernels->outer_product(&l->outer, l->scratch);
         else
-            matrix_tn(p->k, p->n, p->m, p->x, p->k, p->y, p->n, 0, p->w, p->n);
-    }
-    window->units += p->repeats * (2.0 * p->m * p->k * p->n) * 1e-9;
+            l->kernels->product(&l->product, l->scratch);
+    window->units += l->repeats * l->flops * 1e-9;
     return 0;
 }
 
@@ -58,18 +60,37 @@ static float *random_block(struct arena *arena, int rows, int columns_)
     return block;
 }
 
+/* A layer of M rows, K inputs and N outputs, there or back. */
+static void create_layer(struct layer *l, const struct kernels *kernels, enum form form, int m, int k, int n,
+                         struct arena *arena)
+{
+    float *x = random_block(arena, m, k), *y = random_block(arena, m, n), *w = random_block(arena, k, n);
+    float *result = random_block(arena, m, form == FORWARD ? n : k), *bias = random_block(arena, 1, n);
+    void *packed = arena_alloc(arena, kernels->packed_bytes(k, n), 1);
+    const size_t there = kernels->scratch_bytes(m, k, n), back = kernels->scratch_bytes(m, n, k);
+    *l = (struct layer){ .kernels = kernels, .form = form, .flops = 2.0 * m * k * n };
+    l->repeats = 1 + (int)(FLOPS_BETWEEN_LOOKS / l->flops);
+    l->scratch = arena_alloc(arena, there > back ? there : back, 1);
+    l->outer = (struct outer_product){ .rows = m, .end = k, .n = n, .x = x, .ldx = k, .d = y, .ldd = n, .dw = w,
+                                       .db = bias };
+    l->product = form == FORWARD
+               ? (struct product){ .rows = m, .k = k, .n = n, .a = x, .lda = k, .packed = packed, .bias = bias,
+                                   .c = result, .ldc = n, .epilogue = EPILOGUE_RELU }
+               : (struct product){ .rows = m, .k = n, .n = k, .a = y, .lda = n, .packed = packed, .y = x, .ldy = k,
+                                   .c = result, .ldc = k, .epilogue = EPILOGUE_TIMES_STEP };
+    (form == FORWARD ? kernels->pack : kernels->pack_transposed)(k, n, w, n, packed);
+}
+
 /* One row: a shape and a form over every M. */
-static int measure_row(struct bench *b, int form, int k, int n, struct error *err)
+static int measure_row(struct bench *b, const struct kernels *kernels, enum form form, int k, int n, struct error *err)
 {
     const struct bench_plan plan = bench_plan_make(b, PARTS, BENCH_THREAD);
     struct arena *arena = arena_create(1 << 20);
     int rc = 0;
     for (int i = 0; i < N_SIZES && rc == 0; i++) {
-        const double flops = 2.0 * sizes[i] * k * n;
-        struct product p = { form, sizes[i], k, n, 1 + (int)(FLOPS_BETWEEN_LOOKS / flops),
-                             random_block(arena, sizes[i], k), random_block(arena, k, n),
-                             random_block(arena, sizes[i], n) };
-        const struct bench_work work = { run, &p, -1 };
+        struct layer layer;
+        create_layer(&layer, kernels, form, sizes[i], k, n, arena);
+        const struct bench_work work = { run, &layer, -1 };
         struct bench_result r;
         rc = bench_measure(&plan, &work, 1, &r, err);
         if (rc == 0)
@@ -79,7 +100,7 @@ static int measure_row(struct bench *b, int form, int k, int n, struct error *er
     return rc;
 }
 
-static int measure_products(struct bench *b, struct error *err)
+static int measure_products(struct bench *b, const struct kernels *kernels, struct error *err)
 {
     char name[64];
     int rc = 0;
@@ -89,7 +110,7 @@ static int measure_products(struct bench *b, struct error *err)
             if (!bench_wants(b, name))
                 continue;
             bench_begin_row(b, name);
-            rc = measure_row(b, f, shapes[s].k, shapes[s].n, err);
+            rc = measure_row(b, kernels, (enum form)f, shapes[s].k, shapes[s].n, err);
             bench_end_row(b);
         }
     return rc;
@@ -127,11 +148,8 @@ int bench_kernels(struct bench *b, struct error *err)
             continue;
         bench_variant_name(&variants[i], name);
         snprintf(title, sizeof(title), "products of M rows, %s", name);
-        bench_variant_products(&variants[i]);
         bench_begin_table(b, &table);
-        rc = measure_products(b, err);
+        rc = measure_products(b, variants[i].kernels, err);
     }
-    if (n_variants > 0)
-        bench_variant_products(&variants[0]);
     return rc;
 }

@@ -195,9 +195,9 @@ int bench_learner_create(struct bench_learner *l, const struct bench_case *c,
         .shape = shape, .policy = settings_policy_body(&l->settings),
         .critic = settings_critic_body(&l->settings), .start = (enum mlp_start)l->settings.network.init,
         .batch_size = c->batch_size, .seed = 1, .hyper = l->hyper, .max_rows = 2 * c->n_fragments * c->horizon,
-        .max_transitions = c->n_fragments * c->horizon, .max_fragments = c->n_fragments,
+        .max_transitions = c->n_fragments * c->horizon, .max_fragments = c->n_fragments, .engine = &l->engine,
     };
-    bench_variant_setup(variant, &setup);
+    l->engine = bench_variant_engine(variant);
     l->self = c->algorithm->create(&setup, l->arena);
     l->flops = nominal_flops(l);
     rng_init(&rng, 1, RNG_TEST, 0, 0);
@@ -212,6 +212,7 @@ int bench_learner_create(struct bench_learner *l, const struct bench_case *c,
 
 void bench_learner_destroy(struct bench_learner *l)
 {
+    workers_destroy(&l->engine.workers);
     arena_destroy(&l->arena);
 }
 

@@ -23,6 +23,7 @@ struct bench_learner {
     const struct bench_case *subject;
     struct arena *arena;
     void *self;
+    struct mlp_engine engine;
     double flops;                   /* nominal, of an update: matrix products alone */
     struct settings settings;
     struct algorithm_traits traits;
