@@ -26,6 +26,7 @@
 #include "proto/message.h"
 
 enum { INCARNATION = 7, RUN = 3, MAX_ROUNDS = 64, N_SIZES = 6, MAX_E = 1024, MAX_EPISODE = 1000,
+       WARM_UP = 200,                /* steps of every stream: starts cost more or less than what follows */
        PUBLISH_STEPS = 1 << 13 };    /* about ten snapshots a second of a simulation */
 static const int SIZES[N_SIZES] = { 1, 8, 16, 64, 256, MAX_E };
 
@@ -228,12 +229,12 @@ static void desk_close(struct desk *d)
     free(d->text);
 }
 
-/* Transitions per second for about `seconds` of the actor's own time. */
-static double time_actor(struct desk *d, double seconds)
+/* Transitions per second for about `seconds` of the actor's own time, and for min_steps of every stream. */
+static double time_actor(struct desk *d, double seconds, int64_t min_steps)
 {
     double spent = 0;
     int64_t steps = 0, published = 0;
-    while (spent < seconds) {
+    while (spent < seconds || steps < min_steps * d->E) {
         const double began = now_s();
         while (d->n_fragments < d->E && actor_step(d->core, clock_ns(CLOCK_MONOTONIC) / 1000))
             ;
@@ -404,12 +405,12 @@ static void measure(const struct bench_case *c, const struct plan *plan)
     bare_open(&b, &s);
     for (int i = 0; i < n; i++) {
         desk_open(&desks[i], &s, sizes[i], plan->horizon);
-        time_actor(&desks[i], 0.01);
+        time_actor(&desks[i], 0, WARM_UP);
     }
     for (int k = 0; k < plan->rounds; k++) {
         bare[k] = time_bare(&b, plan->seconds);
         for (int i = 0; i < n; i++) {
-            rate[i][k] = time_actor(&desks[i], plan->seconds);
+            rate[i][k] = time_actor(&desks[i], plan->seconds, 0);
             ratio[i][k] = rate[i][k] / bare[k];
         }
     }
