@@ -236,6 +236,12 @@ static bool is_usable(const struct env_spec *spec, const float *units)
     return spec->n_choices == 0 || (units[0] >= spec->act_low[0] && units[0] <= spec->act_high[0]);
 }
 
+/* Whether a step that was taken, with its observation in e->next, gave finite numbers only. */
+static bool is_sound(const struct env *e, const struct env_step *step)
+{
+    return !step->diverged && fits(step->reward) && all_fit(e->next, e->m->spec.shape.n_obs);
+}
+
 /* Advance into e->next. Returns false when anything on the way was not finite. */
 static bool advance(struct env *e, const float *units, struct env_step *step)
 {
@@ -248,15 +254,11 @@ static bool advance(struct env *e, const float *units, struct env_step *step)
     return all_fit(e->next, e->m->spec.shape.n_obs);
 }
 
-/* A step under an action that may not be usable. */
-static void take_step(struct env *e, const float *units, bool is_good, float *next_obs,
-                      struct env_outcome *out)
+/* The books of a step: what came of it is `step` and e->next, unless it diverged. */
+static void conclude(struct env *e, bool diverged, struct env_step step, float *next_obs,
+                     struct env_outcome *out)
 {
     const struct env_spec *spec = &e->m->spec;
-    struct env_step step = { 0 };
-    assert(e->is_running);
-
-    const bool diverged = !is_good || !advance(e, units, &step);
     if (diverged) {
         step = (struct env_step){ 0 };
     } else {
@@ -285,11 +287,64 @@ static void take_step(struct env *e, const float *units, bool is_good, float *ne
     };
 }
 
+/* A step under an action that may not be usable. */
+static void take_step(struct env *e, const float *units, bool is_good, float *next_obs,
+                      struct env_outcome *out)
+{
+    struct env_step step = { 0 };
+    assert(e->is_running);
+    const bool diverged = !is_good || !advance(e, units, &step);
+    conclude(e, diverged, step, next_obs, out);
+}
+
 void env_step(struct env *e, const float *action, float *next_obs, struct env_outcome *out)
 {
     float units[ENV_MAX_ACT];
     const bool is_good = env_rescale(&e->m->spec, action, units);
     take_step(e, units, is_good, next_obs, out);
+}
+
+enum { GROUP = 32 };    /* instances that are stepped by one call */
+
+/* What env_step_all does, of at most GROUP. Instances that cannot be stepped are left out of the call. */
+static void step_group(struct env *const *e, int n, const float *const *action, float *const *next_obs,
+                       struct env_outcome *out)
+{
+    const struct env_model *m = e[0]->m;
+    const size_t n_act = (size_t)m->spec.shape.n_act;
+    float units[GROUP * ENV_MAX_ACT];
+    struct env_step steps[GROUP];
+    void *self[GROUP];
+    double *obs[GROUP];
+    bool is_stepped[GROUP];
+    int k = 0;
+    for (int i = 0; i < n; i++) {
+        assert(e[i]->is_running && e[i]->m == m);
+        is_stepped[i] = env_rescale(&m->spec, action[i], units + (size_t)k * n_act) && !e[i]->is_broken;
+        self[k] = e[i]->self;
+        obs[k] = e[i]->next;
+        k += is_stepped[i];
+    }
+    m->ops->step_all(self, k, units, steps, obs);
+    k = 0;
+    for (int i = 0; i < n; i++) {
+        const struct env_step step = is_stepped[i] ? steps[k++] : (struct env_step){ .diverged = true };
+        conclude(e[i], !is_sound(e[i], &step), step, next_obs[i], &out[i]);
+    }
+}
+
+void env_step_all(struct env *const *e, int n, const float *const *action, float *const *next_obs,
+                  struct env_outcome *out)
+{
+    for (int i = 0; i < n && !env_steps_together(e[0]); i++)
+        env_step(e[i], action[i], next_obs[i], &out[i]);
+    for (int i = 0; i < n && env_steps_together(e[0]); i += GROUP)
+        step_group(e + i, n - i < GROUP ? n - i : GROUP, action + i, next_obs + i, out + i);
+}
+
+bool env_steps_together(const struct env *e)
+{
+    return e->m->ops->step_all != NULL;
 }
 
 void env_step_units(struct env *e, const float *units, float *next_obs, struct env_outcome *out)

@@ -69,6 +69,10 @@ float *stream_row(struct stream *s);
  * simulation broke down. */
 bool stream_step(struct stream *s);
 
+/* The same of n streams of one model, [n], to the bit. Those whose simulation broke down go to
+ * broken [n]; returns how many. */
+int streams_step(struct stream *const *s, int n, struct stream **broken);
+
 static inline bool stream_is_open(const struct stream *s) { return s->frame != NULL; }
 static inline bool stream_is_complete(const struct stream *s)
 {

@@ -72,7 +72,7 @@ static const struct row_kernel portable = { "portable", dense_portable, always }
 #include <immintrin.h>
 
 #define TARGET_AVX2 __attribute__((target("avx2,fma")))
-#define TARGET_AVX512 __attribute__((target("avx512f")))
+#define TARGET_AVX512 __attribute__((target("avx512f,avx2,fma")))
 #define INLINE static inline __attribute__((always_inline))
 
 /* Every block is `r` rows by `v` vectors of columns, both constants after inlining, so that the sums
@@ -173,6 +173,26 @@ TARGET_AVX512 INLINE void block_avx512(int r, int v, int k, int n, const float *
         }
 }
 
+/* Eight rows by at most 8 columns, the first half of a panel: half the work where a vector of 16 takes two
+ * turns. */
+TARGET_AVX512 INLINE void narrow_block_avx512(int k, int n, const float *const *x, const float *w,
+                                              bool is_rectified, float *y, __mmask16 columns)
+{
+    __m256 acc[8];
+    for (int i = 0; i < 8; i++)
+        acc[i] = _mm256_loadu_ps(w);
+    w += PANEL;
+    for (int p = 0; p < k; p++, w += PANEL) {
+        const __m256 weights = _mm256_loadu_ps(w);
+        for (int i = 0; i < 8; i++)
+            acc[i] = _mm256_fmadd_ps(_mm256_set1_ps(x[i][p]), weights, acc[i]);
+    }
+    for (int i = 0; i < 8; i++, y += n) {
+        const __m256 sum = is_rectified ? _mm256_max_ps(acc[i], _mm256_setzero_ps()) : acc[i];
+        _mm512_mask_storeu_ps(y, columns, _mm512_castps256_ps512(sum));
+    }
+}
+
 /* Rows from `from` on, in blocks of r, over the columns j and behind them. Returns the first row left. */
 TARGET_AVX512 INLINE int rows_avx512(int from, int r, int v, int rows, int j, int k, int n,
                                      const float *const *x, const float *packed, bool is_rectified,
@@ -185,6 +205,33 @@ TARGET_AVX512 INLINE int rows_avx512(int from, int r, int v, int rows, int j, in
     return from;
 }
 
+TARGET_AVX512 INLINE int narrow_rows_avx512(int rows, int j, int k, int n, const float *const *x,
+                                            const float *packed, bool is_rectified, float *y)
+{
+    const float *w = packed + (size_t)(j / PANEL) * panel_floats(k);
+    int i = 0;
+    for (; i + 8 <= rows; i += 8)
+        narrow_block_avx512(k, n, x + i, w, is_rectified, y + (size_t)i * (size_t)n + j,
+                            (__mmask16)((1 << (n - j)) - 1));
+    return i;
+}
+
+/* One or two rows at a time, from `from` on. Returns the first row left. */
+TARGET_AVX512 INLINE int few_rows_avx512(int from, int r, int rows, int k, int n, const float *const *x,
+                                         const float *packed, bool is_rectified, float *y)
+{
+    const int most = 16 / r;
+    int left = from;
+    for (int j = 0; j < n && from + r <= rows;)
+        if (n - j > (most - 1) * PANEL)
+            left = rows_avx512(from, r, most, rows, j, k, n, x, packed, is_rectified, y), j += most * PANEL;
+        else if (n - j > 3 * PANEL)
+            left = rows_avx512(from, r, 4, rows, j, k, n, x, packed, is_rectified, y), j += 4 * PANEL;
+        else
+            left = rows_avx512(from, r, 1, rows, j, k, n, x, packed, is_rectified, y), j += PANEL;
+    return left;
+}
+
 TARGET_AVX512 static void dense_avx512(int rows, int k, int n, const float *const *x, const float *packed,
                                        bool is_rectified, float *y)
 {
@@ -195,17 +242,13 @@ TARGET_AVX512 static void dense_avx512(int rows, int k, int n, const float *cons
             rows_avx512(i, 4, 2, shared, j, k, n, x, packed, is_rectified, y);
             j += 2 * PANEL;
         } else {
-            int i = rows_avx512(0, 8, 1, shared, j, k, n, x, packed, is_rectified, y);
+            int i = n - j > 8 ? rows_avx512(0, 8, 1, shared, j, k, n, x, packed, is_rectified, y)
+                              : narrow_rows_avx512(shared, j, k, n, x, packed, is_rectified, y);
             rows_avx512(i, 4, 1, shared, j, k, n, x, packed, is_rectified, y);
             j += PANEL;
         }
-    for (int j = 0; j < n && shared < rows;)
-        if (n - j > 15 * PANEL)
-            rows_avx512(shared, 1, 16, rows, j, k, n, x, packed, is_rectified, y), j += 16 * PANEL;
-        else if (n - j > 3 * PANEL)
-            rows_avx512(shared, 1, 4, rows, j, k, n, x, packed, is_rectified, y), j += 4 * PANEL;
-        else
-            rows_avx512(shared, 1, 1, rows, j, k, n, x, packed, is_rectified, y), j += PANEL;
+    const int paired = few_rows_avx512(shared, 2, rows, k, n, x, packed, is_rectified, y);
+    few_rows_avx512(paired, 1, rows, k, n, x, packed, is_rectified, y);
 }
 
 static bool has_avx512(void)
