@@ -465,7 +465,7 @@ static void choose_actions(struct actor *a, struct stream *const *open, int n)
         else if (is_deterministic)
             exploration_draw(&w->exploration, &s->action_rng, w->n_act, s->process, noise);
         else
-            policy_draw(w->policy, &s->action_rng, noise);
+            policy_draw_ahead(w->policy, &s->action_rng, &s->ahead, noise);
     }
     if (!a->is_random)
         policy_act(w->policy, n, rows, w->noise);

@@ -62,6 +62,7 @@ static void seed_sequences(struct stream *s, uint64_t seed, int64_t number, int6
     s->life = life;
     rng_init(&s->reset_rng, seed, RNG_RESET, (uint32_t)number, (uint32_t)life);
     rng_init(&s->action_rng, seed, RNG_ACTION, (uint32_t)number, (uint32_t)life);
+    rng_ahead_forget(&s->ahead);
 }
 
 static size_t process_bytes(const struct stream *s)

@@ -12,6 +12,7 @@
 #include "actor/watch.h"
 #include "common/arena.h"
 #include "common/rng.h"
+#include "common/rng_ahead.h"
 #include "proto/frame.h"
 #include "proto/message.h"
 
@@ -25,6 +26,7 @@ struct stream {
     struct env *env;
     struct watch *watch;            /* told of every call into it; NULL: nobody looks */
     struct rng reset_rng, action_rng;
+    struct rng_ahead ahead;         /* of action_rng */
     double *process;                /* [n_act] of exploration noise; 0 where an episode begins */
     float *obs;                     /* [n_obs] where the next fragment begins */
 

@@ -250,3 +250,11 @@ void policy_draw(const struct policy *p, struct rng *rng, float *noise)
     else
         rng_fill_normal(rng, noise, n_act);
 }
+
+void policy_draw_ahead(const struct policy *p, struct rng *rng, struct rng_ahead *ahead, float *noise)
+{
+    if (p->shape.head == HEAD_CATEGORICAL || p->shape.head == HEAD_DETERMINISTIC)
+        policy_draw(p, rng, noise);
+    else
+        rng_ahead_normal(ahead, rng, noise, (size_t)p->shape.row.n_act);
+}
