@@ -175,10 +175,10 @@ static bool fits(double x)
 
 static bool all_fit(const double *x, int n)
 {
+    bool fit = true;    /* without a way out, so that it vectorises */
     for (int i = 0; i < n; i++)
-        if (!fits(x[i]))
-            return false;
-    return true;
+        fit &= fits(x[i]);
+    return fit;
 }
 
 static void round_to_float(const double *x, int n, float *out)
@@ -214,15 +214,17 @@ static float clip(float x, float low, float high)
 
 bool env_rescale(const struct env_spec *spec, const float *action, float *units)
 {
-    for (int i = 0; i < spec->shape.n_act; i++) {
+    bool is_finite = true;
+    for (int i = 0; i < spec->shape.n_act; i++)
+        is_finite &= isfinite(action[i]) != 0;
+    if (!is_finite)
+        return false;
+    for (int i = 0; i < spec->shape.n_act && spec->n_choices > 0; i++)
+        units[i] = truncf(clip(action[i], spec->act_low[i], spec->act_high[i]));
+    for (int i = 0; i < spec->shape.n_act && spec->n_choices == 0; i++) {
         const float low = spec->act_low[i], high = spec->act_high[i];
-        if (!isfinite(action[i]))
-            return false;
         const float middle = low / 2 + high / 2, half = (high - low) / 2;
-        if (spec->n_choices > 0)
-            units[i] = truncf(clip(action[i], low, high));
-        else
-            units[i] = clip(middle + half * clip(action[i], -1, 1), low, high);
+        units[i] = clip(middle + half * clip(action[i], -1, 1), low, high);
     }
     return true;
 }
@@ -306,7 +308,7 @@ void env_step(struct env *e, const float *action, float *next_obs, struct env_ou
 
 enum { GROUP = 32 };    /* instances that are stepped by one call */
 
-/* What env_step_all does, of at most GROUP. Instances that cannot be stepped are left out of the call. */
+/* What env_step_all does, of 1 to GROUP. Instances that cannot be stepped are left out of the call. */
 static void step_group(struct env *const *e, int n, const float *const *action, float *const *next_obs,
                        struct env_outcome *out)
 {
@@ -318,6 +320,7 @@ static void step_group(struct env *const *e, int n, const float *const *action, 
     double *obs[GROUP];
     bool is_stepped[GROUP];
     int k = 0;
+    assert(n > 0 && n <= GROUP);
     for (int i = 0; i < n; i++) {
         assert(e[i]->is_running && e[i]->m == m);
         is_stepped[i] = env_rescale(&m->spec, action[i], units + (size_t)k * n_act) && !e[i]->is_broken;
@@ -325,7 +328,8 @@ static void step_group(struct env *const *e, int n, const float *const *action, 
         obs[k] = e[i]->next;
         k += is_stepped[i];
     }
-    m->ops->step_all(self, k, units, steps, obs);
+    if (k > 0)
+        m->ops->step_all(self, k, units, steps, obs);
     k = 0;
     for (int i = 0; i < n; i++) {
         const struct env_step step = is_stepped[i] ? steps[k++] : (struct env_step){ .diverged = true };
