@@ -93,7 +93,7 @@ static void cartpole_reset(void *self, struct rng *rng)
 }
 
 /* Instances that are stepped together, number by number; a single step is a group of one. */
-enum { GROUP = 32 };
+enum { GROUP = 16 };
 struct group {
     double x[GROUP], x_dot[GROUP], theta[GROUP], theta_dot[GROUP], force[GROUP];
     double cosine[GROUP], sine[GROUP];    /* of theta */

@@ -140,7 +140,8 @@ END_TEST
 START_TEST(instances_that_break_down_leave_those_beside_them_alone)
 {
     static const double states[][4] = {
-        { 1e300, 0, 0, 0 }, { 0, 3e38, 0, 0 }, { 0, 0, 0, 1e200 }, { 0, 0, 1e300, 0 }, { 3.4e38, 1e38, 0, 0 }
+        { 1e300, 0, 0, 0 }, { 0, 3e38, 0, 0 }, { 0, 0, 0, 1e200 }, { 0, 0, 1e300, 0 }, { 3.4e38, 1e38, 0, 0 },
+        { 3.41e38, -1e38, 0, 0 }    /* beyond it at the start alone */
     };
     struct rng rng;
     struct error err;
