@@ -214,13 +214,15 @@ START_TEST(f32_kernels_of_our_own_equal_the_row_kernel_bit_for_bit)
         void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(ROWS, k, n));
         for (int i = 0; i < ROWS; i++)
             rows[i] = a + i * k;
-        row_kernel_best()->dense(ROWS, k, n, rows, w, bias, expected);
+        float *panels = aligned(row_kernel_floats(k, n) * sizeof(*panels));
+        row_kernel_pack(k, n, w, bias, panels);
+        row_kernel_best()->dense(ROWS, k, n, rows, panels, false, expected);
         kernels->pack(k, n, w, n, packed);
         const struct product p = { .rows = ROWS, .k = k, .n = n, .a = a, .lda = k, .packed = packed, .bias = bias,
                                    .c = got, .ldc = n };
         kernels->product(&p, scratch);
         ck_assert_mem_eq(got, expected, (size_t)(ROWS * n) * sizeof(float));
-        free(a), free(w), free(bias), free(got), free(expected), free(packed), free(scratch);
+        free(a), free(w), free(bias), free(got), free(expected), free(packed), free(scratch), free(panels);
     }
 }
 END_TEST

@@ -1,4 +1,5 @@
 #include "common/rng.h"
+#include "common/rng_ahead.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -249,6 +250,36 @@ static double lag_correlation(const double *x, int n, int lag)
     return sum / (n - lag);
 }
 
+/* Whole and odd pieces, with words drawn and places sought in between, as actors do at fragments' ends. */
+START_TEST(numbers_drawn_ahead_are_those_drawn_at_once)
+{
+    static const size_t pieces[] = { 1, 6, 2, 3, 17, 63, 64, 65, 100, 8 };
+    struct rng plain, other, turns;
+    struct rng_ahead ahead = { 0 };
+    rng_init(&turns, 1, RNG_TEST, 9, 9);
+    for (uint32_t life = 0; life < 3; life++) {
+        rng_init(&plain, 5, RNG_ACTION, 1, life);
+        rng_init(&other, 5, RNG_ACTION, 1, life);
+        rng_ahead_forget(&ahead);
+        for (int k = 0; k < 4000; k++) {
+            float expected[128], got[128];
+            size_t n = pieces[k % 7 ? rng_below(&turns, TEST_COUNT(pieces)) : 1];
+            if (rng_below(&turns, 11) == 0)
+                ck_assert_uint_eq(rng_u32(&plain), rng_u32(&other));
+            if (rng_below(&turns, 17) == 0) {
+                uint64_t to = rng_below(&turns, plain.position + 10);
+                rng_seek(&plain, to);
+                rng_seek(&other, to);
+            }
+            rng_fill_normal(&plain, expected, n);
+            rng_ahead_normal(&ahead, &other, got, n);
+            ck_assert_mem_eq(expected, got, n * sizeof(float));
+            ck_assert_uint_eq(plain.position, other.position);
+        }
+    }
+}
+END_TEST
+
 START_TEST(uniform_numbers_are_uniform_and_below_the_upper_end)
 {
     struct rng r = sequence(2);
@@ -385,6 +416,7 @@ int main(void)
         draws_advance_by_the_words_they_promise,
         filling_in_even_pieces_equals_filling_at_once_and_stays_inside,
         filling_gives_the_c_librarys_normals_bit_for_bit_with_every_width_of_vectors,
+        numbers_drawn_ahead_are_those_drawn_at_once,
         uniform_numbers_are_uniform_and_below_the_upper_end,
         normal_numbers_are_normal_and_uncorrelated,
         filled_normals_are_finite_normal_and_uncorrelated_within_pairs,
