@@ -221,10 +221,27 @@ int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress
     return 0;
 }
 
-void polyak(real *target, const real *source, size_t n, double tau)
+struct move {
+    real *target;
+    const real *source;
+    size_t n;
+    real tau;
+};
+
+static void move_task(void *context, int i, int worker)
 {
-    if (tau < 1)
-        average(target, source, n, (real)tau);
+    const struct move *m = context;
+    const size_t from = (size_t)i * OPTIMISER_BLOCK;
+    const size_t n = m->n - from < OPTIMISER_BLOCK ? m->n - from : OPTIMISER_BLOCK;
+    (void)worker;
+    if (m->tau < 1)
+        average(m->target + from, m->source + from, n, m->tau);
     else
-        memcpy(target, source, n * sizeof(real));
+        memcpy(m->target + from, m->source + from, n * sizeof(real));
+}
+
+void polyak(real *target, const real *source, size_t n, double tau, struct workers *workers)
+{
+    struct move move = { target, source, n, (real)tau };
+    workers_run(workers, (int)((n + OPTIMISER_BLOCK - 1) / OPTIMISER_BLOCK), move_task, &move);
 }

@@ -117,7 +117,8 @@ double sum_of_squares_block(const real *x, size_t n, size_t block);
  * make moments infinite. */
 bool gradient_is_usable(const real *grad, size_t n);
 
-/* target <- tau source + (1 - tau) target, [n]; a copy when tau is 1. */
-void polyak(real *target, const real *source, size_t n, double tau);
+/* target <- tau source + (1 - tau) target, [n]; a copy when tau is 1.
+ *   workers   who share it; NULL: the caller alone */
+void polyak(real *target, const real *source, size_t n, double tau, struct workers *workers);
 
 #endif

@@ -139,9 +139,9 @@ static void temperature_step(struct sac *sac, double progress, double *metrics)
 static void target_step(struct sac *sac)
 {
     if (sac->v)
-        polyak(sac->v_target, sac->v, sac->n_v, sac->hyper.tau);
+        polyak(sac->v_target, sac->v, sac->n_v, sac->hyper.tau, sac->params.workers);
     else
-        polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau);
+        polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau, sac->params.workers);
 }
 
 /* Metrics of the policy's steps, as they are kept. */

@@ -164,7 +164,7 @@ static int td3_update(void *self, struct batch *b, double *metrics, struct error
     if (policy_step(td3, b, metrics, err) != 0)                             /* phi     */
         return ERR_NUMERIC;
     if (td3->policy_adam.t % h->target_every == 0)                          /* theta'_i, phi' */
-        polyak(td3->targets, td3->params.value, td3->params.n, h->tau);
+        polyak(td3->targets, td3->params.value, td3->params.n, h->tau, td3->params.workers);
     return 0;
 }
 

@@ -149,7 +149,7 @@ static void rmsprop_step(void)
 
 static void target_move(void)
 {
-    polyak(target, theta, N, 0.005);
+    polyak(target, theta, N, 0.005, NULL);
 }
 
 static void adam_and_target(void)
@@ -168,7 +168,7 @@ static void adam_and_target_by_blocks(void)
     for (size_t i = 0, n; i < N; i += n) {
         n = N - i < OPTIMISER_BLOCK ? N - i : OPTIMISER_BLOCK;
         optimiser_sweep(&adam, &f, theta, grad, i, i + n);
-        polyak(target + i, theta + i, n, 0.005);
+        polyak(target + i, theta + i, n, 0.005, NULL);
     }
 }
 

@@ -133,7 +133,7 @@ static void walk(struct large *w, int kind, bool is_shared)
         rng_fill_normal(&rng, w->grad, LARGE);
         if (!is_shared) {
             ck_assert_int_eq(optimiser_step(&o, w->theta, w->grad, 0.25, NULL), 0);
-            polyak(w->target, w->theta, LARGE, 0.01);
+            polyak(w->target, w->theta, LARGE, 0.01, NULL);
             continue;
         }
         static const size_t bounds[] = { LARGE, 40000, 39999, 16384, 5000, 3, 0 };
@@ -144,7 +144,7 @@ static void walk(struct large *w, int kind, bool is_shared)
         ck_assert_int_eq(optimiser_begin(&o, square, 0.25, NULL, &f), 0);
         for (size_t i = 1; i < TEST_COUNT(bounds); i++) {
             optimiser_sweep(&o, &f, w->theta, w->grad, bounds[i], bounds[i - 1]);
-            polyak(w->target + bounds[i], w->theta + bounds[i], bounds[i - 1] - bounds[i], 0.01);
+            polyak(w->target + bounds[i], w->theta + bounds[i], bounds[i - 1] - bounds[i], 0.01, NULL);
         }
     }
 }
@@ -197,11 +197,11 @@ START_TEST(a_target_moves_its_share_of_the_way_and_all_of_it_at_once)
 {
     const real source[] = { 1, -2, 0, 8 };
     real target[] = { 0, 2, 4, 8 };
-    polyak(target, source, 4, 0.25);
+    polyak(target, source, 4, 0.25, NULL);
     ck_assert(target[0] == 0.25f && target[1] == 1 && target[2] == 3 && target[3] == 8);
-    polyak(target, source, 4, 0);
+    polyak(target, source, 4, 0, NULL);
     ck_assert(target[0] == 0.25f && target[1] == 1 && target[2] == 3 && target[3] == 8);
-    polyak(target, source, 4, 1);
+    polyak(target, source, 4, 1, NULL);
     ck_assert_mem_eq(target, source, sizeof(source));
 }
 END_TEST
