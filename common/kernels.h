@@ -83,7 +83,8 @@ extern const struct kernels *const kernels_all[];
 
 extern const struct kernels kernels_openblas;
 #if defined(__x86_64__) && !defined(SHOAL_DOUBLE)
-extern const struct kernels kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, kernels_avx512_bf16x3,
+    kernels_amx_bf16, kernels_amx_bf16x3;
 #endif
 
 /* The fastest set of a precision that this CPU has; NULL: none. */
