@@ -42,6 +42,18 @@ static void *aligned(size_t bytes)
     return p;
 }
 
+/* What any of the layers needs. */
+static size_t most_scratch(const struct kernels *set)
+{
+    size_t most = 0;
+    for (size_t l = 0; l < sizeof(layers) / sizeof(*layers); l++)
+        for (int back = 0; back < 2; back++) {
+            const size_t bytes = set->scratch_bytes(MAX_ROWS, layers[l][back], layers[l][!back]);
+            most = bytes > most ? bytes : most;
+        }
+    return most;
+}
+
 /* c = a w or a w^T over parts of the rows. */
 static void run_product(const struct kernels *set, int i, int rows, int k, int n, int is_transposed)
 {
@@ -142,7 +154,7 @@ int main(int argc, char **argv)
         if (!set->is_supported() || !is_wanted(set, argv + at, argc - at))
             continue;
         packed[n_sets] = aligned(set->packed_bytes(MAX_SIDE, MAX_SIDE));
-        scratch[n_sets] = aligned(set->scratch_bytes(MAX_ROWS, MAX_SIDE, MAX_SIDE));
+        scratch[n_sets] = aligned(most_scratch(set));
         sets[n_sets++] = set;
         printf("  %11s %6s", set->name, precisions[set->precision]);
     }
