@@ -62,6 +62,11 @@ struct algorithm_setup {
     const void *hyper;          /* the algorithm's own struct of hyper-parameters */
 };
 
+static inline struct workers *algorithm_workers(const struct algorithm_setup *setup)
+{
+    return setup->engine ? setup->engine->workers : NULL;
+}
+
 /* What the other parts must know of an algorithm as it is configured. */
 struct algorithm_traits {
     enum policy_head head;

@@ -37,12 +37,19 @@ struct product {
     int lda;
     const void *packed;         /* w by `pack` or `pack_transposed` */
     const real *bias;           /* [n]: BIAS, RELU */
-    const real *y;              /* [rows][n], `ldy` apart: TIMES... */
+    const real *y;              /* [rows][n], `ldy` apart: TIMES...; never c */
     int ldy;
+    const int *y_rows;          /* [rows] which row of y each row has; NULL: its own */
     real *c;
     int ldc;
     enum epilogue epilogue;
 };
+
+/* The row of y that row i has; NULL: there is no y. */
+static inline const real *product_y(const struct product *p, int i)
+{
+    return p->y ? p->y + (size_t)(p->y_rows ? p->y_rows[i] : i) * (size_t)p->ldy : NULL;
+}
 
 /* Rows `first` to `end` of dw[k][n] = x[rows][k]^T d[rows][n], and with `first` 0, where db is wanted,
  * db[n] = column sums of d. */
@@ -89,6 +96,9 @@ extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, k
 
 /* The fastest set of a precision that this CPU has; NULL: none. */
 const struct kernels *kernels_best(enum precision precision);
+
+/* The names, as an option has them. */
+#define KERNELS_CHOICES "auto|avx512|avx2|openblas"
 
 /* The set of that name and precision. Returns ERR_CONFIG, with the names to choose from, when there is none
  * or this CPU lacks what it needs.

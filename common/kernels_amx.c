@@ -207,7 +207,7 @@ INLINE void finish_rows(enum epilogue epilogue, const struct product *p, int i, 
     const int rows = at_most(BLOCK, p->rows - i), columns = at_most(BLOCK, p->n - j);
     const float *bias = epilogue <= EPILOGUE_RELU ? p->bias + j : NULL;
     for (int r = i; r < i + rows; r++, sums += BLOCK) {
-        const float *y = epilogue > EPILOGUE_NONE ? p->y + (size_t)r * (size_t)p->ldy + j : NULL;
+        const float *y = epilogue > EPILOGUE_NONE ? product_y(p, r) + j : NULL;
         float *c = p->c + (size_t)r * (size_t)p->ldc + j;
         if (columns == BLOCK)
             finish(epilogue, BLOCK, sums, bias, y, c);

@@ -48,7 +48,10 @@ INLINE void product_in(int segments, const struct product *p, void *scratch)
     for (int i = 0; i < p->rows; i += GROUP) {
         group.rows = p->rows - i < GROUP ? p->rows - i : GROUP;
         group.c = p->c + (size_t)i * (size_t)p->ldc;
-        group.y = p->y ? p->y + (size_t)i * (size_t)p->ldy : NULL;
+        if (p->y_rows)
+            group.y_rows = p->y_rows + i;
+        else
+            group.y = product_y(p, i);
         left_of_rows(segments, pairs, group.rows, p->k, p->a + (size_t)i * (size_t)p->lda, p->lda, scratch);
         product(&group, NULL);
     }

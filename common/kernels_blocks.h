@@ -68,14 +68,15 @@ INLINE void block(int rows, int vecs, const struct product *p, int i, int j, con
                 sum[r][1] = vec_fma(x, w1, sum[r][1]);
         }
     }
-    const float *y = p->y ? p->y + (size_t)i * (size_t)p->ldy + j : NULL;
     float *c = p->c + (size_t)i * (size_t)p->ldc + j;
-    UNROLL for (int r = 0; r < rows; r++, c += p->ldc, y += y ? p->ldy : 0)
+    UNROLL for (int r = 0; r < rows; r++, c += p->ldc) {
+        const float *y = p->epilogue > EPILOGUE_NONE ? product_y(p, i + r) + j : NULL;
         for (int v = 0; v < vecs; v++)
             if (v + 1 < vecs)
                 vec_store(c + v * LANES, finish(sum[r][v], p->epilogue, y + v * LANES, mask_first(LANES)));
             else
                 vec_store_masked(c + v * LANES, last, finish(sum[r][v], p->epilogue, y + v * LANES, last));
+    }
 }
 
 /* The blocks of one number of rows. */

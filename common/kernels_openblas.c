@@ -73,7 +73,7 @@ static void product(const struct product *p, void *scratch)
     else
         matrix_nn(p->rows, p->n, p->k, p->a, p->lda, w->w, w->n_columns, 0, p->c, p->ldc);
     for (int i = 0; i < p->rows; i++)
-        finish_row(p, p->c + (size_t)i * (size_t)p->ldc, p->y ? p->y + (size_t)i * (size_t)p->ldy : NULL);
+        finish_row(p, p->c + (size_t)i * (size_t)p->ldc, product_y(p, i));
 }
 
 static void outer_product(const struct outer_product *p, void *scratch)

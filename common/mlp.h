@@ -119,6 +119,10 @@ struct mlp_pass {
     real *grad;                 /* as params, set (not added to); NULL: not wanted */
     real *dx;                   /* [B] rows, `lddx` apart: d loss / d inputs from `dx_first` on, set; NULL: not wanted */
     int lddx, dx_first;
+    /* Where most of dout is 0: the rows that count, ascending. dout and dx hold these n_rows alone, one after
+     * the other, and there is no grad. NULL: all. */
+    const int *rows;
+    int n_rows;
 };
 
 /* Evaluate, or back-propagate through the last evaluation of the same pass, n networks at once, n up to

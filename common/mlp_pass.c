@@ -49,15 +49,17 @@ static void normalise(real *y, const real *gain, int B, int n, real *centred, re
     }
 }
 
-/* Back through normalise: delta [B][n] becomes d loss / d z; with c = (z - mean) / std and h = gain delta,
+/* Back through normalise, of rows number `numbers` (NULL: 0 to B - 1): delta [B][n] becomes d loss / d z; with c = (z - mean) / std and h = gain delta,
  *   dz = (h - mean(h) - c mean(h c)) / std
  *   dnorm    [2 n] gradients of gain and offset over these rows, set; NULL: not wanted */
-static void through_norm(real *delta, const real *gain, int B, int n, const real *centred,
+static void through_norm(real *delta, const real *gain, int B, int n, const int *numbers, const real *all_centred,
                          const real *inverse_std, real *dnorm)
 {
     if (dnorm)
         memset(dnorm, 0, 2 * (size_t)n * sizeof(*dnorm));
-    for (int i = 0; i < B; i++, delta += n, centred += n) {
+    for (int i = 0; i < B; i++, delta += n) {
+        const int row = numbers ? numbers[i] : i;
+        const real *centred = all_centred + (size_t)row * (size_t)n;
         for (int j = 0; dnorm && j < n; j++) {
             dnorm[j] += delta[j] * centred[j];
             dnorm[n + j] += delta[j];
@@ -67,7 +69,7 @@ static void through_norm(real *delta, const real *gain, int B, int n, const real
         const real mean = sum_row(delta, NULL, n) / (real)n;
         const real slope = sum_row(delta, centred, n) / (real)n;
         for (int j = 0; j < n; j++)
-            delta[j] = (delta[j] - mean - centred[j] * slope) * inverse_std[i];
+            delta[j] = (delta[j] - mean - centred[j] * slope) * inverse_std[row];
     }
 }
 
@@ -82,9 +84,12 @@ static void activate(real *y, size_t count, enum activation f, real *slope)
         for (size_t i = 0; i < count; i++)
             y[i] = y[i] > 0 ? y[i] : 0;
     } else {
+        for (size_t i = 0; i < count; i++)
+            slope[i] = -y[i];
+        vector_exp(slope, count);
         for (size_t i = 0; i < count; i++) {
-            const real z = y[i], sigmoid = 1 / (1 + real_exp(-z));
-            y[i] = z * sigmoid;
+            const real sigmoid = 1 / (1 + slope[i]);
+            y[i] *= sigmoid;
             slope[i] = sigmoid + y[i] * (1 - sigmoid);
         }
     }
@@ -132,12 +137,12 @@ static void *scratch_of(const struct mlp_pass *p, int worker)
     return (char *)p->cache->scratch + (size_t)worker * p->cache->scratch_bytes;
 }
 
-/* The rows of part i. */
-static void rows_of(const struct mlp_pass *p, int i, int *first, int *n)
+/* The rows of part i, of B in all. */
+static void rows_of(const struct mlp_pass *p, int B, int i, int *first, int *n)
 {
     const int rows = kernels_of(p)->rows_per_part;
     *first = i * rows;
-    *n = p->B - *first < rows ? p->B - *first : rows;
+    *n = B - *first < rows ? B - *first : rows;
 }
 
 static int count_layers(const struct mlp_pass *p)
@@ -166,7 +171,7 @@ static void forward_part(const struct mlp_pass *p, int part, int worker)
     const struct mlp_shape *s = p->shape;
     struct mlp_cache *c = p->cache;
     int first, rows, ldx = p->ldx;
-    rows_of(p, part, &first, &rows);
+    rows_of(p, p->B, part, &first, &rows);
     const real *x = p->x + (size_t)first * (size_t)p->ldx;
     for (int l = 0; l < s->n_layers; l++) {
         const int n = s->width[l + 1];
@@ -204,6 +209,17 @@ real *mlp_output(const struct mlp_pass *p)
 
 /* ---- backward ---- */
 
+/* The rows that go back. */
+static int n_back(const struct mlp_pass *p)
+{
+    return p->rows ? p->n_rows : p->B;
+}
+
+static int count_parts_back(const struct mlp_pass *p)
+{
+    return (int)mlp_parts(p->cache, n_back(p));
+}
+
 /* The columns of the inputs that gradients are wanted of. */
 static int n_dx(const struct mlp_pass *p)
 {
@@ -235,7 +251,9 @@ static void backward_part(const struct mlp_pass *p, int part, int worker)
     const struct mlp_shape *s = p->shape;
     struct mlp_cache *c = p->cache;
     int first, rows;
-    rows_of(p, part, &first, &rows);
+    rows_of(p, n_back(p), part, &first, &rows);
+    const int *numbers = p->rows ? p->rows + first : NULL;    /* of the rows, where they are not first, first + 1, ... */
+    const size_t from = p->rows ? 0 : (size_t)first;          /* the row that number 0 is */
     for (int l = s->n_layers - 1; l >= 0; l--) {
         const int n = s->width[l + 1], k = s->width[l];
         const real *delta = (l + 1 < s->n_layers ? c->delta[l] : p->dout) + (size_t)first * (size_t)n;
@@ -248,19 +266,17 @@ static void backward_part(const struct mlp_pass *p, int part, int worker)
             product.ldc = p->lddx;
             product.epilogue = EPILOGUE_NONE;
         } else {
-            const size_t at = (size_t)first * (size_t)k;
             product.n = product.ldc = product.ldy = k;
-            product.c = c->delta[l - 1] + at;
-            product.y = (c->slope[l - 1] ? c->slope[l - 1] : c->out[l - 1]) + at;
+            product.c = c->delta[l - 1] + (size_t)first * (size_t)k;
+            product.y = (c->slope[l - 1] ? c->slope[l - 1] : c->out[l - 1]) + from * (size_t)k;
+            product.y_rows = numbers;
             product.epilogue = slope_epilogue(s);
         }
         kernels_of(p)->product(&product, scratch_of(p, worker));
-        if (l && mlp_has_norm(s, l - 1)) {
-            const size_t at = (size_t)first * (size_t)k;
-            through_norm(product.c, p->params + mlp_norm_offset(s, l - 1), rows, k, c->centred[l - 1] + at,
-                         c->inverse_std[l - 1] + first,
+        if (l && mlp_has_norm(s, l - 1))
+            through_norm(product.c, p->params + mlp_norm_offset(s, l - 1), rows, k, numbers,
+                         c->centred[l - 1] + from * (size_t)k, c->inverse_std[l - 1] + from,
                          p->grad ? c->norm_sums[l - 1] + 2 * (size_t)part * (size_t)k : NULL);
-        }
     }
 }
 
@@ -312,8 +328,10 @@ static void gradient_part(const struct mlp_pass *p, int i, int worker)
 
 void mlp_backward_all(const struct mlp_pass *passes, int n)
 {
+    for (int i = 0; i < n; i++)
+        assert(!passes[i].rows || !passes[i].grad);
     run(passes, n, count_layers, pack_layer_back);
-    run(passes, n, count_parts, backward_part);
+    run(passes, n, count_parts_back, backward_part);
     run(passes, n, count_gradients, gradient_part);
 }
 

@@ -61,6 +61,10 @@ static const struct option learner[] = {
          "networks see (observation - mean) / std of all that was collected, within 10"),
     BOOL(learner, scale_rewards, "false",
          "learn from reward / std of the discounted return, within 10; reported returns stay raw"),
+    INT(learner, workers, "0", 0, WORKERS_MAX,
+        "threads that share an update, whose number changes no result; 0: the cores that actors leave, up to 8"),
+    CHOICE(learner, backend, "auto", KERNELS_CHOICES,
+           "matrix kernels; auto: the fastest that this CPU has"),
 };
 
 static const struct option replay[] = {

@@ -41,6 +41,8 @@ struct settings {
     struct {
         int64_t batch_size, publish_every;
         bool normalise_observations, scale_rewards;
+        int64_t workers;
+        int backend;                /* of KERNELS_CHOICES */
     } learner;
     struct {
         int64_t capacity, min_size, n_step;

@@ -183,6 +183,7 @@ void actor_critic_init(struct actor_critic *ac, const struct algorithm_setup *se
     *ac = (struct actor_critic){ .shape = setup->shape, .stride = row_stride(setup->shape),
                                  .n_choices = setup->n_choices, .head = head, .sigma_part = -1,
                                  .capacity = capacity > CHUNK ? capacity : CHUNK };
+    ac->params.workers = algorithm_workers(setup);
     ac->policy_part = parameters_add_network(&ac->params, "policy", &policy);
     if (head == HEAD_GAUSSIAN)
         ac->sigma_part = parameters_add_vector(&ac->params, "log_sigma", (size_t)setup->shape.n_act);

@@ -136,7 +136,7 @@ static int ddpg_update(void *self, struct batch *b, double *metrics, struct erro
     if (t % h->policy_delay == 0 && policy_step(ddpg, b, metrics, err) != 0)    /* theta^mu */
         return ERR_NUMERIC;
     if (t % h->target_every == 0)                          /* theta' <- tau theta + ...     */
-        polyak(ddpg->targets, ddpg->params.value, ddpg->params.n, h->tau);
+        polyak(ddpg->targets, ddpg->params.value, ddpg->params.n, h->tau, ddpg->params.workers);
     return 0;
 }
 
@@ -151,6 +151,7 @@ static void create_networks(struct ddpg *ddpg, const struct algorithm_setup *set
                             struct arena *arena)
 {
     const struct deterministic *d = &ddpg->d;
+    ddpg->params.workers = algorithm_workers(setup);
     parameters_add_network(&ddpg->params, "policy", &d->policy_shape);
     parameters_add_network(&ddpg->params, "q", &d->q_shape);
     parameters_alloc(&ddpg->params, arena);

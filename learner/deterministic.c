@@ -1,5 +1,9 @@
 #include "learner/deterministic.h"
 
+#include <string.h>
+
+#include "common/vector_math.h"
+
 void deterministic_init(struct deterministic *d, const struct algorithm_setup *setup, int n_critics,
                         struct arena *arena)
 {
@@ -22,9 +26,13 @@ void deterministic_init(struct deterministic *d, const struct algorithm_setup *s
 void deterministic_act(struct deterministic *d, const real *policy, int B, real *rows)
 {
     const real *out = mlp_forward(&d->policy_shape, policy, B, rows, d->ld, &d->policy_cache);
+    const size_t n = (size_t)B * (size_t)d->n_act;
+    real *act = d->dout;    /* not yet needed */
+    memcpy(act, out, n * sizeof(real));
+    vector_tanh(act, n);
     for (int k = 0; k < B; k++)
-        for (int i = 0; i < d->n_act; i++)
-            rows[(size_t)k * (size_t)d->ld + (size_t)(d->n_obs + i)] = real_tanh(out[k * d->n_act + i]);
+        memcpy(rows + (size_t)k * (size_t)d->ld + (size_t)d->n_obs, act + k * d->n_act,
+               (size_t)d->n_act * sizeof(real));
 }
 
 void deterministic_values(struct deterministic *d, real *const *q, int n, int B, const real *rows,

@@ -139,9 +139,9 @@ static void temperature_step(struct sac *sac, double progress, double *metrics)
 static void target_step(struct sac *sac)
 {
     if (sac->v)
-        polyak(sac->v_target, sac->v, sac->n_v, sac->hyper.tau);
+        polyak(sac->v_target, sac->v, sac->n_v, sac->hyper.tau, sac->params.workers);
     else
-        polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau);
+        polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau, sac->params.workers);
 }
 
 /* Metrics of the policy's steps, as they are kept. */
@@ -170,12 +170,13 @@ static int sac_update(void *self, struct batch *b, double *metrics, struct error
     return rc;
 }
 
-static void create_networks(struct sac *sac, struct arena *arena)
+static void create_networks(struct sac *sac, const struct algorithm_setup *setup, struct arena *arena)
 {
     bool has_value = sac->form == &sac_value;
     sac->n_policy = mlp_n_params(&sac->policy_shape);
     sac->n_q = mlp_n_params(&sac->q_shape);
     sac->n_v = has_value ? mlp_n_params(&sac->v_shape) : 0;
+    sac->params.workers = algorithm_workers(setup);
     parameters_add_network(&sac->params, "policy", &sac->policy_shape);
     parameters_add_network(&sac->params, "q1", &sac->q_shape);
     parameters_add_network(&sac->params, "q2", &sac->q_shape);
@@ -228,12 +229,14 @@ static void create_buffers(struct sac *sac, const struct algorithm_setup *setup,
     for (int i = 0; i < 2; i++) {
         mlp_cache_init(&sac->q_cache[i], &sac->q_shape, batch_size, setup->engine, arena);
         sac->dq[i] = arena_alloc(arena, B * n_choices, sizeof(real));
-        sac->dact[i] = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
+        sac->part_dact[i] = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
+        sac->rows[i] = arena_alloc(arena, B, sizeof(int));
     }
     if (sac->v) {
         mlp_cache_init(&sac->v_cache, &sac->v_shape, batch_size, setup->engine, arena);
         sac->sampled = arena_alloc(arena, B * n_in, sizeof(real));
     }
+    sac->dact = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
     sac->log_prob = arena_alloc(arena, B * n_choices, sizeof(real));
     sac->y = arena_alloc(arena, B, sizeof(real));
     sac->dout = arena_alloc(arena, B * n_out, sizeof(real));
@@ -255,7 +258,7 @@ static void *sac_create(const struct algorithm_setup *setup, struct arena *arena
     sac->q_shape = n_choices ? mlp_shape_make(n_obs, &setup->critic, n_choices)
                              : mlp_shape_make(n_obs + n_act, &setup->critic, 1);
     sac->v_shape = mlp_shape_make(n_obs, &setup->critic, 1);
-    create_networks(sac, arena);
+    create_networks(sac, setup, arena);
     start_networks(sac, setup);
     create_buffers(sac, setup, arena);
     return sac;

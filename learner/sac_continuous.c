@@ -10,6 +10,8 @@
  *   - log sigma is clamped to [-20, 2] (authors, Stable-Baselines3), not squashed (CleanRL).
  *   - Densities are those of actions in [-1, 1], so that the target entropy means the same for every
  *     task's bounds; CleanRL's include the scale of the bounds. */
+#include <string.h>
+
 #include "common/squashed_gaussian.h"
 #include "learner/sac_private.h"
 
@@ -48,25 +50,28 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
     const real *q[2];
     sac_evaluate_critics(sac, sac->q, B, b->rows, ld, pass, q);
 
-    /* -min_i Q_i: the gradient flows through the smaller critic of each row. */
+    /* -min_i Q_i: the gradient flows through the smaller critic of each row, so that only its rows go back
+     * through a critic. */
     double loss = 0, entropy = 0;
     for (int k = 0; k < B; k++) {
-        bool first = q[0][k] <= q[1][k];
-        sac->dq[0][k] = first ? -1 / (real)B : 0;
-        sac->dq[1][k] = first ? 0 : -1 / (real)B;
-        loss += (double)(alpha * sac->log_prob[k] - (first ? q[0][k] : q[1][k])) / B;
+        const int i = q[0][k] <= q[1][k] ? 0 : 1;
+        sac->dq[i][pass[i].n_rows] = -1 / (real)B;
+        sac->rows[i][pass[i].n_rows++] = k;
+        loss += (double)(alpha * sac->log_prob[k] - q[i][k]) / B;
         entropy -= (double)sac->log_prob[k] / B;
     }
     metrics[METRIC_ENTROPY] = entropy;
     for (int i = 0; i < 2; i++) {
-        pass[i].dx = sac->dact[i];
+        pass[i].rows = sac->rows[i];
+        pass[i].dx = sac->part_dact[i];
         pass[i].lddx = n_act;
         pass[i].dx_first = sac->n_obs;
     }
     mlp_backward_all(pass, 2);
-    for (int j = 0; j < B * n_act; j++)
-        sac->dact[0][j] += sac->dact[1][j];
-    squashed_gaussian_backward(B, n_act, out, eps, n_noise * n_act, b->rows + sac->n_obs, ld, sac->dact[0], n_act,
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < pass[i].n_rows; j++)
+            memcpy(sac->dact + sac->rows[i][j] * n_act, sac->part_dact[i] + j * n_act, (size_t)n_act * sizeof(real));
+    squashed_gaussian_backward(B, n_act, out, eps, n_noise * n_act, b->rows + sac->n_obs, ld, sac->dact, n_act,
                                alpha / (real)B, sac->dout);
     return sac_step_policy(sac, b, loss, metrics, err);
 }

@@ -38,7 +38,9 @@ struct sac {
     real *dq[2];                   /* [B][Q's outputs] d loss / d Q_i; of V, too */
     real *log_prob;                /* [B] of the action just sampled; discrete: [B][n_choices] of all */
     real *sampled;                 /* [B][n_obs + n_act] states with actions just sampled */
-    real *dact[2];                 /* [B][n_act] d loss / d action through each critic */
+    real *dact;                    /* [B][n_act] d loss / d action */
+    real *part_dact[2];            /* [B][n_act] the same, of the rows that went through each critic */
+    int *rows[2];                  /* [B] the rows whose smaller critic it is */
     real *dout;                    /* [B][the policy's outputs] */
     real policy_metrics[N_POLICY_METRICS];    /* the last ones: they stay while the policy waits */
 };

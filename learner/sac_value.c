@@ -83,7 +83,7 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
 
     const real *out = sac_sample(sac, b, b->rows, ld, 1 + repeat);
     struct mlp_pass pass = { .shape = &sac->q_shape, .params = sac->q[0], .B = B, .x = b->rows, .ldx = ld,
-                             .cache = &sac->q_cache[0], .dout = sac->dq[0], .dx = sac->dact[0], .lddx = n_act,
+                             .cache = &sac->q_cache[0], .dout = sac->dq[0], .dx = sac->dact, .lddx = n_act,
                              .dx_first = sac->n_obs };
     const real *q = mlp_output(&pass);
     mlp_forward_all(&pass, 1);
@@ -95,7 +95,7 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
     }
     metrics[METRIC_ENTROPY] = entropy;
     mlp_backward_all(&pass, 1);
-    squashed_gaussian_backward(B, n_act, out, eps, n_noise * n_act, b->rows + sac->n_obs, ld, sac->dact[0], n_act,
+    squashed_gaussian_backward(B, n_act, out, eps, n_noise * n_act, b->rows + sac->n_obs, ld, sac->dact, n_act,
                                alpha / (real)B, sac->dout);
     return sac_step_policy(sac, b, loss, metrics, err);
 }

@@ -164,13 +164,14 @@ static int td3_update(void *self, struct batch *b, double *metrics, struct error
     if (policy_step(td3, b, metrics, err) != 0)                             /* phi     */
         return ERR_NUMERIC;
     if (td3->policy_adam.t % h->target_every == 0)                          /* theta'_i, phi' */
-        polyak(td3->targets, td3->params.value, td3->params.n, h->tau);
+        polyak(td3->targets, td3->params.value, td3->params.n, h->tau, td3->params.workers);
     return 0;
 }
 
 static void create_networks(struct td3 *td3, const struct algorithm_setup *setup, struct arena *arena)
 {
     const struct deterministic *d = &td3->d;
+    td3->params.workers = algorithm_workers(setup);
     parameters_add_network(&td3->params, "policy", &d->policy_shape);
     parameters_add_network(&td3->params, "q1", &d->q_shape);
     parameters_add_network(&td3->params, "q2", &d->q_shape);

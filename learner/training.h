@@ -66,6 +66,7 @@ struct training_setup {
     const struct env_spec *spec;
     size_t state_bytes;              /* of a stream's state; 0: none */
     struct fragment_pool *fragments;
+    const struct mlp_engine *engine; /* copied; NULL: the default kernels, the caller alone */
 };
 
 enum training_status {

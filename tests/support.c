@@ -4,8 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/kernels.h"
+
+/* SHOAL_TEST_KERNELS=openblas: networks are multiplied by another set than the CPU's best. */
+static void choose_kernels(void)
+{
+    const char *name = getenv("SHOAL_TEST_KERNELS");
+    const struct kernels *kernels;
+    struct error err;
+    if (!name)
+        return;
+    if (kernels_find(name, PRECISION_F32, &kernels, &err) == 0)
+        kernels_set_default(kernels);
+    else
+        printf("    skipped: %s\n", err.text);
+}
+
 int suite_run(const char *name, const TTest *const *tests, size_t n, int timeout_s)
 {
+    choose_kernels();
     Suite *suite = suite_create(name);
     TCase *cases = tcase_create(name);
     tcase_set_timeout(cases, timeout_s);

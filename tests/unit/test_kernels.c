@@ -74,7 +74,7 @@ static bool is_cheap(int rows, const int shape[2])
 
 static double finished(const struct product *p, double sum, int i, int j)
 {
-    const double y = p->y ? (double)p->y[i * p->ldy + j] : 0;
+    const double y = p->y ? (double)product_y(p, i)[j] : 0;
     switch (p->epilogue) {
     case EPILOGUE_BIAS: return sum + (double)p->bias[j];
     case EPILOGUE_RELU: return fmax(sum + (double)p->bias[j], 0);
@@ -86,7 +86,8 @@ static double finished(const struct product *p, double sum, int i, int j)
     return NAN;
 }
 
-/* c = a w or a w^T, where w is a part of a wider matrix and rows of a, y and c are apart. */
+/* c = a w or a w^T, where w is a part of a wider matrix and rows of a, y and c are apart; with an odd number of
+ * rows the last row has the first of y, and so on. */
 static void check_product(const struct kernels *kernels, int rows, int k, int n, bool is_transposed,
                           enum epilogue epilogue)
 {
@@ -96,6 +97,9 @@ static void check_product(const struct kernels *kernels, int rows, int k, int n,
     float *c = memory_alloc((size_t)rows * (size_t)ldc, sizeof(*c));
     void *scratch = aligned(kernels->scratch_bytes(rows, k, n));
     void *packed = aligned(is_transposed ? kernels->packed_bytes(n, k) : kernels->packed_bytes(k, n));
+    int backwards[MAX_ROWS];
+    for (int i = 0; i < MAX_ROWS; i++)
+        backwards[i] = MAX_ROWS - 1 - i;
     for (int i = 0; i < rows * ldc; i++)
         c[i] = 77;
     if (is_transposed)
@@ -103,7 +107,8 @@ static void check_product(const struct kernels *kernels, int rows, int k, int n,
     else
         kernels->pack(k, n, w, ldw, packed);
     const struct product p = { .rows = rows, .k = k, .n = n, .a = a, .lda = lda, .packed = packed, .bias = bias,
-                               .y = epilogue > EPILOGUE_NONE ? y : NULL, .ldy = ldy, .c = c, .ldc = ldc,
+                               .y = epilogue > EPILOGUE_NONE ? y : NULL, .ldy = ldy,
+                               .y_rows = rows % 2 ? backwards + MAX_ROWS - rows : NULL, .c = c, .ldc = ldc,
                                .epilogue = epilogue };
     kernels->product(&p, scratch);
     for (int i = 0; i < rows; i++)
@@ -230,13 +235,15 @@ START_TEST(f32_kernels_of_our_own_equal_the_row_kernel_bit_for_bit)
         void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(ROWS, k, n));
         for (int i = 0; i < ROWS; i++)
             rows[i] = a + i * k;
-        row_kernel_best()->dense(ROWS, k, n, rows, w, bias, expected);
+        float *panels = aligned(row_kernel_floats(k, n) * sizeof(*panels));
+        row_kernel_pack(k, n, w, bias, panels);
+        row_kernel_best()->dense(ROWS, k, n, rows, panels, false, expected);
         kernels->pack(k, n, w, n, packed);
         const struct product p = { .rows = ROWS, .k = k, .n = n, .a = a, .lda = k, .packed = packed, .bias = bias,
                                    .c = got, .ldc = n };
         kernels->product(&p, scratch);
         ck_assert_mem_eq(got, expected, (size_t)(ROWS * n) * sizeof(float));
-        free(a), free(w), free(bias), free(got), free(expected), free(packed), free(scratch);
+        free(a), free(w), free(bias), free(got), free(expected), free(packed), free(scratch), free(panels);
     }
 }
 END_TEST
