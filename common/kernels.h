@@ -3,8 +3,9 @@
  * A set of kernels multiplies rows by the weights of a layer, which are packed once into the order in which
  * they are read. In the sets of our own an element's sum depends neither on the rows beside it nor on how the
  * work is divided, so that any partition gives the same bits; "avx2" and "avx512" agree with each other and
- * with row_kernel.h too: b_j + sum_k x_k w_kj, one fused multiply-add after the other. OpenBLAS gives none of
- * that, which is why networks divide their work the same way whatever the number of workers (mlp.h).
+ * with row_kernel.h too: b_j + sum_k x_k w_kj, one fused multiply-add after the other; "amx" and "avx512_bf16"
+ * sum in orders of their own and differ in the last places. OpenBLAS gives none of that, which is why networks
+ * divide their work the same way whatever the number of workers (mlp.h).
  *
  * Calls touch nothing but what they are given; any thread may make them. */
 #ifndef SHOAL_COMMON_KERNELS_H
