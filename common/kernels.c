@@ -6,6 +6,8 @@
 const struct kernels *const kernels_all[] = {
 #if defined(__x86_64__) && !defined(SHOAL_DOUBLE)
     &kernels_avx512, &kernels_avx2,
+    &kernels_amx_bf16x3, &kernels_avx512_bf16x3,
+    &kernels_amx_bf16, &kernels_avx512_bf16,
 #endif
     &kernels_openblas, NULL
 };

@@ -3,8 +3,9 @@
  * A set of kernels multiplies rows by the weights of a layer, which are packed once into the order in which
  * they are read. In the sets of our own an element's sum depends neither on the rows beside it nor on how the
  * work is divided, so that any partition gives the same bits; "avx2" and "avx512" agree with each other and
- * with row_kernel.h too: b_j + sum_k x_k w_kj, one fused multiply-add after the other. OpenBLAS gives none of
- * that, which is why networks divide their work the same way whatever the number of workers (mlp.h).
+ * with row_kernel.h too: b_j + sum_k x_k w_kj, one fused multiply-add after the other; "amx" and "avx512_bf16"
+ * sum in orders of their own and differ in the last places. OpenBLAS gives none of that, which is why networks
+ * divide their work the same way whatever the number of workers (mlp.h).
  *
  * Calls touch nothing but what they are given; any thread may make them. */
 #ifndef SHOAL_COMMON_KERNELS_H
@@ -90,7 +91,8 @@ extern const struct kernels *const kernels_all[];
 
 extern const struct kernels kernels_openblas;
 #if defined(__x86_64__) && !defined(SHOAL_DOUBLE)
-extern const struct kernels kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, kernels_avx512_bf16x3,
+    kernels_amx_bf16, kernels_amx_bf16x3;
 #endif
 
 /* The fastest set of a precision that this CPU has; NULL: none. */

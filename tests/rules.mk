@@ -57,6 +57,10 @@ $(BUILD)/tests/unit/test_plugin $(BUILD)/tests/unit/test_plugin_refusal: | $(PLU
 plugins: $(PLUGINS)
 tests: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 
+# The AMX kernels with tiles in plain C.
+AMX_EMULATED := $(BUILD)/tests/amx_emulated.o $(BUILD)/tests/amx_portable.o
+$(BUILD)/tests/unit/test_kernels: $(AMX_EMULATED)
+
 # What draws is not in the library; of it only the rasteriser needs no more than the library does.
 $(BUILD)/tests/unit/test_canvas: $(BUILD)/actor/render/canvas.o
 
@@ -186,4 +190,4 @@ unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 no-test-named:
 	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
--include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
+-include $(AMX_EMULATED:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
