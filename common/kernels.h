@@ -21,6 +21,7 @@
  *   bf16x3    numbers as a high and a low bfloat16, three products of the four: about 5e-6
  *   bf16      numbers rounded to bfloat16: about 4e-3 */
 enum precision { PRECISION_F32, PRECISION_BF16X3, PRECISION_BF16 };
+#define PRECISION_CHOICES "f32|bf16x3|bf16"
 
 enum epilogue {
     EPILOGUE_BIAS,              /* c = a w + bias */
@@ -99,7 +100,7 @@ extern const struct kernels kernels_avx2, kernels_avx512, kernels_avx512_bf16, k
 const struct kernels *kernels_best(enum precision precision);
 
 /* The names, as an option has them. */
-#define KERNELS_CHOICES "auto|avx512|avx2|openblas"
+#define KERNELS_CHOICES "auto|amx|avx512_bf16|avx512|avx2|openblas"
 
 /* The set of that name and precision. Returns ERR_CONFIG, with the names to choose from, when there is none
  * or this CPU lacks what it needs.

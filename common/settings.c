@@ -64,7 +64,9 @@ static const struct option learner[] = {
     INT(learner, workers, "0", 0, WORKERS_MAX,
         "threads that share an update, whose number changes no result; 0: the cores that actors leave, up to 8"),
     CHOICE(learner, backend, "auto", KERNELS_CHOICES,
-           "matrix kernels; auto: the fastest that this CPU has"),
+           "matrix kernels; auto: the fastest of the precision that this CPU has"),
+    CHOICE(learner, precision, "f32", PRECISION_CHOICES "|auto",
+           "of the products in updates, where sums and all else stay f32; auto: the fastest that learns as well"),
 };
 
 static const struct option replay[] = {

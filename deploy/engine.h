@@ -11,7 +11,7 @@ int engine_cores(void);
 /* How many threads share an update with `learner.workers` as it is, on a machine of `cores` cores. */
 int engine_workers(const struct experiment *e, int cores);
 
-/* Returns ERR_CONFIG when the CPU lacks what `learner.backend` needs. */
+/* Returns ERR_CONFIG when the CPU lacks what `learner.backend` or `learner.precision` needs. */
 int engine_init(struct mlp_engine *engine, const struct experiment *e, struct error *err);
 void engine_fini(struct mlp_engine *engine);
 
