@@ -166,16 +166,17 @@ void optimiser_sweep(const struct optimiser *o, const struct optimiser_factors *
     }
 }
 
-/* A step shared by workers, a task for each group of blocks. */
-enum { MAX_TASKS = 64 };
+/* A step shared by workers: the squares in chunks of blocks, a task each; the sweep in groups of blocks. */
+enum { CHUNK = 64, MAX_TASKS = 64 };
 
 struct step {
     const struct optimiser *o;
     const struct optimiser_factors *f;
     real *theta, *grad;
     size_t n_blocks;
-    int n_tasks;
-    double square[MAX_TASKS][8];    /* of each task, a cache line apart */
+    int n_tasks;                    /* of the sweep */
+    size_t chunk;                   /* the first block of the one under way */
+    double square[CHUNK][8];        /* of its blocks, a cache line apart */
 };
 
 /* Blocks of task i: first to end - 1. */
@@ -188,11 +189,21 @@ static void blocks_of(const struct step *s, int i, size_t *first, size_t *end)
 static void sum_task(void *context, int i, int worker)
 {
     struct step *s = context;
-    size_t block, end;
     (void)worker;
-    s->square[i][0] = 0;
-    for (blocks_of(s, i, &block, &end); block < end; block++)
-        s->square[i][0] += sum_of_squares_block(s->grad, s->o->n, block);
+    s->square[i][0] = sum_of_squares_block(s->grad, s->o->n, s->chunk + (size_t)i);
+}
+
+/* sum_of_squares of the gradient. */
+static double sum_together(struct step *s)
+{
+    double square = 0;
+    for (s->chunk = 0; s->chunk < s->n_blocks; s->chunk += CHUNK) {
+        const int n = s->n_blocks - s->chunk < CHUNK ? (int)(s->n_blocks - s->chunk) : CHUNK;
+        workers_run(s->o->workers, n, sum_task, s);
+        for (int i = 0; i < n; i++)
+            square += s->square[i][0];
+    }
+    return square;
 }
 
 static void sweep_task(void *context, int i, int worker)
@@ -211,11 +222,7 @@ int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress
     struct step s = { .o = o, .f = &f, .theta = theta, .grad = grad };
     s.n_blocks = (o->n + OPTIMISER_BLOCK - 1) / OPTIMISER_BLOCK;
     s.n_tasks = s.n_blocks < MAX_TASKS ? (int)s.n_blocks : MAX_TASKS;
-    workers_run(o->workers, s.n_tasks, sum_task, &s);
-    double square = 0;
-    for (int i = 0; i < s.n_tasks; i++)
-        square += s.square[i][0];
-    if (optimiser_begin(o, square, progress, norm, &f) != 0)
+    if (optimiser_begin(o, sum_together(&s), progress, norm, &f) != 0)
         return ERR_NUMERIC;
     workers_run(o->workers, s.n_tasks, sweep_task, &s);
     return 0;

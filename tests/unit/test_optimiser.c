@@ -119,6 +119,9 @@ END_TEST
 enum { LARGE = 3 * OPTIMISER_BLOCK + 4099 };
 struct large { real theta[LARGE], grad[LARGE], m[LARGE], v[LARGE], target[LARGE]; };
 
+enum { HUGE_N = 70 * OPTIMISER_BLOCK + 4099 };
+struct huge { real theta[HUGE_N], grad[HUGE_N], m[HUGE_N], v[HUGE_N], target[HUGE_N]; };
+
 /* Three steps and moves of the target; in ranges, the last first, when `is_shared`. */
 static void walk(struct large *w, int kind, bool is_shared)
 {
@@ -157,6 +160,46 @@ START_TEST(a_step_in_ranges_is_the_same_step)
         walk(&shared, kind, true);
         ck_assert_mem_eq(&whole, &shared, sizeof(whole));
     }
+}
+END_TEST
+
+/* Three clipped steps of `n` numbers and moves of their target. */
+static void walk_together(struct huge *w, size_t n, int kind, struct workers *workers)
+{
+    struct optimiser o = make(kind, 0.5, w->m, w->v);
+    struct rng rng;
+    o.n = n;
+    o.workers = workers;
+    optimiser_reset(&o);
+    rng_init(&rng, 17, RNG_TEST, 0, 0);
+    rng_fill_normal(&rng, w->theta, n);
+    rng_fill_normal(&rng, w->target, n);
+    for (int t = 0; t < 3; t++) {
+        double norm;
+        rng_fill_normal(&rng, w->grad, n);
+        const double square = sum_of_squares(w->grad, n);
+        ck_assert_int_eq(optimiser_step(&o, w->theta, w->grad, 0.25, &norm), 0);
+        ck_assert_double_gt(norm, 0.5);
+        ck_assert(norm == sqrt(square));
+        polyak(w->target, w->theta, n, t == 1 ? 1 : 0.01, workers);
+    }
+}
+
+/* Fewer blocks than a step has tasks, and more, each time with a rest. */
+START_TEST(workers_make_the_same_step_and_the_norm_is_the_sum_of_squares_root)
+{
+    static struct huge alone, together;
+    const size_t counts[] = { 3 * OPTIMISER_BLOCK + 4099, 65 * (size_t)OPTIMISER_BLOCK + 7, HUGE_N };
+    for (size_t c = 0; c < TEST_COUNT(counts); c++)
+        for (int kind = 0; kind < KINDS; kind += c == 0 ? 1 : 2) {
+            walk_together(&alone, counts[c], kind, NULL);
+            for (int n = 2; n <= 4; n++) {
+                struct workers *workers = workers_create(n);
+                walk_together(&together, counts[c], kind, workers);
+                ck_assert_mem_eq(&alone, &together, sizeof(alone));
+                workers_destroy(&workers);
+            }
+        }
 }
 END_TEST
 
@@ -215,6 +258,7 @@ int main(void)
         rmsprop_needs_no_mean_gradient,
         sums_of_squares_are_of_all_numbers_and_finite_for_finite_floats,
         a_step_in_ranges_is_the_same_step,
+        workers_make_the_same_step_and_the_norm_is_the_sum_of_squares_root,
         every_width_of_vectors_makes_the_same_step,
         a_sum_of_squares_is_its_blocks_sums_in_order,
         a_target_moves_its_share_of_the_way_and_all_of_it_at_once,
