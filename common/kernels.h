@@ -82,8 +82,9 @@ struct kernels {
     /*   scratch   [scratch_bytes] aligned to 64 bytes, its contents are lost */
     void (*product)(const struct product *p, void *scratch);
     void (*outer_product)(const struct outer_product *p, void *scratch);
-    /* For products of up to `rows` rows, sides k and n. */
-    size_t (*scratch_bytes)(int rows, int k, int n);
+    /* For products over up to k, and outer products of up to `inputs` inputs and n columns, whatever the rows; a
+     * multiple of 64. */
+    size_t (*scratch_bytes)(int k, int inputs, int n);
 };
 
 /* Every set of this build, the fastest of a precision first, NULL-terminated; the last of PRECISION_F32,

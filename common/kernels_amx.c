@@ -319,11 +319,11 @@ static size_t packed_bytes_in(int segments, int k, int n)
     return (there > back ? there : back) * sizeof(uint32_t);
 }
 
-static size_t scratch_bytes_in(int segments, int k, int n)
+static size_t scratch_bytes_in(int segments, int k, int inputs, int n)
 {
     const size_t group = panel_words(segments, pairs_of(k), GROUP);
-    const size_t outer = panel_words(segments, pairs_of(STAGE), whole_lines(k) + whole_lines(n));
-    return (SUMS + (group > outer ? group : outer)) * sizeof(uint32_t);
+    const size_t outer = panel_words(segments, pairs_of(STAGE), whole_lines(inputs) + whole_lines(n));
+    return ((SUMS + (group > outer ? group : outer)) * sizeof(uint32_t) + 63) / 64 * 64;
 }
 
 /* ---- the two sets ---- */
@@ -353,10 +353,9 @@ static size_t scratch_bytes_in(int segments, int k, int n)
     { \
         outer_product_in(segments, p, scratch); \
     } \
-    static size_t scratch_bytes_##name_(int rows_, int k, int n) \
+    static size_t scratch_bytes_##name_(int k, int inputs, int n) \
     { \
-        (void)rows_; \
-        return scratch_bytes_in(segments, k, n); \
+        return scratch_bytes_in(segments, k, inputs, n); \
     } \
     const struct kernels NAMED(SHOAL_AMX, name_) = { \
         .name = TEXT(SHOAL_AMX), \

@@ -90,10 +90,10 @@ INLINE void outer_product_in(int segments, const struct outer_product *p, void *
     }
 }
 
-static size_t scratch_bytes_in(int segments, int rows, int k, int n)
+static size_t scratch_bytes_in(int segments, int k, int inputs, int n)
 {
-    const size_t sums = (size_t)padded(k) * (size_t)padded(n);
-    const size_t outer = outer_words(segments, k, n) + sums + scratch_bytes(rows, k, n) / sizeof(float);
+    const size_t sums = (size_t)padded(inputs) * (size_t)padded(n);
+    const size_t outer = outer_words(segments, inputs, n) + sums + scratch_bytes(k, inputs, n) / sizeof(float);
     const size_t group = (size_t)GROUP * (size_t)(segments * pairs_of(k));
     return ((group > outer ? group : outer) * sizeof(uint32_t) + 63) / 64 * 64;
 }
@@ -121,9 +121,9 @@ static size_t scratch_bytes_in(int segments, int rows, int k, int n)
     { \
         outer_product_in(segments, p, scratch); \
     } \
-    static size_t scratch_bytes_##name_(int rows, int k, int n) \
+    static size_t scratch_bytes_##name_(int k, int inputs, int n) \
     { \
-        return scratch_bytes_in(segments, rows, k, n); \
+        return scratch_bytes_in(segments, k, inputs, n); \
     } \
     const struct kernels kernels_avx512_##name_ = { \
         .name = "avx512_bf16", \

@@ -197,10 +197,10 @@ static void outer_product(const struct outer_product *p, void *scratch)
         }
 }
 
-static size_t scratch_bytes(int rows, int k, int n)
+static size_t scratch_bytes(int k, int inputs, int n)
 {
-    (void)rows;
-    return n <= ROWS ? ((size_t)k * (size_t)n * sizeof(float) + 63) / 64 * 64 : 0;
+    (void)k;
+    return n <= ROWS ? ((size_t)inputs * (size_t)n * sizeof(float) + 63) / 64 * 64 : 0;
 }
 
 #endif

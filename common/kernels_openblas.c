@@ -89,9 +89,9 @@ static void outer_product(const struct outer_product *p, void *scratch)
             p->db[j] += p->d[(size_t)i * (size_t)p->ldd + (size_t)j];
 }
 
-static size_t scratch_bytes(int rows, int k, int n)
+static size_t scratch_bytes(int k, int inputs, int n)
 {
-    (void)rows, (void)k, (void)n;
+    (void)k, (void)inputs, (void)n;
     return 0;
 }
 

@@ -148,30 +148,39 @@ void mlp_init(const struct mlp_shape *s, real *params, enum mlp_start start, dou
 
 /* ---- room for a pass ---- */
 
-size_t mlp_parts(const struct mlp_cache *c, int B)
-{
-    const int rows = c->engine.kernels->rows_per_part;
-    return (size_t)((B + rows - 1) / rows);
-}
-
 /* The most that a kernel asks for in any layer, for one worker. */
-static size_t scratch_bytes(const struct mlp_shape *s, const struct kernels *kernels, int capacity)
+static size_t scratch_bytes(const struct mlp_shape *s, const struct kernels *kernels)
 {
+    const int columns = kernels->columns_per_part;
     size_t most = 0;
     for (int l = 0; l < s->n_layers; l++) {
         const int k = s->width[l], n = s->width[l + 1];
-        const size_t there = kernels->scratch_bytes(capacity, k, n), back = kernels->scratch_bytes(capacity, n, k);
-        most = there > most ? there : most;
-        most = back > most ? back : most;
+        const size_t bytes = kernels->scratch_bytes(k > n ? k : n, k < columns ? k : columns, n);
+        most = bytes > most ? bytes : most;
     }
-    return (most + 63) / 64 * 64;
+    return most;
+}
+
+static struct mlp_engine engine_or_default(const struct mlp_engine *engine)
+{
+    return engine ? *engine : (struct mlp_engine){ kernels_default(), NULL };
+}
+
+static size_t parts_of(const struct kernels *kernels, int B)
+{
+    return ((size_t)B + (size_t)kernels->rows_per_part - 1) / (size_t)kernels->rows_per_part;
+}
+
+size_t mlp_parts(const struct mlp_cache *c, int B)
+{
+    return parts_of(c->engine.kernels, B);
 }
 
 void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity,
                     const struct mlp_engine *engine, struct arena *arena)
 {
     *c = (struct mlp_cache){ .capacity = capacity };
-    c->engine = engine ? *engine : (struct mlp_engine){ kernels_default(), NULL };
+    c->engine = engine_or_default(engine);
     const struct kernels *kernels = c->engine.kernels;
     for (int l = 0; l < s->n_layers; l++) {
         const int n = s->width[l + 1];
@@ -188,18 +197,20 @@ void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity
             c->norm_sums[l] = arena_alloc(arena, 2 * mlp_parts(c, capacity) * (size_t)n, sizeof(real));
         }
     }
-    c->scratch_bytes = scratch_bytes(s, kernels, capacity);
+    c->scratch_bytes = scratch_bytes(s, kernels);
     c->scratch = arena_alloc(arena, c->scratch_bytes, (size_t)workers_count(c->engine.workers));
 }
 
-size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity)
+size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity, const struct mlp_engine *engine)
 {
-    size_t per_row = 0, packed = 0;
+    const struct mlp_engine e = engine_or_default(engine);
+    size_t per_row = 0, numbers = 0, bytes = scratch_bytes(s, e.kernels) * (size_t)workers_count(e.workers);
     for (int l = 0; l < s->n_layers; l++) {
         const size_t n = (size_t)s->width[l + 1];
         const bool is_hidden = l + 1 < s->n_layers, has_slope = s->activation == ACTIVATION_SILU && is_hidden;
         per_row += n * (1 + is_hidden + has_slope + mlp_has_norm(s, l)) + mlp_has_norm(s, l);
-        packed += kernels_default()->packed_bytes(s->width[l], s->width[l + 1]);
+        numbers += mlp_has_norm(s, l) ? 2 * parts_of(e.kernels, capacity) * n : 0;
+        bytes += e.kernels->packed_bytes(s->width[l], s->width[l + 1]);
     }
-    return per_row * (size_t)capacity * sizeof(real) + packed;
+    return (per_row * (size_t)capacity + numbers) * sizeof(real) + bytes;
 }

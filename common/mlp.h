@@ -97,8 +97,8 @@ void mlp_init(const struct mlp_shape *s, real *params, enum mlp_start start, dou
 void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity,
                     const struct mlp_engine *engine, struct arena *arena);
 
-/* Bytes that such a cache takes, but for alignment and the kernels' scratch. */
-size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity);
+/* Bytes that such a cache takes, but for alignment. */
+size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity, const struct mlp_engine *engine);
 
 /* Parts that B rows are worked on in. */
 size_t mlp_parts(const struct mlp_cache *c, int B);

@@ -131,6 +131,7 @@ int bench_peaks(struct bench *b, struct error *err);
 /* Rows of figures in columns, one unit in all of them. Static texts. */
 struct bench_table {
     const char *group, *title, *unit;
+    const char *variant;                /* what all its rows are measured with, where other tables have the same rows; NULL */
     const char *share_of;               /* what percentages are of; NULL: there are none */
     const char *const *columns;         /* [n_columns] */
     int n_columns;

@@ -4,7 +4,8 @@
  *   backward    dX[M][K] = dY[M][N] W[K][N]^T where X > 0
  *   weights     dW[K][N] = X[M][K]^T dY[M][N], and db
  *
- * Weights are packed beforehand, as once per update. Operands stay where they are, so that they are as warm as the caches can hold them. */
+ * Weights are packed beforehand, as once per update. Operands stay where they are, so that they are as warm as
+ * the caches can hold them. */
 #include "deploy/bench.h"
 
 #include <math.h>
@@ -67,10 +68,9 @@ static void create_layer(struct layer *l, const struct kernels *kernels, enum fo
     float *x = random_block(arena, m, k), *y = random_block(arena, m, n), *w = random_block(arena, k, n);
     float *result = random_block(arena, m, form == FORWARD ? n : k), *bias = random_block(arena, 1, n);
     void *packed = arena_alloc(arena, kernels->packed_bytes(k, n), 1);
-    const size_t there = kernels->scratch_bytes(m, k, n), back = kernels->scratch_bytes(m, n, k);
     *l = (struct layer){ .kernels = kernels, .form = form, .flops = 2.0 * m * k * n };
     l->repeats = 1 + (int)(FLOPS_BETWEEN_LOOKS / l->flops);
-    l->scratch = arena_alloc(arena, there > back ? there : back, 1);
+    l->scratch = arena_alloc(arena, kernels->scratch_bytes(k > n ? k : n, k, n), 1);
     l->outer = (struct outer_product){ .rows = m, .end = k, .n = n, .x = x, .ldx = k, .d = y, .ldd = n, .dw = w,
                                        .db = bias };
     l->product = form == FORWARD
@@ -138,7 +138,7 @@ int bench_kernels(struct bench *b, struct error *err)
     struct bench_variant variants[BENCH_MAX_VARIANTS];
     char name[BENCH_VARIANT_BYTES], title[96];
     const int n_variants = bench_variants(variants);
-    const struct bench_table table = { .group = "kernels", .title = title, .unit = "GF/s",
+    const struct bench_table table = { .group = "kernels", .title = title, .unit = "GF/s", .variant = name,
                                        .share_of = "the FMA peak", .columns = columns, .n_columns = N_SIZES };
     int rc = bench_peaks(b, err);
     if (rc == 0)

@@ -197,8 +197,8 @@ void bench_cell(struct bench *b, const struct bench_result *r, double share)
     if (isnan(r->median))
         return;
     json_array_append_new(o->rows, json_pack(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o}", "group", t->group, "name", o->row,
-        "column", column, "unit", t->unit, "median", number(r->median), "min", number(r->min),
+        "{s:s, s:s, s:s, s:s?, s:s, s:o, s:o, s:o, s:i, s:i, s:b, s:o, s:o}", "group", t->group, "name", o->row,
+        "column", column, "variant", t->variant, "unit", t->unit, "median", number(r->median), "min", number(r->min),
         "max", number(r->max), "windows", r->n, "rejected", r->n_rejected, "disturbed", (int)r->is_disturbed,
         "share", number(share), "share_of", t->share_of ? json_string(t->share_of) : json_null()));
 }

@@ -126,7 +126,7 @@ static int check_memory(const struct learner *l, struct error *err)
     const double available = (double)program_available_bytes();
     return available == 0 ? 0 : training_check_memory(&l->experiment->settings,
                                                       l->experiment->algorithm->is_on_policy,
-                                                      env_spec(l->model), available, err);
+                                                      env_spec(l->model), &l->engine, available, err);
 }
 
 /* Refuse fragments that our own socket would not take. */
@@ -283,9 +283,9 @@ int learner_run(const struct learner_options *o, struct error *err)
     if (rc == 0)
         rc = experiment_bind(o->experiment, env_spec(l.model), err);
     if (rc == 0)
-        rc = check_memory(&l, err);
+        rc = engine_init(&l.engine, o->experiment, o->report_fd >= 0, err);
     if (rc == 0)
-        rc = engine_init(&l.engine, o->experiment, err);
+        rc = check_memory(&l, err);
     if (rc == 0)
         rc = check_message_size(&l, err);
     if (rc == 0)

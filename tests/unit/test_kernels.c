@@ -95,7 +95,7 @@ static void check_product(const struct kernels *kernels, int rows, int k, int n,
     float *w = numbers((size_t)(is_transposed ? n : k) * (size_t)ldw), *a = numbers((size_t)rows * (size_t)lda);
     float *y = numbers((size_t)rows * (size_t)ldy), *bias = numbers((size_t)n);
     float *c = memory_alloc((size_t)rows * (size_t)ldc, sizeof(*c));
-    void *scratch = aligned(kernels->scratch_bytes(rows, k, n));
+    void *scratch = aligned(kernels->scratch_bytes(k, k, n));
     void *packed = aligned(is_transposed ? kernels->packed_bytes(n, k) : kernels->packed_bytes(k, n));
     int backwards[MAX_ROWS];
     for (int i = 0; i < MAX_ROWS; i++)
@@ -130,7 +130,7 @@ static void check_outer(const struct kernels *kernels, int rows, int k, int n)
     const int ldx = k + 2, ldd = n + 3;
     float *x = numbers((size_t)rows * (size_t)ldx), *d = numbers((size_t)rows * (size_t)ldd);
     float *dw = memory_alloc((size_t)k * (size_t)n + 1, sizeof(*dw)), *db = memory_alloc((size_t)n + 1, sizeof(*db));
-    void *scratch = aligned(kernels->scratch_bytes(rows, k, n));
+    void *scratch = aligned(kernels->scratch_bytes(k, k, n));
     dw[k * n] = db[n] = 77;
     struct outer_product p = { .rows = rows, .end = k / 2, .n = n, .x = x, .ldx = ldx, .d = d, .ldd = ldd, .dw = dw,
                                .db = db };
@@ -182,7 +182,7 @@ static void check_division(const struct kernels *kernels, int rows, int k, int n
     float *a = numbers((size_t)(rows * k)), *w = numbers((size_t)(k * n)), *bias = numbers((size_t)n);
     float *d = numbers((size_t)(rows * n)), *whole = numbers((size_t)(rows * n)), *parts = numbers((size_t)(rows * n));
     float *dw = numbers((size_t)(k * n)), *dw_parts = numbers((size_t)(k * n));
-    void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(rows, k, n));
+    void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(k, k, n));
     kernels->pack(k, n, w, n, packed);
     struct product p = { .rows = rows, .k = k, .n = n, .a = a, .lda = k, .packed = packed, .bias = bias, .c = whole,
                          .ldc = n };
@@ -232,7 +232,7 @@ START_TEST(f32_kernels_of_our_own_equal_the_row_kernel_bit_for_bit)
         float *a = numbers((size_t)(ROWS * k)), *w = numbers((size_t)(k * n)), *bias = numbers((size_t)n);
         float *got = memory_alloc((size_t)(ROWS * n), sizeof(*got)), *expected = memory_alloc((size_t)(ROWS * n), sizeof(*got));
         const float *rows[ROWS];
-        void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(ROWS, k, n));
+        void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(k, k, n));
         for (int i = 0; i < ROWS; i++)
             rows[i] = a + i * k;
         float *panels = aligned(row_kernel_floats(k, n) * sizeof(*panels));
@@ -254,7 +254,7 @@ START_TEST(numbers_that_are_not_finite_stay_so_or_are_cut_off_by_relu)
     if (!kernels->is_supported())
         return;
     float a[2] = { NAN, INFINITY }, w[2] = { 1, 1 }, bias[1] = { 0 }, c[2];
-    void *packed = aligned(kernels->packed_bytes(1, 1)), *scratch = aligned(kernels->scratch_bytes(2, 1, 1));
+    void *packed = aligned(kernels->packed_bytes(1, 1)), *scratch = aligned(kernels->scratch_bytes(1, 1, 1));
     kernels->pack(1, 1, w, 1, packed);
     struct product p = { .rows = 2, .k = 1, .n = 1, .a = a, .lda = 1, .packed = packed, .bias = bias, .c = c, .ldc = 1 };
     kernels->product(&p, scratch);
@@ -279,7 +279,7 @@ static const struct kernels *sibling(const struct kernels *kernels, enum precisi
 static double relative_error(const struct kernels *kernels, const float *a, const float *w, int rows, int k, int n)
 {
     float *c = memory_alloc((size_t)(rows * n), sizeof(*c));
-    void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(rows, k, n));
+    void *packed = aligned(kernels->packed_bytes(k, n)), *scratch = aligned(kernels->scratch_bytes(k, k, n));
     double off = 0, all = 0;
     kernels->pack(k, n, w, n, packed);
     const struct product p = { .rows = rows, .k = k, .n = n, .a = a, .lda = k, .packed = packed, .c = c, .ldc = n,
@@ -322,7 +322,7 @@ START_TEST(bf16_rounds_to_the_nearest_ties_to_even_and_denormals_to_zero)
     if (kernels->precision != PRECISION_BF16 || !kernels->is_supported())
         return;
     float one = 1, a[N], c[N];
-    void *packed = aligned(kernels->packed_bytes(1, 1)), *scratch = aligned(kernels->scratch_bytes(N, 1, 1));
+    void *packed = aligned(kernels->packed_bytes(1, 1)), *scratch = aligned(kernels->scratch_bytes(1, 1, 1));
     for (int i = 0; i < N; i++)
         a[i] = cases[i][0];
     kernels->pack(1, 1, &one, 1, packed);
@@ -368,7 +368,7 @@ static void check_same_products(const struct kernels *kernels, const struct kern
     float *a = numbers((size_t)(rows * k)), *w = numbers((size_t)(k * n)), *d = numbers((size_t)(rows * n));
     float *c[2], *dw[2];
     for (int i = 0; i < 2; i++) {
-        void *packed = aligned(both[i]->packed_bytes(k, n)), *scratch = aligned(both[i]->scratch_bytes(rows, k, n));
+        void *packed = aligned(both[i]->packed_bytes(k, n)), *scratch = aligned(both[i]->scratch_bytes(k, k, n));
         c[i] = memory_alloc((size_t)(rows * n), sizeof(**c));
         dw[i] = memory_alloc((size_t)(k * n), sizeof(**dw));
         both[i]->pack(k, n, w, n, packed);
