@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/mlp.h"
+#include "common/row_sum.h"
 #include "common/vector_math.h"
 
 static const real NORM_EPSILON = (real)1e-5;
@@ -15,31 +16,15 @@ enum { WORTH_SHARING = 100000 };
 
 /* ---- layer normalisation ---- */
 
-/* sum_j x_j y_j, or sum_j x_j where y is NULL; in lanes, which a vector unit adds at once. */
-static inline real sum_row(const real *x, const real *y, int n)
-{
-    enum { LANES = 8 };
-    real lane[LANES] = { 0 }, sum = 0;
-    int j = 0;
-    for (; j + LANES <= n; j += LANES)
-        for (int i = 0; i < LANES; i++)
-            lane[i] += y ? x[j + i] * y[j + i] : x[j + i];
-    for (; j < n; j++)
-        sum += y ? x[j] * y[j] : x[j];
-    for (int i = 0; i < LANES; i++)
-        sum += lane[i];
-    return sum;
-}
-
 /* y = gain (y - mean) / std + offset in place over [B][n]. */
 static void normalise(real *y, const real *gain, int B, int n, real *centred, real *inverse_std)
 {
     const real *offset = gain + n;
     for (int i = 0; i < B; i++, y += n, centred += n) {
-        const real mean = sum_row(y, NULL, n) / (real)n;
+        const real mean = row_sum(y, NULL, n) / (real)n;
         for (int j = 0; j < n; j++)
             centred[j] = y[j] - mean;
-        const real var = sum_row(centred, centred, n) / (real)n;
+        const real var = row_sum(centred, centred, n) / (real)n;
         const real scale = 1 / real_sqrt(var + NORM_EPSILON);
         inverse_std[i] = scale;
         for (int j = 0; j < n; j++) {
@@ -66,8 +51,8 @@ static void through_norm(real *delta, const real *gain, int B, int n, const int 
         }
         for (int j = 0; j < n; j++)
             delta[j] *= gain[j];
-        const real mean = sum_row(delta, NULL, n) / (real)n;
-        const real slope = sum_row(delta, centred, n) / (real)n;
+        const real mean = row_sum(delta, NULL, n) / (real)n;
+        const real slope = row_sum(delta, centred, n) / (real)n;
         for (int j = 0; j < n; j++)
             delta[j] = (delta[j] - mean - centred[j] * slope) * inverse_std[row];
     }

@@ -9,6 +9,7 @@
 #include "common/gaussian.h"
 #include "common/normaliser.h"
 #include "common/row_kernel.h"
+#include "common/row_sum.h"
 #include "common/squashed_gaussian.h"
 #include "common/vector_math.h"
 
@@ -99,33 +100,32 @@ const float *policy_params(const struct policy *p)
 
 /* ---- the network ---- */
 
-/* The sum of n numbers, or of their squares, in an order that depends on n alone: eight sums side by
- * side, so that it vectorises. */
-static inline float sum(const float *x, int n, bool of_squares)
-{
-    float lane[8] = { 0 }, total = 0;
-    int j = 0;
-    for (; j + 8 <= n; j += 8)
-        for (int k = 0; k < 8; k++)
-            lane[k] += of_squares ? x[j + k] * x[j + k] : x[j + k];
-    for (; j < n; j++)
-        lane[j % 8] += of_squares ? x[j] * x[j] : x[j];
-    for (int k = 0; k < 8; k++)
-        total += lane[k];
-    return total;
-}
-
 /* One row z [n] in place: gain (z - mean) / sqrt(var + 1e-5) + offset.
  *   gain  [n], and behind it the offset [n] */
 static void normalise_layer(float *z, int n, const float *gain)
 {
     const float *offset = gain + n;
-    float mean = sum(z, n, false) / (float)n;
+    float mean = row_sum(z, NULL, n) / (float)n;
     for (int j = 0; j < n; j++)
         z[j] -= mean;
-    float inverse_std = 1 / sqrtf(sum(z, n, true) / (float)n + 1e-5f);
+    float inverse_std = 1 / sqrtf(row_sum(z, z, n) / (float)n + 1e-5f);
     for (int j = 0; j < n; j++)
         z[j] = gain[j] * (z[j] * inverse_std) + offset[j];
+}
+
+/* y <- y / (1 + exp(-y)), rounded as the learner does. */
+static void silu(float *y, size_t count)
+{
+    enum { PIECE = 256 };
+    float exps[PIECE];
+    for (size_t first = 0, n; first < count; first += n, y += n) {
+        n = count - first < PIECE ? count - first : PIECE;
+        for (size_t i = 0; i < n; i++)
+            exps[i] = -y[i];
+        vector_exp(exps, n);
+        for (size_t i = 0; i < n; i++)
+            y[i] *= 1 / (1 + exps[i]);
+    }
 }
 
 /* But for relu, which the kernel does unless a layer is normalised. */
@@ -140,8 +140,7 @@ static void activate(float *y, size_t count, enum activation f)
         vector_tanh(y, count);
         break;
     case ACTIVATION_SILU:
-        for (size_t i = 0; i < count; i++)
-            y[i] = y[i] / (1 + expf(-y[i]));
+        silu(y, count);
         break;
     }
 }
@@ -188,8 +187,10 @@ static const float *forward(struct policy *p, int n, float *const *rows)
 /* a = clip(tanh(out) + noise, -1, 1), [n] */
 static void act_deterministically(int n, const float *out, const float *noise, float *act)
 {
+    memcpy(act, out, (size_t)n * sizeof(*act));
+    vector_tanh(act, (size_t)n);
     for (int j = 0; j < n; j++)
-        act[j] = fminf(fmaxf(tanhf(out[j]) + noise[j], -1), 1);
+        act[j] = fminf(fmaxf(act[j] + noise[j], -1), 1);
 }
 
 /* The actions of n rows, to p->act and p->log_prob.
