@@ -12,9 +12,13 @@ const struct kernels *const kernels_all[] = {
     &kernels_openblas, NULL
 };
 
-static const char *const precision_names[] = {
-    [PRECISION_F32] = "f32", [PRECISION_BF16X3] = "bf16x3", [PRECISION_BF16] = "bf16",
-};
+const char *precision_name(enum precision precision)
+{
+    static const char *const names[] = {
+        [PRECISION_F32] = "f32", [PRECISION_BF16X3] = "bf16x3", [PRECISION_BF16] = "bf16",
+    };
+    return names[precision];
+}
 
 static const struct kernels *chosen;
 
@@ -26,33 +30,48 @@ const struct kernels *kernels_best(enum precision precision)
     return NULL;
 }
 
+/* "auto" and the sets of that precision that this CPU has: "auto, avx2 or openblas". Returns how many sets. */
+static int list_choices(enum precision precision, char *out, size_t bytes)
+{
+    const char *names[16];
+    int n = 0;
+    for (int i = 0; kernels_all[i] && n < (int)(sizeof(names) / sizeof(*names)); i++)
+        if (kernels_all[i]->precision == precision && kernels_all[i]->is_supported())
+            names[n++] = kernels_all[i]->name;
+    snprintf(out, bytes, "auto");
+    for (int i = 0; i < n; i++) {
+        const size_t used = strlen(out);
+        snprintf(out + used, bytes - used, "%s%s", i + 1 < n ? ", " : " or ", names[i]);
+    }
+    return n;
+}
+
+static int refuse(const char *name, enum precision precision, bool exists, struct error *err)
+{
+    char choices[128];
+    const char *with = precision_name(precision);
+    if (list_choices(precision, choices, sizeof(choices)) == 0)
+        return error_set(err, ERR_CONFIG, "learner.precision is %s, and this CPU has no kernels for it; choose f32, "
+                         "which runs everywhere", with);
+    return error_set(err, ERR_CONFIG, "learner.backend is %s with learner.precision %s, and %s; choose %s", name, with,
+                     exists ? "this CPU cannot run it" : "there are no such kernels", choices);
+}
+
 int kernels_find(const char *name, enum precision precision, const struct kernels **out,
                  struct error *err)
 {
-    char names[128] = "auto";
-    const bool is_any = strcmp(name, "auto") == 0;
-    bool exists = is_any;
+    bool exists = false;
     for (int i = 0; kernels_all[i]; i++) {
         const struct kernels *k = kernels_all[i];
-        if (k->precision != precision)
+        if (k->precision != precision || (strcmp(name, "auto") != 0 && strcmp(name, k->name) != 0))
             continue;
-        const bool is_it = is_any || strcmp(name, k->name) == 0;
-        exists |= is_it;
-        if (!k->is_supported())
-            continue;
-        if (is_it) {
+        exists = true;
+        if (k->is_supported()) {
             *out = k;
             return 0;
         }
-        const size_t used = strlen(names);
-        snprintf(names + used, sizeof(names) - used, ", %s", k->name);
     }
-    const char *with = precision_names[precision];
-    if (strcmp(names, "auto") == 0)
-        return error_set(err, ERR_CONFIG, "this CPU has no kernels of precision %s; choose learner.precision "
-                         "f32, which runs everywhere", with);
-    return error_set(err, ERR_CONFIG, "%s kernels called \"%s\" with precision %s; choose one of %s",
-                     exists ? "this CPU cannot run the" : "there are no", name, with, names);
+    return refuse(name, precision, exists, err);
 }
 
 const struct kernels *kernels_default(void)

@@ -22,6 +22,7 @@
  *   bf16      numbers rounded to bfloat16: about 4e-3 */
 enum precision { PRECISION_F32, PRECISION_BF16X3, PRECISION_BF16 };
 #define PRECISION_CHOICES "f32|bf16x3|bf16"
+const char *precision_name(enum precision precision);
 
 enum epilogue {
     EPILOGUE_BIAS,              /* c = a w + bias */
@@ -103,8 +104,8 @@ const struct kernels *kernels_best(enum precision precision);
 /* The names, as an option has them. */
 #define KERNELS_CHOICES "auto|amx|avx512_bf16|avx512|avx2|openblas"
 
-/* The set of that name and precision. Returns ERR_CONFIG, with the names to choose from, when there is none
- * or this CPU lacks what it needs.
+/* The set of that name and precision, as `learner.backend` and `learner.precision` ask for it. Returns ERR_CONFIG,
+ * with what to choose instead, when there is none or this CPU lacks what it needs.
  *   name    "auto": the best */
 int kernels_find(const char *name, enum precision precision, const struct kernels **out,
                  struct error *err);

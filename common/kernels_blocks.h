@@ -71,11 +71,13 @@ INLINE void block(int rows, int vecs, const struct product *p, int i, int j, con
     float *c = p->c + (size_t)i * (size_t)p->ldc + j;
     UNROLL for (int r = 0; r < rows; r++, c += p->ldc) {
         const float *y = p->epilogue > EPILOGUE_NONE ? product_y(p, i + r) + j : NULL;
-        for (int v = 0; v < vecs; v++)
+        for (int v = 0; v < vecs; v++) {
+            const float *factors = y ? y + v * LANES : NULL;
             if (v + 1 < vecs)
-                vec_store(c + v * LANES, finish(sum[r][v], p->epilogue, y + v * LANES, mask_first(LANES)));
+                vec_store(c + v * LANES, finish(sum[r][v], p->epilogue, factors, mask_first(LANES)));
             else
-                vec_store_masked(c + v * LANES, last, finish(sum[r][v], p->epilogue, y + v * LANES, last));
+                vec_store_masked(c + v * LANES, last, finish(sum[r][v], p->epilogue, factors, last));
+        }
     }
 }
 

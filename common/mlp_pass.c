@@ -34,7 +34,8 @@ static void normalise(real *y, const real *gain, int B, int n, real *centred, re
     }
 }
 
-/* Back through normalise, of rows number `numbers` (NULL: 0 to B - 1): delta [B][n] becomes d loss / d z; with c = (z - mean) / std and h = gain delta,
+/* Back through normalise, of rows number `numbers` (NULL: 0 to B - 1): delta [B][n] becomes d loss / d z; with
+ * c = (z - mean) / std and h = gain delta,
  *   dz = (h - mean(h) - c mean(h c)) / std
  *   dnorm    [2 n] gradients of gain and offset over these rows, set; NULL: not wanted */
 static void through_norm(real *delta, const real *gain, int B, int n, const int *numbers, const real *all_centred,
@@ -99,7 +100,7 @@ static void run_task(void *context, int i, int worker)
     w->task(&w->passes[pass], i - w->first_task[pass], worker);
 }
 
-/* Share the tasks of all passes; counts(p) of each. */
+/* Share the tasks of all passes, count(p) of each. */
 static void run(const struct mlp_pass *passes, int n, int (*count)(const struct mlp_pass *),
                 void (*task)(const struct mlp_pass *p, int i, int worker))
 {
@@ -109,7 +110,8 @@ static void run(const struct mlp_pass *passes, int n, int (*count)(const struct 
         w.first_task[i + 1] = w.first_task[i] + count(&passes[i]);
         multiplications += (double)mlp_n_params(passes[i].shape) * passes[i].B;
     }
-    workers_run(multiplications < WORTH_SHARING ? NULL : passes[0].cache->engine.workers, w.first_task[n], run_task, &w);
+    struct workers *workers = multiplications < WORTH_SHARING ? NULL : passes[0].cache->engine.workers;
+    workers_run(workers, w.first_task[n], run_task, &w);
 }
 
 static const struct kernels *kernels_of(const struct mlp_pass *p)
@@ -179,10 +181,21 @@ static void forward_part(const struct mlp_pass *p, int part, int worker)
     }
 }
 
+static void check(const struct mlp_pass *passes, int n)
+{
+    assert(n >= 1 && n <= MLP_MAX_PASSES);
+    for (int i = 0; i < n; i++) {
+        const struct mlp_pass *p = &passes[i];
+        const struct mlp_engine *first = &passes[0].cache->engine, *own = &p->cache->engine;
+        assert(p->B >= 0 && p->B <= p->cache->capacity);
+        assert(own->kernels == first->kernels && own->workers == first->workers);
+        (void)first, (void)own;
+    }
+}
+
 void mlp_forward_all(const struct mlp_pass *passes, int n)
 {
-    for (int i = 0; i < n; i++)
-        assert(passes[i].B <= passes[i].cache->capacity);
+    check(passes, n);
     run(passes, n, count_layers, pack_layer);
     run(passes, n, count_parts, forward_part);
 }
@@ -313,8 +326,13 @@ static void gradient_part(const struct mlp_pass *p, int i, int worker)
 
 void mlp_backward_all(const struct mlp_pass *passes, int n)
 {
-    for (int i = 0; i < n; i++)
-        assert(!passes[i].rows || !passes[i].grad);
+    check(passes, n);
+    for (int i = 0; i < n; i++) {
+        const struct mlp_pass *p = &passes[i];
+        assert(!p->rows || (!p->grad && p->n_rows >= 0 && p->n_rows <= p->B));
+        assert(!p->grad || p->B > 0);
+        (void)p;
+    }
     run(passes, n, count_layers, pack_layer_back);
     run(passes, n, count_parts_back, backward_part);
     run(passes, n, count_gradients, gradient_part);

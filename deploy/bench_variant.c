@@ -6,10 +6,6 @@
 
 #include "deploy/engine.h"
 
-static const char *const precisions[] = {
-    [PRECISION_F32] = "f32", [PRECISION_BF16X3] = "bf16x3", [PRECISION_BF16] = "bf16",
-};
-
 int bench_variants(struct bench_variant out[BENCH_MAX_VARIANTS])
 {
     const int cores = engine_cores() < WORKERS_MAX ? engine_cores() : WORKERS_MAX;
@@ -23,7 +19,8 @@ int bench_variants(struct bench_variant out[BENCH_MAX_VARIANTS])
 
 void bench_variant_name(const struct bench_variant *v, char out[BENCH_VARIANT_BYTES])
 {
-    snprintf(out, BENCH_VARIANT_BYTES, "%s %s x%d", v->kernels->name, precisions[v->kernels->precision], v->workers);
+    snprintf(out, BENCH_VARIANT_BYTES, "%s %s x%d", v->kernels->name, precision_name(v->kernels->precision),
+             v->workers);
 }
 
 struct mlp_engine bench_variant_engine(const struct bench_variant *v)

@@ -1137,6 +1137,8 @@ def errors_are_clear():
         (["train", "algorithm.yaml"], CONFIG, ["algorithm.yaml", '"sacc"', "sac"]),
         (["train", PENDULUM, "mode=synk"], CONFIG, ['override "mode=synk"', 'did you mean "sync"']),
         (["train", PENDULUM, "sac.gama=3"], CONFIG, ['override "sac.gama=3"', '"gamma"']),
+        (["train", PENDULUM, "learner.backend=avx512_bf16", "--run", "never"], CONFIG,
+         ["learner.backend is avx512_bf16 with learner.precision f32", "choose auto", "or openblas"]),
         (["train", PENDULUM, "--run", "run"], USAGE, ["run already holds a run", "--resume run"]),
         (["train", "--resume", "empty"], CONFIG, ["empty", "no run"]),
         (["train", "--resume", "run", "seed=2"], USAGE, ["own configuration", "seed=2"]),

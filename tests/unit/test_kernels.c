@@ -384,6 +384,74 @@ static void check_same_products(const struct kernels *kernels, const struct kern
     free(a), free(w), free(d), free(c[0]), free(c[1]), free(dw[0]), free(dw[1]);
 }
 
+#if defined(__x86_64__)
+/* One product each of a w or a w^T; with an odd number of rows, rows of y in another order. */
+static void check_same_epilogue(int rows, int k, int n, bool is_transposed, enum epilogue epilogue)
+{
+    const struct kernels *both[] = { &kernels_avx2, &kernels_avx512 };
+    const int ldw = (is_transposed ? k : n) + 5, ldc = n + 2;
+    float *w = numbers((size_t)(is_transposed ? n : k) * (size_t)ldw), *a = numbers((size_t)(rows * k));
+    float *y = numbers((size_t)(rows * n)), *bias = numbers((size_t)n), *c[2];
+    int backwards[MAX_ROWS];
+    for (int i = 0; i < rows; i++)
+        backwards[i] = rows - 1 - i;
+    for (int i = 0; i < 2; i++) {
+        void *scratch = aligned(both[i]->scratch_bytes(k, k, n));
+        void *packed = aligned(is_transposed ? both[i]->packed_bytes(n, k) : both[i]->packed_bytes(k, n));
+        c[i] = memory_alloc((size_t)(rows * ldc), sizeof(**c));
+        if (is_transposed)
+            both[i]->pack_transposed(n, k, w, ldw, packed);
+        else
+            both[i]->pack(k, n, w, ldw, packed);
+        const struct product p = { .rows = rows, .k = k, .n = n, .a = a, .lda = k, .packed = packed, .bias = bias,
+                                   .y = epilogue > EPILOGUE_NONE ? y : NULL, .ldy = n,
+                                   .y_rows = rows % 2 ? backwards : NULL, .c = c[i], .ldc = ldc, .epilogue = epilogue };
+        both[i]->product(&p, scratch);
+        free(scratch), free(packed);
+    }
+    if (memcmp(c[0], c[1], (size_t)(rows * ldc) * sizeof(**c)) != 0)
+        ck_abort_msg("%d x %d x %d, transposed %d, epilogue %d differ", rows, k, n, is_transposed, epilogue);
+    free(w), free(a), free(y), free(bias), free(c[0]), free(c[1]);
+}
+
+/* dw in two parts, and db. */
+static void check_same_outer(int rows, int k, int n)
+{
+    const struct kernels *both[] = { &kernels_avx2, &kernels_avx512 };
+    float *x = numbers((size_t)(rows * k)), *d = numbers((size_t)(rows * n)), *dw[2], *db[2];
+    for (int i = 0; i < 2; i++) {
+        void *scratch = aligned(both[i]->scratch_bytes(k, k, n));
+        dw[i] = memory_alloc((size_t)(k * n), sizeof(**dw));
+        db[i] = memory_alloc((size_t)n, sizeof(**db));
+        struct outer_product o = { .rows = rows, .end = k / 2, .n = n, .x = x, .ldx = k, .d = d, .ldd = n, .dw = dw[i],
+                                   .db = db[i] };
+        both[i]->outer_product(&o, scratch);
+        o.first = k / 2;
+        o.end = k;
+        both[i]->outer_product(&o, scratch);
+        free(scratch);
+    }
+    ck_assert_mem_eq(dw[0], dw[1], (size_t)(k * n) * sizeof(**dw));
+    ck_assert_mem_eq(db[0], db[1], (size_t)n * sizeof(**db));
+    free(x), free(d), free(dw[0]), free(dw[1]), free(db[0]), free(db[1]);
+}
+#endif
+
+START_TEST(avx2_and_avx512_give_the_same_bits)
+{
+#if defined(__x86_64__)
+    if (!kernels_avx2.is_supported() || !kernels_avx512.is_supported())
+        return;
+    for (size_t s = 0; s < sizeof(shapes) / sizeof(*shapes); s++)
+        for (int rows = 1; rows <= 64; rows += rows < 33 ? 4 : 31) {
+            for (int i = 0; i < 2 * (EPILOGUE_TIMES + 1); i++)
+                check_same_epilogue(rows, shapes[s][i % 2], shapes[s][1 - i % 2], i % 2, (enum epilogue)(i / 2));
+            check_same_outer(10 * rows, shapes[s][0], shapes[s][1]);
+        }
+#endif
+}
+END_TEST
+
 START_TEST(amx_gives_the_bits_that_its_form_in_plain_c_gives)
 {
     const struct kernels *kernels = sets[_i];
@@ -407,8 +475,20 @@ START_TEST(kernels_are_found_by_name_and_refused_with_the_alternatives)
     ck_assert_int_eq(kernels_find("openblas", PRECISION_F32, &found, &err), 0);
     ck_assert_ptr_eq(found, &kernels_openblas);
     ck_assert_int_eq(kernels_find("mkl", PRECISION_F32, &found, &err), ERR_CONFIG);
-    ck_assert_ptr_nonnull(strstr(err.text, "mkl"));
-    ck_assert_ptr_nonnull(strstr(err.text, "openblas"));
+    ck_assert_ptr_nonnull(strstr(err.text, "learner.backend is mkl with learner.precision f32, and there are no such"));
+    ck_assert_ptr_nonnull(strstr(err.text, "; choose auto"));
+    ck_assert_ptr_nonnull(strstr(err.text, " or openblas"));
+    for (int i = 0; kernels_all[i]; i++) {
+        const struct kernels *k = kernels_all[i];
+        const int rc = kernels_find(k->name, k->precision, &found, &err);
+        ck_assert_int_eq(rc, k->is_supported() ? 0 : ERR_CONFIG);
+        if (rc == 0)
+            ck_assert_ptr_eq(found, k);
+        else if (kernels_best(k->precision))
+            ck_assert_ptr_nonnull(strstr(err.text, "and this CPU cannot run it; choose auto"));
+        else
+            ck_assert_ptr_nonnull(strstr(err.text, "this CPU has no kernels for it; choose f32"));
+    }
     kernels_set_default(&kernels_openblas);
     ck_assert_ptr_eq(kernels_default(), &kernels_openblas);
     kernels_set_default(NULL);
@@ -434,6 +514,8 @@ int main(void)
     tcase_add_loop_test(each, bf16x3_is_a_hundred_times_closer_than_bf16_and_that_as_close_as_it_says, 0, n_sets);
     tcase_add_loop_test(each, bf16_rounds_to_the_nearest_ties_to_even_and_denormals_to_zero, 0, n_sets);
     tcase_add_loop_test(each, amx_gives_the_bits_that_its_form_in_plain_c_gives, 0, n_sets);
+    tcase_set_timeout(once, 60);
+    tcase_add_test(once, avx2_and_avx512_give_the_same_bits);
     tcase_add_test(once, kernels_are_found_by_name_and_refused_with_the_alternatives);
     suite_add_tcase(suite, each);
     suite_add_tcase(suite, once);
