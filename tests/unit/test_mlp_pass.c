@@ -179,12 +179,34 @@ START_TEST(a_network_of_one_layer_and_width_one_is_a_line)
 }
 END_TEST
 
+START_TEST(a_cache_takes_the_bytes_that_are_known_beforehand)
+{
+    enum { ARRAYS = 5 * MLP_MAX_LAYERS + 1, ALIGNMENT = 64 };
+    for (int n = 1; n <= 3; n += 2)
+        for (int k = 0; kernels_all[k]; k++)
+            for (int has_norm = 0; has_norm < 2 && kernels_all[k]->is_supported(); has_norm++) {
+                const struct mlp_body body = { 2, { 300, 70 }, ACTIVATION_SILU, has_norm };
+                const struct mlp_shape s = mlp_shape_make(N_IN, &body, N_OUT);
+                struct mlp_engine engine = { kernels_all[k], n > 1 ? workers_create(n) : NULL };
+                struct arena *arena = arena_create(1 << 24);
+                struct mlp_cache cache;
+                mlp_cache_init(&cache, &s, B, &engine, arena);
+                const size_t used = arena_mark(arena).used, known = mlp_cache_bytes(&s, B, &engine);
+                ck_assert_uint_ge(used, known);
+                ck_assert_uint_le(used, known + ARRAYS * ALIGNMENT);
+                arena_destroy(&arena);
+                workers_destroy(&engine.workers);
+            }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         results_depend_neither_on_the_number_of_workers_nor_on_the_networks_beside,
         rows_that_go_back_alone_give_what_they_give_among_all,
         a_network_of_one_layer_and_width_one_is_a_line,
+        a_cache_takes_the_bytes_that_are_known_beforehand,
     };
     matrix_setup();
     return suite_run("mlp_pass", tests, TEST_COUNT(tests), 60);
