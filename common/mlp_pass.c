@@ -250,7 +250,7 @@ static void backward_part(const struct mlp_pass *p, int part, int worker)
     struct mlp_cache *c = p->cache;
     int first, rows;
     rows_of(p, n_back(p), part, &first, &rows);
-    const int *numbers = p->rows ? p->rows + first : NULL;    /* of the rows, where they are not first, first + 1, ... */
+    const int *numbers = p->rows ? p->rows + first : NULL;    /* of the rows, where they are not first, first + 1 ... */
     const size_t from = p->rows ? 0 : (size_t)first;          /* the row that number 0 is */
     for (int l = s->n_layers - 1; l >= 0; l--) {
         const int n = s->width[l + 1], k = s->width[l];
