@@ -12,7 +12,7 @@
 static const real NORM_EPSILON = (real)1e-5;
 
 /* Fewer multiplications than that are done before other threads have heard of them. */
-enum { WORTH_SHARING = 100000 };
+enum { WORTH_SHARING = 1000000 };
 
 /* ---- layer normalisation ---- */
 
