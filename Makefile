@@ -8,8 +8,8 @@
 #   make test-long        the learning and system tests that take longer (hours)
 #   make test-learning    the learning gates alone, all seeds; CASES='ppo-hopper td3-*' for some
 #   make test-peers       every environment against the real Gymnasium
-#   make bench            environment steps per second, bare and through Shoal
-#   make bench-peers      the same against Gymnasium's own environments
+#   make bench            how fast kernels, updates, actors, transport and replay are here
+#   make bench-peers      updates against Stable-Baselines3, steps against Gymnasium, in one run
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained
 #   make VARIANT=asan     build one of: release (default), asan, tsan
@@ -36,8 +36,9 @@ MSGPACK    = $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c
 
 WARNINGS   := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
               -Wcast-qual -Wdouble-promotion -Wvla -Wformat=2 -Werror
-# Nothing here reads errno behind a mathematical function; while they set it, square roots do not vectorise.
-DEFINES    := -fno-math-errno -D_GNU_SOURCE -DSHOAL_VERSION='"$(VERSION)"' -DSHOAL_MODELS_DIR='"$(MODELS)"'
+# Nothing here reads errno or the exception flags behind arithmetic; while they are kept, square roots and
+# choices between numbers do not vectorise. No result depends on either flag.
+DEFINES    := -fno-math-errno -fno-trapping-math -D_GNU_SOURCE -DSHOAL_VERSION='"$(VERSION)"' -DSHOAL_MODELS_DIR='"$(MODELS)"'
 INCLUDES   = -I. -isystem $(MUJOCO)/include $(shell pkg-config --cflags $(PKGS) $(MSGPACK) | sed 's/-I/-isystem /g')
 HARDENING  := -fstack-protector-strong -fPIE
 CFLAGS     ?= -O3 -g

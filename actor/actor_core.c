@@ -15,7 +15,8 @@ enum {
     RETRY_US = 1000000,            /* between HELLOs, and between WANTs */
     SILENCE_US = 4000000,          /* until somebody is told that no learner answers */
     BARRIER_PATIENCE_US = 50000,   /* until a version that a round needs is asked for */
-    TOLD_ONE_BY_ONE = 5            /* episodes that broke down */
+    TOLD_ONE_BY_ONE = 5,           /* episodes that broke down */
+    GROUP = 32                     /* streams that act together: what they touch stays in the cache */
 };
 
 /* What one WELCOME set up; replaced whole by the next one. */
@@ -26,9 +27,7 @@ struct work {
     struct frame_pool *frames;
     struct stream *streams;              /* [n_streams] */
     int n_streams;
-    float **rows;                        /* [n_streams] rows that wait for an action */
-    struct stream **open;                /* [n_streams] the streams they belong to */
-    float *noise;                        /* [n_streams][n_act] what policy_act takes */
+    float *noise;                        /* [GROUP][n_act] what policy_act takes */
     struct exploration exploration;      /* of a deterministic head */
     float *pending;                      /* [n_params] newest snapshot, not yet adopted */
     size_t n_params;
@@ -224,14 +223,12 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     work->n_act = spec->shape.n_act;
     work->n_choices = spec->n_choices;
     work->horizon = (int)w->horizon;
-    work->policy = policy_create(&shape, (int)n, work->arena);
+    work->policy = policy_create(&shape, GROUP, work->arena);
     work->n_params = policy_n_params(&shape);
     work->pending = arena_alloc(work->arena, work->n_params, sizeof(float));
     work->frames = frame_pool_create(stream_frame_bytes(work->model, work->horizon));
     work->streams = arena_alloc(work->arena, n, sizeof(*work->streams));
-    work->rows = arena_alloc(work->arena, n, sizeof(*work->rows));
-    work->open = arena_alloc(work->arena, n, sizeof(struct stream *));
-    work->noise = arena_alloc(work->arena, n * (size_t)work->n_act, sizeof(float));
+    work->noise = arena_alloc(work->arena, GROUP * (size_t)work->n_act, sizeof(float));
     size_t state_bytes = stream_state_bytes(work->model);
     for (size_t i = 0; i < n; i++) {
         struct stream *s = &work->streams[i];
@@ -453,23 +450,25 @@ static void act_at_random(const struct work *w, struct rng *rng, float *row)
     row[row_log_prob(shape)] = 0;
 }
 
-/* Actions for n open streams, each from its own sequence. */
-static void choose_actions(struct actor *a, int n)
+/* Actions for n open streams, at most GROUP, each from its own sequence. */
+static void choose_actions(struct actor *a, struct stream *const *open, int n)
 {
     struct work *w = &a->work;
     const bool is_deterministic = policy_shape_of(w->policy)->head == HEAD_DETERMINISTIC;
+    float *rows[GROUP];
     for (int i = 0; i < n; i++) {
-        struct stream *s = w->open[i];
+        struct stream *s = open[i];
         float *noise = w->noise + (size_t)i * (size_t)w->n_act;
+        rows[i] = stream_row(s);
         if (a->is_random)
-            act_at_random(w, &s->action_rng, w->rows[i]);
+            act_at_random(w, &s->action_rng, rows[i]);
         else if (is_deterministic)
             exploration_draw(&w->exploration, &s->action_rng, w->n_act, s->process, noise);
         else
-            policy_draw(w->policy, &s->action_rng, noise);
+            policy_draw_ahead(w->policy, &s->action_rng, &s->ahead, noise);
     }
     if (!a->is_random)
-        policy_act(w->policy, n, w->rows, w->noise);
+        policy_act(w->policy, n, rows, w->noise);
 }
 
 /* An episode broke down. The first are told one by one, then every time their number has doubled. */
@@ -489,27 +488,28 @@ static void on_diverged(struct actor *a, const struct stream *s)
 bool actor_step(struct actor *a, int64_t now_us)
 {
     struct work *w = &a->work;
-    int n = 0;
+    struct stream *open[GROUP], *broken[GROUP];
+    int n_steps = 0;
     if (a->phase != ACTOR_ACTING)
         return false;
     if (actor_is_between_fragments(a) && !begin_fragments(a, now_us))
         return false;
-    for (int i = 0; i < w->n_streams; i++) {
-        struct stream *s = &w->streams[i];
-        if (!stream_is_open(s))
-            continue;
-        w->open[n] = s;
-        w->rows[n++] = stream_row(s);
+    for (int i = 0; i < w->n_streams;) {
+        int n = 0;
+        for (; i < w->n_streams && n < GROUP; i++)
+            if (stream_is_open(&w->streams[i]))
+                open[n++] = &w->streams[i];
+        choose_actions(a, open, n);
+        const int n_broken = streams_step(open, n, broken);
+        for (int k = 0; k < n_broken; k++)
+            on_diverged(a, broken[k]);
+        n_steps += n;
     }
-    choose_actions(a, n);
-    for (int i = 0; i < n; i++)
-        if (stream_step(w->open[i]))
-            on_diverged(a, w->open[i]);
-    a->counts.steps += n;
+    a->counts.steps += n_steps;
     watch_count(a->setup.watch, a->counts.steps);
-    for (int i = 0; i < n && a->phase == ACTOR_ACTING; i++)
-        if (stream_is_complete(w->open[i]))
-            finish_fragment(a, w->open[i], now_us);
+    for (int i = 0; i < w->n_streams && a->phase == ACTOR_ACTING; i++)
+        if (stream_is_complete(&w->streams[i]))
+            finish_fragment(a, &w->streams[i], now_us);
     return true;
 }
 

@@ -175,10 +175,10 @@ static bool fits(double x)
 
 static bool all_fit(const double *x, int n)
 {
+    bool fit = true;    /* without a way out, so that it vectorises */
     for (int i = 0; i < n; i++)
-        if (!fits(x[i]))
-            return false;
-    return true;
+        fit &= fits(x[i]);
+    return fit;
 }
 
 static void round_to_float(const double *x, int n, float *out)
@@ -214,15 +214,17 @@ static float clip(float x, float low, float high)
 
 bool env_rescale(const struct env_spec *spec, const float *action, float *units)
 {
-    for (int i = 0; i < spec->shape.n_act; i++) {
+    bool is_finite = true;
+    for (int i = 0; i < spec->shape.n_act; i++)
+        is_finite &= isfinite(action[i]) != 0;
+    if (!is_finite)
+        return false;
+    for (int i = 0; i < spec->shape.n_act && spec->n_choices > 0; i++)
+        units[i] = truncf(clip(action[i], spec->act_low[i], spec->act_high[i]));
+    for (int i = 0; i < spec->shape.n_act && spec->n_choices == 0; i++) {
         const float low = spec->act_low[i], high = spec->act_high[i];
-        if (!isfinite(action[i]))
-            return false;
         const float middle = low / 2 + high / 2, half = (high - low) / 2;
-        if (spec->n_choices > 0)
-            units[i] = truncf(clip(action[i], low, high));
-        else
-            units[i] = clip(middle + half * clip(action[i], -1, 1), low, high);
+        units[i] = clip(middle + half * clip(action[i], -1, 1), low, high);
     }
     return true;
 }
@@ -234,6 +236,12 @@ static bool is_usable(const struct env_spec *spec, const float *units)
         if (!isfinite(units[i]))
             return false;
     return spec->n_choices == 0 || (units[0] >= spec->act_low[0] && units[0] <= spec->act_high[0]);
+}
+
+/* Whether a step that was taken, with its observation in e->next, gave finite numbers only. */
+static bool is_sound(const struct env *e, const struct env_step *step)
+{
+    return !step->diverged && fits(step->reward) && all_fit(e->next, e->m->spec.shape.n_obs);
 }
 
 /* Advance into e->next. Returns false when anything on the way was not finite. */
@@ -248,15 +256,11 @@ static bool advance(struct env *e, const float *units, struct env_step *step)
     return all_fit(e->next, e->m->spec.shape.n_obs);
 }
 
-/* A step under an action that may not be usable. */
-static void take_step(struct env *e, const float *units, bool is_good, float *next_obs,
-                      struct env_outcome *out)
+/* The books of a step: what came of it is `step` and e->next, unless it diverged. */
+static void conclude(struct env *e, bool diverged, struct env_step step, float *next_obs,
+                     struct env_outcome *out)
 {
     const struct env_spec *spec = &e->m->spec;
-    struct env_step step = { 0 };
-    assert(e->is_running);
-
-    const bool diverged = !is_good || !advance(e, units, &step);
     if (diverged) {
         step = (struct env_step){ 0 };
     } else {
@@ -285,11 +289,66 @@ static void take_step(struct env *e, const float *units, bool is_good, float *ne
     };
 }
 
+/* A step under an action that may not be usable. */
+static void take_step(struct env *e, const float *units, bool is_good, float *next_obs,
+                      struct env_outcome *out)
+{
+    struct env_step step = { 0 };
+    assert(e->is_running);
+    const bool diverged = !is_good || !advance(e, units, &step);
+    conclude(e, diverged, step, next_obs, out);
+}
+
 void env_step(struct env *e, const float *action, float *next_obs, struct env_outcome *out)
 {
     float units[ENV_MAX_ACT];
     const bool is_good = env_rescale(&e->m->spec, action, units);
     take_step(e, units, is_good, next_obs, out);
+}
+
+enum { GROUP = 32 };    /* instances that are stepped by one call */
+
+/* What env_step_all does, of 1 to GROUP. Instances that cannot be stepped are left out of the call. */
+static void step_group(struct env *const *e, int n, const float *const *action, float *const *next_obs,
+                       struct env_outcome *out)
+{
+    const struct env_model *m = e[0]->m;
+    const size_t n_act = (size_t)m->spec.shape.n_act;
+    float units[GROUP * ENV_MAX_ACT];
+    struct env_step steps[GROUP];
+    void *self[GROUP];
+    double *obs[GROUP];
+    bool is_stepped[GROUP];
+    int k = 0;
+    assert(n > 0 && n <= GROUP);
+    for (int i = 0; i < n; i++) {
+        assert(e[i]->is_running && e[i]->m == m);
+        is_stepped[i] = env_rescale(&m->spec, action[i], units + (size_t)k * n_act) && !e[i]->is_broken;
+        self[k] = e[i]->self;
+        obs[k] = e[i]->next;
+        k += is_stepped[i];
+    }
+    if (k > 0)
+        m->ops->step_all(self, k, units, steps, obs);
+    k = 0;
+    for (int i = 0; i < n; i++) {
+        const struct env_step step = is_stepped[i] ? steps[k++] : (struct env_step){ .diverged = true };
+        conclude(e[i], !is_sound(e[i], &step), step, next_obs[i], &out[i]);
+    }
+}
+
+void env_step_all(struct env *const *e, int n, const float *const *action, float *const *next_obs,
+                  struct env_outcome *out)
+{
+    for (int i = 0; i < n && !env_steps_together(e[0]); i++)
+        env_step(e[i], action[i], next_obs[i], &out[i]);
+    for (int i = 0; i < n && env_steps_together(e[0]); i += GROUP)
+        step_group(e + i, n - i < GROUP ? n - i : GROUP, action + i, next_obs + i, out + i);
+}
+
+bool env_steps_together(const struct env *e)
+{
+    return e->m->ops->step_all != NULL;
 }
 
 void env_step_units(struct env *e, const float *units, float *next_obs, struct env_outcome *out)

@@ -55,7 +55,16 @@ void env_reset(struct env *e, struct rng *rng, float *obs);
  * the step. */
 void env_step(struct env *e, const float *action, float *next_obs, struct env_outcome *out);
 
-/* The same with an action in the environment's own units, which reaches it exactly as it is (a
+/* One transition of n instances of one model: to the bit what env_step gives one by one.
+ *   e, out            [n]
+ *   action, next_obs  [n] pointers to n_act and n_obs numbers */
+void env_step_all(struct env *const *e, int n, const float *const *action, float *const *next_obs,
+                  struct env_outcome *out);
+
+/* Whether that costs less than stepping one by one. */
+bool env_steps_together(const struct env *e);
+
+/* env_step with an action in the environment's own units, which reaches it exactly as it is (a
  * discrete one must be a choice, or the step diverges). */
 void env_step_units(struct env *e, const float *units, float *next_obs, struct env_outcome *out);
 

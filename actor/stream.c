@@ -62,6 +62,7 @@ static void seed_sequences(struct stream *s, uint64_t seed, int64_t number, int6
     s->life = life;
     rng_init(&s->reset_rng, seed, RNG_RESET, (uint32_t)number, (uint32_t)life);
     rng_init(&s->action_rng, seed, RNG_ACTION, (uint32_t)number, (uint32_t)life);
+    rng_ahead_forget(&s->ahead);
 }
 
 static size_t process_bytes(const struct stream *s)
@@ -142,21 +143,19 @@ static void write_close(struct stream *s)
     row[row_kind(s->shape)] = ROW_CLOSE;
 }
 
-bool stream_step(struct stream *s)
+/* The row's observation and action were there, the successor's observation stands behind it: write the
+ * rest, and begin what comes next. */
+static void note_outcome(struct stream *s, const struct env_outcome *outcome)
 {
-    struct env_outcome outcome;
     float *row = row_at(s, s->n_rows++), *next = row_at(s, s->n_rows);
-    watch_enter(s->watch, WATCH_STEPPING, s->number, env_elapsed(s->env) + 1);
-    env_step(s->env, row + row_act(s->shape), next, &outcome);
-    watch_leave(s->watch);
-    row[row_reward(s->shape)] = (float)outcome.reward;
-    row[row_kind(s->shape)] = (float)outcome.kind;
+    row[row_reward(s->shape)] = (float)outcome->reward;
+    row[row_kind(s->shape)] = (float)outcome->kind;
     s->n_transitions++;
     const bool is_last = s->n_transitions == s->horizon
-                      || (s->whole_episodes && outcome.kind != ROW_STEP);
-    if (outcome.kind != ROW_STEP) {
-        s->returns[s->n_episodes] = outcome.episode_return;
-        s->lengths[s->n_episodes++] = (uint32_t)outcome.episode_length;
+                      || (s->whole_episodes && outcome->kind != ROW_STEP);
+    if (outcome->kind != ROW_STEP) {
+        s->returns[s->n_episodes] = outcome->episode_return;
+        s->lengths[s->n_episodes++] = (uint32_t)outcome->episode_length;
         write_close(s);
         reset(s, is_last ? s->obs : row_at(s, s->n_rows));
     } else if (is_last) {
@@ -164,7 +163,58 @@ bool stream_step(struct stream *s)
         write_close(s);
     }
     s->is_complete = is_last;
+}
+
+bool stream_step(struct stream *s)
+{
+    struct env_outcome outcome;
+    float *row = row_at(s, s->n_rows), *next = row_at(s, s->n_rows + 1);
+    watch_enter(s->watch, WATCH_STEPPING, s->number, env_elapsed(s->env) + 1);
+    env_step(s->env, row + row_act(s->shape), next, &outcome);
+    watch_leave(s->watch);
+    note_outcome(s, &outcome);
     return outcome.diverged;
+}
+
+enum { GROUP = 32 };
+
+/* At most GROUP streams by one call of their environment. */
+static int step_group(struct stream *const *s, int n, struct stream **broken)
+{
+    struct env *env[GROUP];
+    const float *action[GROUP];
+    float *next_obs[GROUP];
+    struct env_outcome outcome[GROUP];
+    int n_broken = 0;
+    for (int i = 0; i < n; i++) {
+        env[i] = s[i]->env;
+        action[i] = row_at(s[i], s[i]->n_rows) + row_act(s[i]->shape);
+        next_obs[i] = row_at(s[i], s[i]->n_rows + 1);
+    }
+    watch_enter(s[0]->watch, WATCH_STEPPING, s[0]->number, env_elapsed(s[0]->env) + 1);
+    env_step_all(env, n, action, next_obs, outcome);
+    watch_leave(s[0]->watch);
+    for (int i = 0; i < n; i++) {
+        note_outcome(s[i], &outcome[i]);
+        if (outcome[i].diverged)
+            broken[n_broken++] = s[i];
+    }
+    return n_broken;
+}
+
+int streams_step(struct stream *const *s, int n, struct stream **broken)
+{
+    int n_broken = 0;
+    if (n == 0 || !env_steps_together(s[0]->env)) {
+        /* One by one, so that the watch knows in which of them it is. */
+        for (int i = 0; i < n; i++)
+            if (stream_step(s[i]))
+                broken[n_broken++] = s[i];
+        return n_broken;
+    }
+    for (int i = 0; i < n; i += GROUP)
+        n_broken += step_group(s + i, n - i < GROUP ? n - i : GROUP, broken + n_broken);
+    return n_broken;
 }
 
 int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)

@@ -12,6 +12,7 @@
 #include "actor/watch.h"
 #include "common/arena.h"
 #include "common/rng.h"
+#include "common/rng_ahead.h"
 #include "proto/frame.h"
 #include "proto/message.h"
 
@@ -25,6 +26,7 @@ struct stream {
     struct env *env;
     struct watch *watch;            /* told of every call into it; NULL: nobody looks */
     struct rng reset_rng, action_rng;
+    struct rng_ahead ahead;         /* of action_rng */
     double *process;                /* [n_act] of exploration noise; 0 where an episode begins */
     float *obs;                     /* [n_obs] where the next fragment begins */
 
@@ -68,6 +70,10 @@ float *stream_row(struct stream *s);
 /* The action is in the row: step the environment, write what came of it. Returns whether the
  * simulation broke down. */
 bool stream_step(struct stream *s);
+
+/* The same of n streams of one model, [n], to the bit. Those whose simulation broke down go to
+ * broken [n]; returns how many. */
+int streams_step(struct stream *const *s, int n, struct stream **broken);
 
 static inline bool stream_is_open(const struct stream *s) { return s->frame != NULL; }
 static inline bool stream_is_complete(const struct stream *s)

@@ -58,8 +58,14 @@ struct algorithm_setup {
     int batch_size;             /* of an off-policy update or an on-policy minibatch */
     int max_rows, max_transitions, max_fragments;    /* of a round; 0 off-policy */
     uint64_t seed;
+    const struct mlp_engine *engine;    /* copied; NULL: the default kernels, the caller alone */
     const void *hyper;          /* the algorithm's own struct of hyper-parameters */
 };
+
+static inline struct workers *algorithm_workers(const struct algorithm_setup *setup)
+{
+    return setup->engine ? setup->engine->workers : NULL;
+}
 
 /* What the other parts must know of an algorithm as it is configured. */
 struct algorithm_traits {

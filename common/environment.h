@@ -83,6 +83,13 @@ struct environment {
      * replays foreign actions. Must not allocate, print, reset itself or look at a clock. */
     void (*step)(void *self, const float *action, struct env_step *out);
 
+    /* Optional, of environments whose steps cost little beside a call: `step` and `observe` of n instances of
+     * one model, to the bit what these would have given one by one. It cannot hang or crash, as nobody
+     * is told which instance it is in.
+     *   self [n];  actions [n][n_act];  out [n];  obs [n] pointers to n_obs numbers */
+    void (*step_all)(void *const *self, int n, const float *actions, struct env_step *out,
+                     double *const *obs);
+
     /* The observation of the current state, [n_obs]; after reset, step and set_state. */
     void (*observe)(const void *self, double *obs);
 

@@ -6,9 +6,6 @@
 #include <string.h>
 
 #include "common/matrix.h"
-#include "common/vector_math.h"
-
-static const real NORM_EPSILON = (real)1e-5;
 
 static const char *const activation_names[] = {
     [ACTIVATION_RELU] = "relu", [ACTIVATION_TANH] = "tanh", [ACTIVATION_SILU] = "silu",
@@ -65,7 +62,7 @@ size_t mlp_n_params(const struct mlp_shape *s)
     return mlp_weight_offset(s, s->n_layers);
 }
 
-static bool has_norm(const struct mlp_shape *s, int l)
+bool mlp_has_norm(const struct mlp_shape *s, int l)
 {
     return s->has_layer_norm && l + 1 < s->n_layers;
 }
@@ -142,215 +139,78 @@ void mlp_init(const struct mlp_shape *s, real *params, enum mlp_start start, dou
             for (size_t i = 0; i < (n_in + 1) * n_out; i++)
                 weights[i] = (real)rng_uniform(rng, -bound, bound);
         }
-        for (size_t j = 0; has_norm(s, l) && j < n_out; j++) {
+        for (size_t j = 0; mlp_has_norm(s, l) && j < n_out; j++) {
             params[mlp_norm_offset(s, l) + j] = 1;
             params[mlp_norm_offset(s, l) + n_out + j] = 0;
         }
     }
 }
 
-void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity,
-                    struct arena *arena)
+/* ---- room for a pass ---- */
+
+/* The most that a kernel asks for in any layer, for one worker. */
+static size_t scratch_bytes(const struct mlp_shape *s, const struct kernels *kernels)
 {
-    int widest = 0;
-    *c = (struct mlp_cache){ .capacity = capacity };
+    const int columns = kernels->columns_per_part;
+    size_t most = 0;
     for (int l = 0; l < s->n_layers; l++) {
-        int n = s->width[l + 1];
+        const int k = s->width[l], n = s->width[l + 1];
+        const size_t bytes = kernels->scratch_bytes(k > n ? k : n, k < columns ? k : columns, n);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static struct mlp_engine engine_or_default(const struct mlp_engine *engine)
+{
+    return engine ? *engine : (struct mlp_engine){ kernels_default(), NULL };
+}
+
+static size_t parts_of(const struct kernels *kernels, int B)
+{
+    return ((size_t)B + (size_t)kernels->rows_per_part - 1) / (size_t)kernels->rows_per_part;
+}
+
+size_t mlp_parts(const struct mlp_cache *c, int B)
+{
+    return parts_of(c->engine.kernels, B);
+}
+
+void mlp_cache_init(struct mlp_cache *c, const struct mlp_shape *s, int capacity,
+                    const struct mlp_engine *engine, struct arena *arena)
+{
+    *c = (struct mlp_cache){ .capacity = capacity };
+    c->engine = engine_or_default(engine);
+    const struct kernels *kernels = c->engine.kernels;
+    for (int l = 0; l < s->n_layers; l++) {
+        const int n = s->width[l + 1];
         const size_t count = (size_t)capacity * (size_t)n;
         c->out[l] = arena_alloc(arena, count, sizeof(real));
+        c->packed[l] = arena_alloc(arena, kernels->packed_bytes(s->width[l], n), 1);
+        if (l + 1 < s->n_layers)
+            c->delta[l] = arena_alloc(arena, count, sizeof(real));
         if (s->activation == ACTIVATION_SILU && l + 1 < s->n_layers)
             c->slope[l] = arena_alloc(arena, count, sizeof(real));
-        if (has_norm(s, l)) {
+        if (mlp_has_norm(s, l)) {
             c->centred[l] = arena_alloc(arena, count, sizeof(real));
             c->inverse_std[l] = arena_alloc(arena, (size_t)capacity, sizeof(real));
+            c->norm_sums[l] = arena_alloc(arena, 2 * mlp_parts(c, capacity) * (size_t)n, sizeof(real));
         }
-        widest = n > widest ? n : widest;
     }
-    for (int i = 0; i < 2; i++)
-        c->delta[i] = arena_alloc(arena, (size_t)capacity * (size_t)widest, sizeof(real));
+    c->scratch_bytes = scratch_bytes(s, kernels);
+    c->scratch = arena_alloc(arena, c->scratch_bytes, (size_t)workers_count(c->engine.workers));
 }
 
-size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity)
+size_t mlp_cache_bytes(const struct mlp_shape *s, int capacity, const struct mlp_engine *engine)
 {
-    size_t per_row = 0, widest = 0;
+    const struct mlp_engine e = engine_or_default(engine);
+    size_t per_row = 0, numbers = 0, bytes = scratch_bytes(s, e.kernels) * (size_t)workers_count(e.workers);
     for (int l = 0; l < s->n_layers; l++) {
         const size_t n = (size_t)s->width[l + 1];
-        const bool has_slope = s->activation == ACTIVATION_SILU && l + 1 < s->n_layers;
-        per_row += n * (1 + has_slope + has_norm(s, l)) + has_norm(s, l);
-        widest = n > widest ? n : widest;
+        const bool is_hidden = l + 1 < s->n_layers, has_slope = s->activation == ACTIVATION_SILU && is_hidden;
+        per_row += n * (1 + is_hidden + has_slope + mlp_has_norm(s, l)) + mlp_has_norm(s, l);
+        numbers += mlp_has_norm(s, l) ? 2 * parts_of(e.kernels, capacity) * n : 0;
+        bytes += e.kernels->packed_bytes(s->width[l], s->width[l + 1]);
     }
-    return (per_row + 2 * widest) * (size_t)capacity * sizeof(real);
-}
-
-/* ---- layer normalisation ---- */
-
-/* sum_j x_j y_j, or sum_j x_j where y is NULL; in lanes, which a vector unit adds at once. */
-static inline real sum_row(const real *x, const real *y, int n)
-{
-    enum { LANES = 8 };
-    real lane[LANES] = { 0 }, sum = 0;
-    int j = 0;
-    for (; j + LANES <= n; j += LANES)
-        for (int i = 0; i < LANES; i++)
-            lane[i] += y ? x[j + i] * y[j + i] : x[j + i];
-    for (; j < n; j++)
-        sum += y ? x[j] * y[j] : x[j];
-    for (int i = 0; i < LANES; i++)
-        sum += lane[i];
-    return sum;
-}
-
-/* y = gain (z - mean) / std + offset in place over [B][n], where z = y + b. */
-static void normalise(real *y, const real *b, const real *gain, int B, int n, real *centred,
-                      real *inverse_std)
-{
-    const real *offset = gain + n;
-    for (int i = 0; i < B; i++, y += n, centred += n) {
-        for (int j = 0; j < n; j++)
-            y[j] += b[j];
-        const real mean = sum_row(y, NULL, n) / (real)n;
-        for (int j = 0; j < n; j++)
-            centred[j] = y[j] - mean;
-        const real var = sum_row(centred, centred, n) / (real)n;
-        const real scale = 1 / real_sqrt(var + NORM_EPSILON);
-        inverse_std[i] = scale;
-        for (int j = 0; j < n; j++) {
-            centred[j] *= scale;
-            y[j] = gain[j] * centred[j] + offset[j];
-        }
-    }
-}
-
-/* Back through normalise: delta [B][n] becomes d loss / d z; with c = (z - mean) / std and h = gain delta,
- *   dz = (h - mean(h) - c mean(h c)) / std
- *   dnorm    [2 n] gradients of gain and offset, set; NULL: not wanted */
-static void through_norm(real *delta, const real *gain, int B, int n, const real *centred,
-                         const real *inverse_std, real *dnorm)
-{
-    if (dnorm)
-        memset(dnorm, 0, 2 * (size_t)n * sizeof(*dnorm));
-    for (int i = 0; i < B; i++, delta += n, centred += n) {
-        for (int j = 0; dnorm && j < n; j++) {
-            dnorm[j] += delta[j] * centred[j];
-            dnorm[n + j] += delta[j];
-        }
-        for (int j = 0; j < n; j++)
-            delta[j] *= gain[j];
-        const real mean = sum_row(delta, NULL, n) / (real)n;
-        const real slope = sum_row(delta, centred, n) / (real)n;
-        for (int j = 0; j < n; j++)
-            delta[j] = (delta[j] - mean - centred[j] * slope) * inverse_std[i];
-    }
-}
-
-/* ---- activations ---- */
-
-/* y = y + b in place over [B][n]: the output layer. */
-static void add_bias(real *y, const real *b, int B, int n)
-{
-    for (int i = 0; i < B; i++, y += n)
-        for (int j = 0; j < n; j++)
-            y[j] += b[j];
-}
-
-/* y = f(y + b) in place over [B][n]; b NULL: none.    slope [B][n], of silu, set */
-static void activate(real *y, const real *b, int B, int n, enum activation f, real *slope)
-{
-    for (int i = 0; i < B; i++, y += n) {
-        if (f == ACTIVATION_RELU) {
-            for (int j = 0; j < n; j++) {
-                real v = b ? y[j] + b[j] : y[j];
-                y[j] = v > 0 ? v : 0;
-            }
-        } else if (f == ACTIVATION_TANH) {
-            for (int j = 0; b && j < n; j++)
-                y[j] += b[j];
-            vector_tanh(y, (size_t)n);
-        } else {
-            for (int j = 0; j < n; j++) {
-                real z = b ? y[j] + b[j] : y[j];
-                real sigmoid = 1 / (1 + real_exp(-z));
-                y[j] = z * sigmoid;
-                slope[j] = sigmoid + y[j] * (1 - sigmoid);
-            }
-            slope += n;
-        }
-    }
-}
-
-/* delta *= f'; relu and tanh express theirs by their output y; [count] all. */
-static void through_activation(real *delta, const real *y, const real *slope, size_t count,
-                               enum activation f)
-{
-    if (f == ACTIVATION_RELU) {
-        for (size_t i = 0; i < count; i++)
-            delta[i] = y[i] > 0 ? delta[i] : 0;
-    } else if (f == ACTIVATION_TANH) {
-        for (size_t i = 0; i < count; i++)
-            delta[i] *= 1 - y[i] * y[i];
-    } else {
-        for (size_t i = 0; i < count; i++)
-            delta[i] *= slope[i];
-    }
-}
-
-/* ---- the network ---- */
-
-real *mlp_forward(const struct mlp_shape *s, const real *params, int B, const real *x, int ldx,
-                  struct mlp_cache *c)
-{
-    assert(B <= c->capacity);
-    for (int l = 0; l < s->n_layers; l++) {
-        int k = s->width[l], n = s->width[l + 1];
-        const real *bias = params + mlp_bias_offset(s, l);
-        real *y = c->out[l];
-        matrix_nn(B, n, k, x, ldx, params + mlp_weight_offset(s, l), n, 0, y, n);
-        if (has_norm(s, l)) {
-            normalise(y, bias, params + mlp_norm_offset(s, l), B, n, c->centred[l], c->inverse_std[l]);
-            activate(y, NULL, B, n, s->activation, c->slope[l]);
-        } else if (l + 1 < s->n_layers) {
-            activate(y, bias, B, n, s->activation, c->slope[l]);
-        } else {
-            add_bias(y, bias, B, n);
-        }
-        x = y;
-        ldx = n;
-    }
-    return c->out[s->n_layers - 1];
-}
-
-/* db[n] = column sums of delta[B][n] */
-static void sum_columns(const real *delta, int B, int n, real *db)
-{
-    memset(db, 0, (size_t)n * sizeof(*db));
-    for (int i = 0; i < B; i++, delta += n)
-        for (int j = 0; j < n; j++)
-            db[j] += delta[j];
-}
-
-void mlp_backward(const struct mlp_shape *s, const real *params, int B, const real *x, int ldx,
-                  struct mlp_cache *c, real *dout, real *grad, real *dx, int lddx)
-{
-    real *delta = dout;    /* d loss / d (x W + b) of the layer at hand, [B][n] */
-    for (int l = s->n_layers - 1; l >= 0; l--) {
-        int k = s->width[l], n = s->width[l + 1];
-        const real *weights = params + mlp_weight_offset(s, l);
-        const real *input = l ? c->out[l - 1] : x;
-        if (grad) {
-            /* dW = input^T delta */
-            matrix_tn(k, n, B, input, l ? k : ldx, delta, n, 0, grad + mlp_weight_offset(s, l), n);
-            sum_columns(delta, B, n, grad + mlp_bias_offset(s, l));
-        }
-        if (l) {
-            real *below = c->delta[l % 2];
-            matrix_nt(B, k, n, delta, n, weights, n, 0, below, k);
-            through_activation(below, input, c->slope[l - 1], (size_t)B * (size_t)k, s->activation);
-            if (has_norm(s, l - 1))
-                through_norm(below, params + mlp_norm_offset(s, l - 1), B, k, c->centred[l - 1],
-                             c->inverse_std[l - 1], grad ? grad + mlp_norm_offset(s, l - 1) : NULL);
-            delta = below;
-        } else if (dx) {
-            matrix_nt(B, k, n, delta, n, weights, n, 0, dx, lddx);
-        }
-    }
+    return (per_row * (size_t)capacity + numbers) * sizeof(real) + bytes;
 }

@@ -9,18 +9,27 @@
 #include "common/gaussian.h"
 #include "common/normaliser.h"
 #include "common/row_kernel.h"
+#include "common/row_sum.h"
 #include "common/squashed_gaussian.h"
+#include "common/vector_math.h"
+
+/* Rows that go through the network together: few enough that what is between two layers stays in the first
+ * cache, many enough that reading the weights costs little beside using them. */
+enum { GROUP = 32 };
 
 struct policy {
     struct policy_shape shape;
     const struct row_kernel *kernel;
-    int max_rows;
+    int max_rows;                     /* group: at most that and GROUP */
     size_t n_params;
     float *params;
-    float *layer[2];              /* [max_rows][widest], taking turns */
-    const float **inputs;         /* [max_rows] */
-    float *zeros;                 /* [n_act] */
-    float *obs;                   /* [max_rows][n_obs] normalised; NULL: rows are taken raw */
+    float *packed[MLP_MAX_LAYERS];    /* the layers of `params`, as the kernel wants them */
+    float *layer[2];              /* [group][widest], taking turns */
+    const float *inputs[GROUP];
+    float *zeros;                 /* [group][n_act] */
+    float *act;                   /* [group][n_act] */
+    float log_prob[GROUP];
+    float *obs;                   /* [group][n_obs] normalised; NULL: rows are taken raw */
 };
 
 struct policy_shape policy_shape_make(enum policy_head head, const struct mlp_body *body,
@@ -52,17 +61,21 @@ struct policy *policy_create(const struct policy_shape *s, int max_rows, struct 
     int widest = 0;
     for (int l = 1; l <= s->net.n_layers; l++)
         widest = s->net.width[l] > widest ? s->net.width[l] : widest;
+    const size_t group = max_rows < GROUP ? (size_t)max_rows : GROUP;
     p->shape = *s;
     p->kernel = row_kernel_best();
     p->max_rows = max_rows;
     p->n_params = policy_n_params(s);
     p->params = arena_alloc(arena, p->n_params, sizeof(float));
+    for (int l = 0; l < s->net.n_layers; l++)
+        p->packed[l] = arena_alloc(arena, row_kernel_floats(s->net.width[l], s->net.width[l + 1]),
+                                   sizeof(float));
     for (int i = 0; i < 2; i++)
-        p->layer[i] = arena_alloc(arena, (size_t)max_rows * (size_t)widest, sizeof(float));
-    p->inputs = arena_alloc(arena, (size_t)max_rows, sizeof(*p->inputs));
-    p->zeros = arena_alloc(arena, (size_t)s->row.n_act, sizeof(float));
+        p->layer[i] = arena_alloc(arena, group * (size_t)widest, sizeof(float));
+    p->zeros = arena_alloc(arena, group * (size_t)s->row.n_act, sizeof(float));
+    p->act = arena_alloc(arena, group * (size_t)s->row.n_act, sizeof(float));
     if (s->normalises)
-        p->obs = arena_alloc(arena, (size_t)max_rows * (size_t)s->row.n_obs, sizeof(float));
+        p->obs = arena_alloc(arena, group * (size_t)s->row.n_obs, sizeof(float));
     return p;
 }
 
@@ -73,7 +86,11 @@ const struct policy_shape *policy_shape_of(const struct policy *p)
 
 void policy_set(struct policy *p, const void *params)
 {
+    const struct mlp_shape *net = &p->shape.net;
     memcpy(p->params, params, p->n_params * sizeof(float));
+    for (int l = 0; l < net->n_layers; l++)
+        row_kernel_pack(net->width[l], net->width[l + 1], p->params + mlp_weight_offset(net, l),
+                        p->params + mlp_bias_offset(net, l), p->packed[l]);
 }
 
 const float *policy_params(const struct policy *p)
@@ -83,35 +100,35 @@ const float *policy_params(const struct policy *p)
 
 /* ---- the network ---- */
 
-/* The sum of n numbers, or of their squares, in an order that depends on n alone: eight sums side by
- * side, so that it vectorises. */
-static inline float sum(const float *x, int n, bool of_squares)
-{
-    float lane[8] = { 0 }, total = 0;
-    int j = 0;
-    for (; j + 8 <= n; j += 8)
-        for (int k = 0; k < 8; k++)
-            lane[k] += of_squares ? x[j + k] * x[j + k] : x[j + k];
-    for (; j < n; j++)
-        lane[j % 8] += of_squares ? x[j] * x[j] : x[j];
-    for (int k = 0; k < 8; k++)
-        total += lane[k];
-    return total;
-}
-
 /* One row z [n] in place: gain (z - mean) / sqrt(var + 1e-5) + offset.
  *   gain  [n], and behind it the offset [n] */
 static void normalise_layer(float *z, int n, const float *gain)
 {
     const float *offset = gain + n;
-    float mean = sum(z, n, false) / (float)n;
+    float mean = row_sum(z, NULL, n) / (float)n;
     for (int j = 0; j < n; j++)
         z[j] -= mean;
-    float inverse_std = 1 / sqrtf(sum(z, n, true) / (float)n + 1e-5f);
+    float inverse_std = 1 / sqrtf(row_sum(z, z, n) / (float)n + 1e-5f);
     for (int j = 0; j < n; j++)
         z[j] = gain[j] * (z[j] * inverse_std) + offset[j];
 }
 
+/* y <- y / (1 + exp(-y)), rounded as the learner does. */
+static void silu(float *y, size_t count)
+{
+    enum { PIECE = 256 };
+    float exps[PIECE];
+    for (size_t first = 0, n; first < count; first += n, y += n) {
+        n = count - first < PIECE ? count - first : PIECE;
+        for (size_t i = 0; i < n; i++)
+            exps[i] = -y[i];
+        vector_exp(exps, n);
+        for (size_t i = 0; i < n; i++)
+            y[i] *= 1 / (1 + exps[i]);
+    }
+}
+
+/* But for relu, which the kernel does unless a layer is normalised. */
 static void activate(float *y, size_t count, enum activation f)
 {
     switch (f) {
@@ -120,12 +137,10 @@ static void activate(float *y, size_t count, enum activation f)
             y[i] = y[i] > 0 ? y[i] : 0;
         break;
     case ACTIVATION_TANH:
-        for (size_t i = 0; i < count; i++)
-            y[i] = tanhf(y[i]);
+        vector_tanh(y, count);
         break;
     case ACTIVATION_SILU:
-        for (size_t i = 0; i < count; i++)
-            y[i] = y[i] / (1 + expf(-y[i]));
+        silu(y, count);
         break;
     }
 }
@@ -142,25 +157,26 @@ static const float *observation(struct policy *p, int i, const float *row)
     return out;
 }
 
-/* Outputs of the network for n rows, [n][width[n_layers]]. */
+/* Outputs of the network for n rows, at most GROUP: [n][width[n_layers]]. */
 static const float *forward(struct policy *p, int n, float *const *rows)
 {
     const struct mlp_shape *net = &p->shape.net;
     for (int i = 0; i < n; i++)
         p->inputs[i] = observation(p, i, rows[i]);
     for (int l = 0; l < net->n_layers; l++) {
-        int width = net->width[l + 1];
-        bool is_hidden = l + 1 < net->n_layers;
+        const int width = net->width[l + 1];
+        const bool is_hidden = l + 1 < net->n_layers;
+        const bool is_normalised = is_hidden && net->has_layer_norm;
+        const bool is_rectified = is_hidden && !is_normalised && net->activation == ACTIVATION_RELU;
         float *y = p->layer[l % 2];
-        p->kernel->dense(n, net->width[l], width, p->inputs, p->params + mlp_weight_offset(net, l),
-                         p->params + mlp_bias_offset(net, l), y);
+        p->kernel->dense(n, net->width[l], width, p->inputs, p->packed[l], is_rectified, y);
         for (int i = 0; i < n; i++) {
-            float *row = y + (size_t)i * (size_t)width;
-            if (is_hidden && net->has_layer_norm)
-                normalise_layer(row, width, p->params + mlp_norm_offset(net, l));
-            p->inputs[i] = row;
+            p->inputs[i] = y + (size_t)i * (size_t)width;
+            if (is_normalised)
+                normalise_layer(y + (size_t)i * (size_t)width, width,
+                                p->params + mlp_norm_offset(net, l));
         }
-        if (is_hidden)
+        if (is_hidden && !is_rectified)
             activate(y, (size_t)n * (size_t)width, net->activation);
     }
     return p->layer[(net->n_layers - 1) % 2];
@@ -168,54 +184,60 @@ static const float *forward(struct policy *p, int n, float *const *rows)
 
 /* ---- the heads ---- */
 
-/* a = clip(tanh(out) + noise, -1, 1) */
-static void act_deterministically(int n_act, const float *out, const float *noise, float *act)
+/* a = clip(tanh(out) + noise, -1, 1), [n] */
+static void act_deterministically(int n, const float *out, const float *noise, float *act)
 {
-    for (int j = 0; j < n_act; j++)
-        act[j] = fminf(fmaxf(tanhf(out[j]) + noise[j], -1), 1);
+    memcpy(act, out, (size_t)n * sizeof(*act));
+    vector_tanh(act, (size_t)n);
+    for (int j = 0; j < n; j++)
+        act[j] = fminf(fmaxf(act[j] + noise[j], -1), 1);
 }
 
-/* The action of one row.
- *   out    [outputs] of the network
- *   noise  [n_act], or NULL
- *   act    [n_act], set
- * Returns its log_prob. */
-static float act_in_row(const struct policy *p, const float *out, const float *noise, float *act)
+/* The actions of n rows, to p->act and p->log_prob.
+ *   out    [n][outputs] of the network
+ *   noise  [n][n_act], or NULL */
+static void act_in_rows(struct policy *p, int n, const float *out, const float *noise)
 {
-    const int n_act = p->shape.row.n_act;
-    const float *log_sigma = p->shape.head == HEAD_GAUSSIAN
-                           ? p->params + policy_head_offset(&p->shape) : out + n_act;
+    const int n_act = p->shape.row.n_act, n_out = p->shape.net.width[p->shape.net.n_layers];
     const float *eps = noise ? noise : p->zeros;
-    float log_prob = 0;
     switch (p->shape.head) {
     case HEAD_SQUASHED_GAUSSIAN:
-        squashed_gaussian_sample(1, n_act, out, eps, n_act, act, n_act, &log_prob);
+        squashed_gaussian_sample(n, n_act, out, eps, n_act, p->act, n_act, p->log_prob);
         break;
     case HEAD_GAUSSIAN:
+        gaussian_sample(n, n_act, out, n_out, p->params + policy_head_offset(&p->shape), 0, eps, n_act,
+                        p->act, n_act, p->log_prob);
+        break;
     case HEAD_GAUSSIAN_OF_STATE:
-        gaussian_sample(1, n_act, out, n_act, log_sigma, n_act, eps, n_act, act, n_act, &log_prob);
+        gaussian_sample(n, n_act, out, n_out, out + n_act, n_out, eps, n_act, p->act, n_act, p->log_prob);
         break;
     case HEAD_CATEGORICAL:
         if (noise)
-            categorical_sample(1, p->shape.n_choices, out, noise, act, 1, &log_prob);
+            categorical_sample(n, p->shape.n_choices, out, noise, p->act, 1, p->log_prob);
         else
-            categorical_mode(1, p->shape.n_choices, out, act, 1);
+            categorical_mode(n, p->shape.n_choices, out, p->act, 1);
         break;
     default:
-        act_deterministically(n_act, out, eps, act);
+        act_deterministically(n * n_act, out, eps, p->act);
+        memset(p->log_prob, 0, sizeof(p->log_prob));
     }
-    return noise ? log_prob : 0;
 }
 
 void policy_act(struct policy *p, int n, float *const *rows, const float *noise)
 {
     assert(n <= p->max_rows);
-    const struct mlp_shape *net = &p->shape.net;
-    const float *out = forward(p, n, rows);
-    for (int i = 0; i < n; i++, out += net->width[net->n_layers]) {
-        float *row = rows[i];
-        const float *eps = noise ? noise + (size_t)i * (size_t)p->shape.row.n_act : NULL;
-        row[row_log_prob(p->shape.row)] = act_in_row(p, out, eps, row + row_act(p->shape.row));
+    const struct row_shape row = p->shape.row;
+    const size_t n_act = (size_t)row.n_act;
+    for (int first = 0; first < n; first += GROUP) {
+        const int m = n - first < GROUP ? n - first : GROUP;
+        const float *out = forward(p, m, rows + first);
+        act_in_rows(p, m, out, noise ? noise + (size_t)first * n_act : NULL);
+        for (int i = 0; i < m; i++) {
+            float *to = rows[first + i];
+            for (size_t j = 0; j < n_act; j++)
+                to[row_act(row) + (int)j] = p->act[(size_t)i * n_act + j];
+            to[row_log_prob(row)] = noise ? p->log_prob[i] : 0;
+        }
     }
 }
 
@@ -228,4 +250,12 @@ void policy_draw(const struct policy *p, struct rng *rng, float *noise)
         memset(noise, 0, n_act * sizeof(*noise));
     else
         rng_fill_normal(rng, noise, n_act);
+}
+
+void policy_draw_ahead(const struct policy *p, struct rng *rng, struct rng_ahead *ahead, float *noise)
+{
+    if (p->shape.head == HEAD_CATEGORICAL || p->shape.head == HEAD_DETERMINISTIC)
+        policy_draw(p, rng, noise);
+    else
+        rng_ahead_normal(ahead, rng, noise, (size_t)p->shape.row.n_act);
 }

@@ -12,6 +12,7 @@
 #include "common/mlp.h"
 #include "common/policy_head.h"
 #include "common/rng.h"
+#include "common/rng_ahead.h"
 #include "common/row.h"
 #include "common/safetensors.h"
 
@@ -57,6 +58,9 @@ void policy_act(struct policy *p, int n, float *const *rows, const float *noise)
 /* Draw what policy_act needs to sample one row's action.
  *   noise  [n_act]; zeros of the deterministic head, whose noise is not the policy's */
 void policy_draw(const struct policy *p, struct rng *rng, float *noise);
+
+/* The same numbers for who draws from one sequence again and again. */
+void policy_draw_ahead(const struct policy *p, struct rng *rng, struct rng_ahead *ahead, float *noise);
 
 /* policy.safetensors: "observation.mean" and "observation.inverse_std" [n_obs] when it normalises,
  * layers as "policy.<l>.weight" [out][in] and "policy.<l>.bias" [out] (as PyTorch keeps them), layer

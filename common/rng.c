@@ -75,15 +75,3 @@ double rng_normal(struct rng *r)
     double radius = sqrt(-2.0 * log(1.0 - rng_uniform(r, 0, 1)));
     return radius * cos(TWO_PI * rng_uniform(r, 0, 1));
 }
-
-void rng_fill_normal(struct rng *r, float *out, size_t n)
-{
-    for (size_t i = 0; i < n; i += 2) {
-        double u = ((double)rng_u32(r) + 1.0) * 0x1p-32;
-        double angle = TWO_PI * (double)rng_u32(r) * 0x1p-32;
-        double radius = sqrt(-2.0 * log(u));
-        out[i] = (float)(radius * cos(angle));
-        if (i + 1 < n)
-            out[i + 1] = (float)(radius * sin(angle));
-    }
-}

@@ -1,23 +1,67 @@
 #include "common/row_kernel.h"
 
 #include <math.h>
-#include <stddef.h>
+#include <string.h>
+
+enum { PANEL = ROW_KERNEL_PANEL };
+
+/* ---- packing ---- */
+
+static int panels_of(int n)
+{
+    return (n + PANEL - 1) / PANEL;
+}
+
+/* Floats of one panel: the biases and k rows. */
+static size_t panel_floats(int k)
+{
+    return ((size_t)k + 1) * PANEL;
+}
+
+size_t row_kernel_floats(int k, int n)
+{
+    return (size_t)panels_of(n) * panel_floats(k);
+}
+
+void row_kernel_pack(int k, int n, const float *w, const float *b, float *packed)
+{
+    for (int j = 0; j < n; j += PANEL) {
+        const int columns = n - j < PANEL ? n - j : PANEL;
+        const size_t bytes = (size_t)columns * sizeof(float);
+        for (int p = -1; p < k; p++, packed += PANEL) {
+            const float *row = p < 0 ? b : w + (size_t)p * (size_t)n;
+            if (columns == PANEL) {
+                memcpy(packed, row + j, PANEL * sizeof(float));
+                continue;
+            }
+            memset(packed, 0, PANEL * sizeof(float));
+            memcpy(packed, row + j, bytes);
+        }
+    }
+}
+
+/* ---- plain C ---- */
 
 static bool always(void)
 {
     return true;
 }
 
-static void dense_portable(int rows, int k, int n, const float *const *x, const float *w,
-                           const float *b, float *y)
+static void dense_portable(int rows, int k, int n, const float *const *x, const float *packed,
+                           bool is_rectified, float *y)
 {
     for (int i = 0; i < rows; i++, y += n) {
-        for (int j = 0; j < n; j++)
-            y[j] = b[j];
-        for (int p = 0; p < k; p++) {
-            const float *row = w + (size_t)p * (size_t)n;
-            for (int j = 0; j < n; j++)
-                y[j] = fmaf(x[i][p], row[j], y[j]);
+        const float *w = packed;
+        for (int j = 0; j < n; j += PANEL) {
+            const int columns = n - j < PANEL ? n - j : PANEL;
+            float sum[PANEL];
+            memcpy(sum, w, sizeof(sum));
+            w += PANEL;
+            for (int p = 0; p < k; p++, w += PANEL)
+                for (int c = 0; c < PANEL; c++)
+                    sum[c] = fmaf(x[i][p], w[c], sum[c]);
+            for (int c = 0; c < columns; c++)
+                y[j + c] = is_rectified && !(sum[c] > 0) ? 0 : sum[c];
         }
     }
 }
@@ -28,36 +72,20 @@ static const struct row_kernel portable = { "portable", dense_portable, always }
 #include <immintrin.h>
 
 #define TARGET_AVX2 __attribute__((target("avx2,fma")))
-#define TARGET_AVX512 __attribute__((target("avx512f")))
+#define TARGET_AVX512 __attribute__((target("avx512f,avx2,fma")))
 #define INLINE static inline __attribute__((always_inline))
 
 /* Every block is `r` rows by `v` vectors of columns, both constants after inlining, so that the sums
- * stay in registers. Weights are read once per block: many rows share one pass over few columns, and
- * a single row takes so many columns at once that it reads the weights nearly in the order in which
- * they lie. A sum goes over k in the same order in every block. */
+ * stay in registers: as many as hide the latency of a multiply-add. Many rows share one pass over few
+ * columns, which stay in the first cache for the rows behind them; a single row takes many columns at
+ * once. A sum goes over k in the same order in every block. */
 
-TARGET_AVX2 INLINE void block_avx2(int r, int v, int k, int n, const float *const *x,
-                                   const float *w, const float *b, float *y, __m256i last)
+/* ---- AVX2: a panel is two vectors ---- */
+
+/* Vector c of a block: where its first weights lie, relative to the block's. */
+INLINE size_t vector_at(int c, size_t panel)
 {
-    __m256 acc[8];
-    for (int i = 0; i < r; i++)
-        for (int c = 0; c < v; c++)
-            acc[i * v + c] = c + 1 < v ? _mm256_loadu_ps(b + 8 * c)
-                                       : _mm256_maskload_ps(b + 8 * c, last);
-    for (int p = 0; p < k; p++, w += n)
-        for (int c = 0; c < v; c++) {
-            __m256 weights = c + 1 < v ? _mm256_loadu_ps(w + 8 * c)
-                                       : _mm256_maskload_ps(w + 8 * c, last);
-            for (int i = 0; i < r; i++)
-                acc[i * v + c] = _mm256_fmadd_ps(_mm256_broadcast_ss(x[i] + p), weights,
-                                                 acc[i * v + c]);
-        }
-    for (int i = 0; i < r; i++, y += n)
-        for (int c = 0; c < v; c++)
-            if (c + 1 < v)
-                _mm256_storeu_ps(y + 8 * c, acc[i * v + c]);
-            else
-                _mm256_maskstore_ps(y + 8 * c, last, acc[i * v + c]);
+    return (size_t)(c / 2) * panel + (size_t)(c % 2) * 8;
 }
 
 TARGET_AVX2 static __m256i mask_avx2(int columns)
@@ -66,33 +94,49 @@ TARGET_AVX2 static __m256i mask_avx2(int columns)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(columns), lane);
 }
 
-/* All rows, in blocks of r, over the columns j and the v - 1 vectors behind them. */
-TARGET_AVX2 INLINE int rows_avx2(int from, int r, int v, int rows, int j, int k, int n,
-                                 const float *const *x, const float *w, const float *b, float *y)
+/* `columns` of the block's are written, at most 8 v. */
+TARGET_AVX2 INLINE void block_avx2(int r, int v, int k, int n, const float *const *x, const float *w,
+                                   size_t panel, bool is_rectified, float *y, int columns)
 {
-    const __m256i last = mask_avx2(n - j - 8 * (v - 1));
-    for (; from + r <= rows; from += r)
-        block_avx2(r, v, k, n, x + from, w + j, b + j, y + (size_t)from * (size_t)n + j, last);
-    return from;
+    __m256 acc[8];
+    for (int i = 0; i < r; i++)
+        for (int c = 0; c < v; c++)
+            acc[i * v + c] = _mm256_loadu_ps(w + vector_at(c, panel));
+    w += PANEL;
+    for (int p = 0; p < k; p++, w += PANEL)
+        for (int c = 0; c < v; c++) {
+            const __m256 weights = _mm256_loadu_ps(w + vector_at(c, panel));
+            for (int i = 0; i < r; i++)
+                acc[i * v + c] = _mm256_fmadd_ps(_mm256_broadcast_ss(x[i] + p), weights,
+                                                 acc[i * v + c]);
+        }
+    for (int i = 0; i < r; i++, y += n)
+        for (int c = 0; c < v; c++) {
+            const int left = columns - 8 * c;
+            const __m256 sum = is_rectified ? _mm256_max_ps(acc[i * v + c], _mm256_setzero_ps())
+                                            : acc[i * v + c];
+            if (left >= 8)
+                _mm256_storeu_ps(y + 8 * c, sum);
+            else
+                _mm256_maskstore_ps(y + 8 * c, mask_avx2(left), sum);
+        }
 }
 
-TARGET_AVX2 static void dense_avx2(int rows, int k, int n, const float *const *x, const float *w,
-                                   const float *b, float *y)
+TARGET_AVX2 static void dense_avx2(int rows, int k, int n, const float *const *x, const float *packed,
+                                   bool is_rectified, float *y)
 {
+    const size_t panel = panel_floats(k), width = (size_t)n;
     const int shared = rows - rows % 4;
-    for (int j = 0; j < n; j += 16)
-        if (n - j > 8)
-            rows_avx2(0, 4, 2, shared, j, k, n, x, w, b, y);
-        else
-            rows_avx2(0, 4, 1, shared, j, k, n, x, w, b, y);
-    for (int j = 0; shared < rows && j < n;) {
-        const int left = n - j;
-        if (left > 56)
-            rows_avx2(shared, 1, 8, rows, j, k, n, x, w, b, y), j += 64;
-        else if (left > 8)
-            rows_avx2(shared, 1, 2, rows, j, k, n, x, w, b, y), j += 16;
-        else
-            rows_avx2(shared, 1, 1, rows, j, k, n, x, w, b, y), j += 8;
+    const float *w = packed;
+    for (int j = 0; j < n && shared > 0; j += PANEL, w += panel)
+        for (int i = 0; i < shared; i += 4)
+            block_avx2(4, 2, k, n, x + i, w, panel, is_rectified, y + (size_t)i * width + j, n - j);
+    for (int i = shared; i < rows; i++) {
+        int j = 0;
+        for (w = packed; n - j >= 4 * PANEL; j += 4 * PANEL, w += 4 * panel)
+            block_avx2(1, 8, k, n, x + i, w, panel, is_rectified, y + (size_t)i * width + j, 4 * PANEL);
+        for (; j < n; j += PANEL, w += panel)
+            block_avx2(1, 2, k, n, x + i, w, panel, is_rectified, y + (size_t)i * width + j, n - j);
     }
 }
 
@@ -103,68 +147,108 @@ static bool has_avx2(void)
 
 static const struct row_kernel avx2 = { "avx2", dense_avx2, has_avx2 };
 
-TARGET_AVX512 INLINE void block_avx512(int r, int v, int k, int n, const float *const *x,
-                                       const float *w, const float *b, float *y, __mmask16 last)
+/* ---- AVX-512: a panel is one vector ---- */
+
+TARGET_AVX512 INLINE void block_avx512(int r, int v, int k, int n, const float *const *x, const float *w,
+                                       size_t panel, bool is_rectified, float *y, int columns)
 {
-    __m512 acc[24];
+    __m512 acc[16];
     for (int i = 0; i < r; i++)
         for (int c = 0; c < v; c++)
-            acc[i * v + c] = _mm512_maskz_loadu_ps(c + 1 < v ? 0xFFFF : last, b + 16 * c);
-    for (int p = 0; p < k; p++, w += n)
+            acc[i * v + c] = _mm512_loadu_ps(w + (size_t)c * panel);
+    w += PANEL;
+    for (int p = 0; p < k; p++, w += PANEL)
         for (int c = 0; c < v; c++) {
-            __m512 weights = _mm512_maskz_loadu_ps(c + 1 < v ? 0xFFFF : last, w + 16 * c);
+            const __m512 weights = _mm512_loadu_ps(w + (size_t)c * panel);
             for (int i = 0; i < r; i++)
                 acc[i * v + c] = _mm512_fmadd_ps(_mm512_set1_ps(x[i][p]), weights, acc[i * v + c]);
         }
     for (int i = 0; i < r; i++, y += n)
-        for (int c = 0; c < v; c++)
-            _mm512_mask_storeu_ps(y + 16 * c, c + 1 < v ? 0xFFFF : last, acc[i * v + c]);
+        for (int c = 0; c < v; c++) {
+            const int left = columns - PANEL * c;
+            const __m512 sum = is_rectified ? _mm512_max_ps(acc[i * v + c], _mm512_setzero_ps())
+                                            : acc[i * v + c];
+            _mm512_mask_storeu_ps(y + PANEL * c, (__mmask16)(left >= PANEL ? 0xFFFF : (1 << left) - 1),
+                                  sum);
+        }
 }
 
-static __mmask16 mask_avx512(int columns)
+/* Eight rows by at most 8 columns, the first half of a panel: half the work where a vector of 16 takes two
+ * turns. */
+TARGET_AVX512 INLINE void narrow_block_avx512(int k, int n, const float *const *x, const float *w,
+                                              bool is_rectified, float *y, __mmask16 columns)
 {
-    return (__mmask16)(columns >= 16 ? 0xFFFF : columns <= 0 ? 0 : (1 << columns) - 1);
+    __m256 acc[8];
+    for (int i = 0; i < 8; i++)
+        acc[i] = _mm256_loadu_ps(w);
+    w += PANEL;
+    for (int p = 0; p < k; p++, w += PANEL) {
+        const __m256 weights = _mm256_loadu_ps(w);
+        for (int i = 0; i < 8; i++)
+            acc[i] = _mm256_fmadd_ps(_mm256_set1_ps(x[i][p]), weights, acc[i]);
+    }
+    for (int i = 0; i < 8; i++, y += n) {
+        const __m256 sum = is_rectified ? _mm256_max_ps(acc[i], _mm256_setzero_ps()) : acc[i];
+        _mm512_mask_storeu_ps(y, columns, _mm512_castps256_ps512(sum));
+    }
 }
 
+/* Rows from `from` on, in blocks of r, over the columns j and behind them. Returns the first row left. */
 TARGET_AVX512 INLINE int rows_avx512(int from, int r, int v, int rows, int j, int k, int n,
-                                     const float *const *x, const float *w, const float *b,
+                                     const float *const *x, const float *packed, bool is_rectified,
                                      float *y)
 {
-    const __mmask16 last = mask_avx512(n - j - 16 * (v - 1));
+    const size_t panel = panel_floats(k);
+    const float *w = packed + (size_t)(j / PANEL) * panel;
     for (; from + r <= rows; from += r)
-        block_avx512(r, v, k, n, x + from, w + j, b + j, y + (size_t)from * (size_t)n + j, last);
+        block_avx512(r, v, k, n, x + from, w, panel, is_rectified, y + (size_t)from * (size_t)n + j, n - j);
     return from;
 }
 
-TARGET_AVX512 static void dense_avx512(int rows, int k, int n, const float *const *x,
-                                       const float *w, const float *b, float *y)
+TARGET_AVX512 INLINE int narrow_rows_avx512(int rows, int j, int k, int n, const float *const *x,
+                                            const float *packed, bool is_rectified, float *y)
+{
+    const float *w = packed + (size_t)(j / PANEL) * panel_floats(k);
+    int i = 0;
+    for (; i + 8 <= rows; i += 8)
+        narrow_block_avx512(k, n, x + i, w, is_rectified, y + (size_t)i * (size_t)n + j,
+                            (__mmask16)((1 << (n - j)) - 1));
+    return i;
+}
+
+/* One or two rows at a time, from `from` on. Returns the first row left. */
+TARGET_AVX512 INLINE int few_rows_avx512(int from, int r, int rows, int k, int n, const float *const *x,
+                                         const float *packed, bool is_rectified, float *y)
+{
+    const int most = 16 / r;
+    int left = from;
+    for (int j = 0; j < n && from + r <= rows;)
+        if (n - j > (most - 1) * PANEL)
+            left = rows_avx512(from, r, most, rows, j, k, n, x, packed, is_rectified, y), j += most * PANEL;
+        else if (n - j > 3 * PANEL)
+            left = rows_avx512(from, r, 4, rows, j, k, n, x, packed, is_rectified, y), j += 4 * PANEL;
+        else
+            left = rows_avx512(from, r, 1, rows, j, k, n, x, packed, is_rectified, y), j += PANEL;
+    return left;
+}
+
+TARGET_AVX512 static void dense_avx512(int rows, int k, int n, const float *const *x, const float *packed,
+                                       bool is_rectified, float *y)
 {
     const int shared = rows - rows % 4;
-    for (int j = 0; j < n;) {
-        const int left = n - j;
-        if (left > 32) {
-            int i = rows_avx512(0, 8, 3, shared, j, k, n, x, w, b, y);
-            rows_avx512(i, 4, 3, shared, j, k, n, x, w, b, y);
-            j += 48;
-        } else if (left > 16) {
-            rows_avx512(0, 4, 2, shared, j, k, n, x, w, b, y);
-            j += 32;
+    for (int j = 0; j < n && shared > 0;)
+        if (n - j > PANEL) {
+            int i = rows_avx512(0, 8, 2, shared, j, k, n, x, packed, is_rectified, y);
+            rows_avx512(i, 4, 2, shared, j, k, n, x, packed, is_rectified, y);
+            j += 2 * PANEL;
         } else {
-            rows_avx512(0, 4, 1, shared, j, k, n, x, w, b, y);
-            j += 16;
+            int i = n - j > 8 ? rows_avx512(0, 8, 1, shared, j, k, n, x, packed, is_rectified, y)
+                              : narrow_rows_avx512(shared, j, k, n, x, packed, is_rectified, y);
+            rows_avx512(i, 4, 1, shared, j, k, n, x, packed, is_rectified, y);
+            j += PANEL;
         }
-    }
-    for (int j = 0; shared < rows && j < n;) {
-        const int left = n - j;
-        if (left > 240)
-            rows_avx512(shared, 1, 16, rows, j, k, n, x, w, b, y), j += 256;
-        else if (left > 48)
-            rows_avx512(shared, 1, 4, rows, j, k, n, x, w, b, y), j += 64;
-        else if (left > 16)
-            rows_avx512(shared, 1, 2, rows, j, k, n, x, w, b, y), j += 32;
-        else
-            rows_avx512(shared, 1, 1, rows, j, k, n, x, w, b, y), j += 16;
-    }
+    const int paired = few_rows_avx512(shared, 2, rows, k, n, x, packed, is_rectified, y);
+    few_rows_avx512(paired, 1, rows, k, n, x, packed, is_rectified, y);
 }
 
 static bool has_avx512(void)

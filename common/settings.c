@@ -61,6 +61,13 @@ static const struct option learner[] = {
          "networks see (observation - mean) / std of all that was collected, within 10"),
     BOOL(learner, scale_rewards, "false",
          "learn from reward / std of the discounted return, within 10; reported returns stay raw"),
+    INT(learner, workers, "0", 0, WORKERS_MAX,
+        "threads that share an update, whose number changes no result; 0: every core up to 8, but with on-policy "
+        "async those that this machine's actors leave"),
+    CHOICE(learner, backend, "auto", KERNELS_CHOICES,
+           "matrix kernels; auto: the fastest of the precision that this CPU has"),
+    CHOICE(learner, precision, "f32", PRECISION_CHOICES "|auto",
+           "of the products in updates, where sums and all else stay f32; auto: the fastest that learns as well"),
 };
 
 static const struct option replay[] = {

@@ -19,6 +19,9 @@ enum mode { MODE_SYNC, MODE_ASYNC };
 enum layer_norm { LAYER_NORM_NONE, LAYER_NORM_CRITICS, LAYER_NORM_ALL };
 #define LAYER_NORM_CHOICES "none|critics|all"
 
+/* Behind the choices of enum precision. */
+enum { PRECISION_AUTO = PRECISION_BF16 + 1 };
+
 struct settings {
     struct {
         int64_t seed;
@@ -41,6 +44,8 @@ struct settings {
     struct {
         int64_t batch_size, publish_every;
         bool normalise_observations, scale_rewards;
+        int64_t workers;
+        int backend, precision;     /* of KERNELS_CHOICES; enum precision, or PRECISION_AUTO */
     } learner;
     struct {
         int64_t capacity, min_size, n_step;

@@ -21,16 +21,16 @@ static const struct mlp_shape *value_net(const struct actor_critic *ac)
     return &ac->params.parts[ac->value_part].shape;
 }
 
-static const real *policy_outputs(struct actor_critic *ac, int B, const real *rows)
+static struct mlp_pass policy_pass(struct actor_critic *ac, int B, const real *rows)
 {
-    return mlp_forward(policy_net(ac), parameters_value(&ac->params, ac->policy_part), B, rows,
-                       ac->stride, &ac->policy_cache);
+    return (struct mlp_pass){ .shape = policy_net(ac), .params = parameters_value(&ac->params, ac->policy_part),
+                              .B = B, .x = rows, .ldx = ac->stride, .cache = &ac->policy_cache };
 }
 
-static const real *value_outputs(struct actor_critic *ac, int B, const real *rows)
+static struct mlp_pass value_pass(struct actor_critic *ac, int B, const real *rows)
 {
-    return mlp_forward(value_net(ac), parameters_value(&ac->params, ac->value_part), B, rows,
-                       ac->stride, &ac->value_cache);
+    return (struct mlp_pass){ .shape = value_net(ac), .params = parameters_value(&ac->params, ac->value_part),
+                              .B = B, .x = rows, .ldx = ac->stride, .cache = &ac->value_cache };
 }
 
 /* ---- distributions ---- */
@@ -84,8 +84,9 @@ void actor_critic_values(struct actor_critic *ac, int n, const real *rows, real 
 {
     for (int done = 0, B; done < n; done += B) {
         B = n - done < ac->capacity ? n - done : ac->capacity;
-        const real *out = value_outputs(ac, B, rows + (size_t)done * (size_t)ac->stride);
-        memcpy(value + done, out, (size_t)B * sizeof(real));
+        const struct mlp_pass pass = value_pass(ac, B, rows + (size_t)done * (size_t)ac->stride);
+        mlp_forward_all(&pass, 1);
+        memcpy(value + done, mlp_output(&pass), (size_t)B * sizeof(real));
     }
 }
 
@@ -94,7 +95,9 @@ void actor_critic_log_probs(struct actor_critic *ac, int n, const real *rows, re
     for (int done = 0, B; done < n; done += B) {
         B = n - done < ac->capacity ? n - done : ac->capacity;
         const real *chunk = rows + (size_t)done * (size_t)ac->stride;
-        log_prob_of(ac, B, policy_outputs(ac, B, chunk), chunk, log_prob + done, ac->unwanted);
+        const struct mlp_pass pass = policy_pass(ac, B, chunk);
+        mlp_forward_all(&pass, 1);
+        log_prob_of(ac, B, mlp_output(&pass), chunk, log_prob + done, ac->unwanted);
     }
 }
 
@@ -102,24 +105,26 @@ void actor_critic_forward(struct actor_critic *ac, int B, const real *rows, real
                           real *entropy, real *value)
 {
     assert(B <= ac->capacity);
-    if (log_prob || entropy)
-        log_prob_of(ac, B, policy_outputs(ac, B, rows), rows, log_prob ? log_prob : ac->unwanted,
+    const bool has_policy = log_prob || entropy;
+    const struct mlp_pass pass[2] = { policy_pass(ac, B, rows), value_pass(ac, B, rows) };
+    mlp_forward_all(pass + !has_policy, has_policy + (value != NULL));
+    if (has_policy)
+        log_prob_of(ac, B, mlp_output(&pass[0]), rows, log_prob ? log_prob : ac->unwanted,
                     entropy ? entropy : ac->unwanted);
     if (value)
-        memcpy(value, value_outputs(ac, B, rows), (size_t)B * sizeof(real));
+        memcpy(value, mlp_output(&pass[1]), (size_t)B * sizeof(real));
 }
 
 void actor_critic_backward(struct actor_critic *ac, int B, const real *rows, const real *dlog_prob,
                            const real *dentropy, const real *dvalue)
 {
-    const struct mlp_shape *policy = policy_net(ac), *value = value_net(ac);
-    const real *out = ac->policy_cache.out[policy->n_layers - 1];
-    distribution_backward(ac, B, out, rows, dlog_prob, dentropy);
-    mlp_backward(policy, parameters_value(&ac->params, ac->policy_part), B, rows, ac->stride,
-                 &ac->policy_cache, ac->dout, parameters_grad(&ac->params, ac->policy_part), NULL, 0);
-    memcpy(ac->dvalue, dvalue, (size_t)B * sizeof(real));
-    mlp_backward(value, parameters_value(&ac->params, ac->value_part), B, rows, ac->stride,
-                 &ac->value_cache, ac->dvalue, parameters_grad(&ac->params, ac->value_part), NULL, 0);
+    struct mlp_pass pass[2] = { policy_pass(ac, B, rows), value_pass(ac, B, rows) };
+    distribution_backward(ac, B, mlp_output(&pass[0]), rows, dlog_prob, dentropy);
+    pass[0].dout = ac->dout;
+    pass[0].grad = parameters_grad(&ac->params, ac->policy_part);
+    pass[1].dout = dvalue;
+    pass[1].grad = parameters_grad(&ac->params, ac->value_part);
+    mlp_backward_all(pass, 2);
 }
 
 /* Back to the bounds, beyond which a free log sigma has no gradient and would stay for good. */
@@ -178,6 +183,7 @@ void actor_critic_init(struct actor_critic *ac, const struct algorithm_setup *se
     *ac = (struct actor_critic){ .shape = setup->shape, .stride = row_stride(setup->shape),
                                  .n_choices = setup->n_choices, .head = head, .sigma_part = -1,
                                  .capacity = capacity > CHUNK ? capacity : CHUNK };
+    ac->params.workers = algorithm_workers(setup);
     ac->policy_part = parameters_add_network(&ac->params, "policy", &policy);
     if (head == HEAD_GAUSSIAN)
         ac->sigma_part = parameters_add_vector(&ac->params, "log_sigma", (size_t)setup->shape.n_act);
@@ -187,10 +193,9 @@ void actor_critic_init(struct actor_critic *ac, const struct algorithm_setup *se
     ac->optimiser = parameters_optimiser(&ac->params, 0, ac->params.n_parts - 1, hyper,
                                          learning_rate);
 
-    mlp_cache_init(&ac->policy_cache, policy_net(ac), ac->capacity, arena);
-    mlp_cache_init(&ac->value_cache, value_net(ac), ac->capacity, arena);
+    mlp_cache_init(&ac->policy_cache, policy_net(ac), ac->capacity, setup->engine, arena);
+    mlp_cache_init(&ac->value_cache, value_net(ac), ac->capacity, setup->engine, arena);
     ac->dout = arena_alloc(arena, (size_t)ac->capacity * (size_t)n_out, sizeof(real));
-    ac->dvalue = arena_alloc(arena, (size_t)ac->capacity, sizeof(real));
     ac->unwanted = arena_alloc(arena, (size_t)ac->capacity, sizeof(real));
 }
 

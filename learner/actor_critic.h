@@ -23,7 +23,7 @@ struct actor_critic {
     struct optimiser optimiser;
     struct mlp_cache policy_cache, value_cache;
     real *dout;                             /* [capacity][outputs] d loss / d policy outputs */
-    real *dvalue, *unwanted;                /* [capacity] scratch */
+    real *unwanted;                         /* [capacity] scratch */
 };
 
 /* The head of a policy.

@@ -80,7 +80,9 @@ static int critic_step(struct ddpg *ddpg, struct batch *b, double *metrics, stru
     /* a' goes into the successor's action field: obs | action is the critic's input as it lies. */
     real *next = b->rows + row_stride(shape);
     deterministic_act(d, ddpg->policy_target, B, next);
-    const real *next_q = deterministic_value(d, ddpg->q_target, B, next);
+    struct mlp_pass pass;
+    const real *next_q, *q;
+    deterministic_values(d, &ddpg->q_target, 1, B, next, &pass, &next_q);
     for (int k = 0; k < B; k++) {
         const real *row = b->rows + (size_t)d->ld * (size_t)k;
         bool terminated = row[row_kind(shape)] == (real)ROW_TERMINATED;
@@ -88,16 +90,16 @@ static int critic_step(struct ddpg *ddpg, struct batch *b, double *metrics, stru
     }
 
     double loss = 0, q_mean = 0;
-    const real *q = deterministic_value(d, ddpg->q, B, b->rows);
+    deterministic_values(d, &ddpg->q, 1, B, b->rows, &pass, &q);
     for (int k = 0; k < B; k++) {
         real error = q[k] - d->y[k];
-        d->dq[k] = b->weight[k] * error / (real)B;
+        d->dq[0][k] = b->weight[k] * error / (real)B;
         b->td_error[k] = error;
         loss += 0.5 * (double)(b->weight[k] * error * error) / B;
         q_mean += (double)q[k] / B;
     }
-    mlp_backward(&d->q_shape, ddpg->q, B, b->rows, d->ld, &d->q_cache, d->dq,
-                 parameters_grad(&ddpg->params, PART_Q), NULL, 0);
+    pass.grad = parameters_grad(&ddpg->params, PART_Q);
+    mlp_backward_all(&pass, 1);
     metrics[METRIC_Q_LOSS] = loss;
     metrics[METRIC_Q_MEAN] = q_mean;
     if (!isfinite(loss) || optimiser_step(&ddpg->q_adam, ddpg->q, parameters_grad(&ddpg->params, PART_Q),
@@ -134,7 +136,7 @@ static int ddpg_update(void *self, struct batch *b, double *metrics, struct erro
     if (t % h->policy_delay == 0 && policy_step(ddpg, b, metrics, err) != 0)    /* theta^mu */
         return ERR_NUMERIC;
     if (t % h->target_every == 0)                          /* theta' <- tau theta + ...     */
-        polyak(ddpg->targets, ddpg->params.value, ddpg->params.n, h->tau);
+        polyak(ddpg->targets, ddpg->params.value, ddpg->params.n, h->tau, ddpg->params.workers);
     return 0;
 }
 
@@ -149,6 +151,7 @@ static void create_networks(struct ddpg *ddpg, const struct algorithm_setup *set
                             struct arena *arena)
 {
     const struct deterministic *d = &ddpg->d;
+    ddpg->params.workers = algorithm_workers(setup);
     parameters_add_network(&ddpg->params, "policy", &d->policy_shape);
     parameters_add_network(&ddpg->params, "q", &d->q_shape);
     parameters_alloc(&ddpg->params, arena);
@@ -180,7 +183,7 @@ static void *ddpg_create(const struct algorithm_setup *setup, struct arena *aren
 {
     struct ddpg *ddpg = arena_alloc(arena, 1, sizeof(*ddpg));
     ddpg->hyper = *(const struct ddpg_hyper *)setup->hyper;
-    deterministic_init(&ddpg->d, setup, arena);
+    deterministic_init(&ddpg->d, setup, 1, arena);
     create_networks(ddpg, setup, arena);
     return ddpg;
 }

@@ -22,28 +22,31 @@ struct deterministic {
     struct mlp_shape policy_shape, q_shape;
     int n_obs, n_act;
     int ld;                        /* from one transition of a batch to the next: a row and its successor */
-    struct mlp_cache policy_cache, q_cache;
+    struct mlp_cache policy_cache, q_cache[2];
     real *y;                       /* [B] what a critic shall say */
-    real *dq;                      /* [B] d loss / d Q */
-    real *dinput;                  /* [B][n_obs + n_act] d loss / d critic input */
+    real *dq[2];                   /* [B] d loss / d each Q */
+    real *dact;                    /* [B][n_act] d loss / d action */
     real *dout;                    /* [B][n_act] d loss / d policy outputs */
 };
 
-void deterministic_init(struct deterministic *d, const struct algorithm_setup *setup,
+/*   n_critics   1 or 2 */
+void deterministic_init(struct deterministic *d, const struct algorithm_setup *setup, int n_critics,
                         struct arena *arena);
 
 /* Write a = tanh(out) into the action fields of B rows, d->ld apart. */
 void deterministic_act(struct deterministic *d, const real *policy, int B, real *rows);
 
-/* Q(s, a) of B rows, d->ld apart. Returns [B], owned by d->q_cache until its next use. */
-const real *deterministic_value(struct deterministic *d, const real *q, int B, const real *rows);
+/* Q_i(s, a), i < n, of B rows, d->ld apart: passes for mlp_backward_all, with d->dq. Outputs are owned by
+ * d->q_cache[i] until its next use. */
+void deterministic_values(struct deterministic *d, real *const *q, int n, int B, const real *rows,
+                          struct mlp_pass *pass, const real **out);
 
 /* The policy's loss -1/B sum Q(s, mu(s)) over the batch and its gradient; Q does not move. The actions of
  * the batch are replaced.
  *   grad  as `policy`, set
  * Source: Silver et al. 2014, Eq. 9; Lillicrap et al. 2016, Eq. 6. */
-double deterministic_gradient(struct deterministic *d, const real *policy, const real *q,
-                              struct batch *b, real *grad);
+double deterministic_gradient(struct deterministic *d, const real *policy, real *q, struct batch *b,
+                              real *grad);
 
 /* `check` of the algorithm called `name`: refuses discrete actions, and an Ornstein-Uhlenbeck process that
  * runs away. */

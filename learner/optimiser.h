@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "common/option.h"
 #include "common/real.h"
+#include "common/workers.h"
 
 enum optimiser_kind {
     OPTIMISER_ADAM,         /* PyTorch's: weight decay is added to the gradient */
@@ -62,6 +63,7 @@ struct optimiser {
     real *m, *v;                /* [n] moments in the caller's arena; m may be NULL for RMSProp */
     size_t n;
     int64_t t;                  /* steps done; saved by the algorithm */
+    struct workers *workers;    /* who share a step; NULL: the caller alone */
 };
 
 /* Bring the moments to their start. */
@@ -79,17 +81,44 @@ void optimiser_reset(struct optimiser *o);
  * places of epsilon as in PyTorch and TensorFlow. */
 int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress, double *norm);
 
+/* optimiser_step in parts, for what threads share; the numbers are the same, however many they are:
+ *
+ *   square  every block's sum_of_squares_block(grad, o->n, block), by anybody, added in order
+ *   optimiser_begin(o, square, progress, norm, &factors), by one; the step is off when it fails
+ *   optimiser_sweep(o, &factors, theta, grad, from, to), by anybody, for ranges that make up [0, o->n)
+ *
+ * What follows a range's sweep, polyak for one, may be done range by range, too. */
+struct optimiser_factors {
+    real clip;                  /* what remains of the gradient, 1 for all of it */
+    real l2, decay;             /* weight decay through the gradient; what it leaves of the parameter */
+    real beta1, rest1, beta2, rest2;    /* of the moments, and 1 minus each */
+    real step, scale;           /* learning rate and root of v's, without their biases */
+    real epsilon, epsilon_inside;
+};
+
+/* Returns ERR_NUMERIC, and leaves everything as it was, when the gradient is not usable. */
+int optimiser_begin(struct optimiser *o, double square, double progress, double *norm,
+                    struct optimiser_factors *f);
+
+void optimiser_sweep(const struct optimiser *o, const struct optimiser_factors *f, real *theta, real *grad,
+                     size_t from, size_t to);
+
 /* What the schedule leaves of a learning rate: 1 at progress 0. */
 double schedule_factor(enum schedule s, double progress);
 
-/* Sum of squares; of floats it is finite exactly when each of them is. */
+/* Sum of squares: the blocks' sums, added in order; of floats it is finite exactly when each of them is. */
 double sum_of_squares(const real *x, size_t n);
+
+/* Of x [n], the numbers from block * OPTIMISER_BLOCK on, as many as there are up to OPTIMISER_BLOCK. */
+enum { OPTIMISER_BLOCK = 16384 };
+double sum_of_squares_block(const real *x, size_t n, size_t block);
 
 /* Whether every number is finite and the sum of their squares is a finite `real`: a larger gradient would
  * make moments infinite. */
 bool gradient_is_usable(const real *grad, size_t n);
 
-/* target <- tau source + (1 - tau) target, [n]; a copy when tau is 1. */
-void polyak(real *target, const real *source, size_t n, double tau);
+/* target <- tau source + (1 - tau) target, [n]; a copy when tau is 1.
+ *   workers   who share it; NULL: the caller alone */
+void polyak(real *target, const real *source, size_t n, double tau, struct workers *workers);
 
 #endif

@@ -41,7 +41,8 @@ struct optimiser parameters_optimiser(const struct parameters *p, int first, int
 {
     const struct parameter_part *a = &p->parts[first], *b = &p->parts[last];
     struct optimiser o = { .hyper = *hyper, .learning_rate = learning_rate, .m = p->m + a->offset,
-                           .v = p->v + a->offset, .n = b->offset + b->n - a->offset };
+                           .v = p->v + a->offset, .n = b->offset + b->n - a->offset,
+                           .workers = p->workers };
     optimiser_reset(&o);
     return o;
 }

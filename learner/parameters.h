@@ -19,11 +19,12 @@ struct parameters {
     size_t n;
     real *value, *grad;         /* [n] */
     real *m, *v;                /* [n] moments of the optimisers */
+    struct workers *workers;    /* of the optimisers over it; NULL: none */
     int n_parts;
     struct parameter_part parts[PARAMETERS_MAX_PARTS];
 };
 
-/* Describe the parts, starting from { 0 }; then allocate once. Return the part's number. */
+/* Describe the parts, starting from { 0 } or from workers alone; then allocate once. Return the part's number. */
 int parameters_add_network(struct parameters *p, const char *name, const struct mlp_shape *shape);
 int parameters_add_vector(struct parameters *p, const char *name, size_t n);
 void parameters_alloc(struct parameters *p, struct arena *arena);

@@ -37,6 +37,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/vector_math.h"
 #include "learner/returns.h"
 
 enum { METRIC_POLICY_LOSS, METRIC_VALUE_LOSS, METRIC_ENTROPY, METRIC_APPROX_KL,
@@ -208,9 +209,13 @@ static double policy_loss(struct ppo *ppo, double *metrics)
     const real low = (real)(1 - ppo->hyper.clip), high = (real)(1 + ppo->hyper.clip);
     double loss = 0, kl = 0, ratio_max = 0;
     int n_clipped = 0;
+    real *r = mb->dlog_prob;    /* until the gradient takes its place */
+    for (int i = 0; i < mb->n; i++)
+        r[i] = mb->log_prob[i] - mu[(size_t)i * (size_t)ppo->ac.stride];
+    vector_exp(r, (size_t)mb->n);
     for (int i = 0; i < mb->n; i++) {
         const real log_ratio = mb->log_prob[i] - mu[(size_t)i * (size_t)ppo->ac.stride];
-        const real ratio = real_exp(log_ratio), a = mb->advantage[i];
+        const real ratio = r[i], a = mb->advantage[i];
         const bool is_outside = ratio < low || ratio > high;
         const bool is_stopped = a > 0 ? ratio > high : ratio < low;
         loss -= (double)(is_stopped ? (a > 0 ? high : low) * a : ratio * a);

@@ -61,25 +61,38 @@ static const struct option options[] = {
     OPTIMISER_OPTIONS(struct sac_hyper, optimiser, "adam", "constant", "1e-8", "0"),
 };
 
+void sac_evaluate_critics(struct sac *sac, real *const q[2], int B, const real *rows, int ld,
+                          struct mlp_pass pass[2], const real *out[2])
+{
+    for (int i = 0; i < 2; i++) {
+        pass[i] = (struct mlp_pass){ .shape = &sac->q_shape, .params = q[i], .B = B, .x = rows, .ldx = ld,
+                                     .cache = &sac->q_cache[i], .dout = sac->dq[i] };
+        out[i] = mlp_output(&pass[i]);
+    }
+    mlp_forward_all(pass, 2);
+}
+
 int sac_fit_critics(struct sac *sac, struct batch *b, double *metrics, struct error *err)
 {
     int B = b->n, ld = 2 * sac->stride, n_out = sac->n_choices ? sac->n_choices : 1;
     double loss = 0, q_mean = 0;
+    struct mlp_pass pass[2];
+    const real *out[2];
+    sac_evaluate_critics(sac, sac->q, B, b->rows, ld, pass, out);
     for (int i = 0; i < 2; i++) {
-        const real *out = mlp_forward(&sac->q_shape, sac->q[i], B, b->rows, ld, &sac->q_cache[i]);
+        pass[i].grad = parameters_grad(&sac->params, PART_Q1 + i);
         memset(sac->dq[i], 0, (size_t)B * (size_t)n_out * sizeof(real));
         for (int k = 0; k < B; k++) {
             /* Of a critic of all choices the stored one alone learns. */
             int choice = sac->n_choices ? (int)sac_row(sac, b, k)[sac->n_obs] : 0;
-            real q = out[k * n_out + choice], error = q - sac->y[k];
+            real q = out[i][k * n_out + choice], error = q - sac->y[k];
             sac->dq[i][k * n_out + choice] = b->weight[k] * error / (real)B;
             loss += 0.5 * (double)(b->weight[k] * error * error) / B;
             b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * (error < 0 ? -error : error);
             q_mean += 0.5 * (double)q / B;
         }
-        mlp_backward(&sac->q_shape, sac->q[i], B, b->rows, ld, &sac->q_cache[i], sac->dq[i],
-                     parameters_grad(&sac->params, PART_Q1 + i), NULL, 0);
     }
+    mlp_backward_all(pass, 2);
     metrics[METRIC_Q_LOSS] = loss;
     metrics[METRIC_Q_MEAN] = q_mean;
     if (!isfinite(loss) || optimiser_step(&sac->q_adam, sac->q[0], parameters_grad(&sac->params, PART_Q1),
@@ -126,9 +139,9 @@ static void temperature_step(struct sac *sac, double progress, double *metrics)
 static void target_step(struct sac *sac)
 {
     if (sac->v)
-        polyak(sac->v_target, sac->v, sac->n_v, sac->hyper.tau);
+        polyak(sac->v_target, sac->v, sac->n_v, sac->hyper.tau, sac->params.workers);
     else
-        polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau);
+        polyak(sac->targets, sac->q[0], 2 * sac->n_q, sac->hyper.tau, sac->params.workers);
 }
 
 /* Metrics of the policy's steps, as they are kept. */
@@ -157,12 +170,13 @@ static int sac_update(void *self, struct batch *b, double *metrics, struct error
     return rc;
 }
 
-static void create_networks(struct sac *sac, struct arena *arena)
+static void create_networks(struct sac *sac, const struct algorithm_setup *setup, struct arena *arena)
 {
     bool has_value = sac->form == &sac_value;
     sac->n_policy = mlp_n_params(&sac->policy_shape);
     sac->n_q = mlp_n_params(&sac->q_shape);
     sac->n_v = has_value ? mlp_n_params(&sac->v_shape) : 0;
+    sac->params.workers = algorithm_workers(setup);
     parameters_add_network(&sac->params, "policy", &sac->policy_shape);
     parameters_add_network(&sac->params, "q1", &sac->q_shape);
     parameters_add_network(&sac->params, "q2", &sac->q_shape);
@@ -205,24 +219,26 @@ static void start_networks(struct sac *sac, const struct algorithm_setup *setup)
         sac->v_adam = parameters_optimiser(&sac->params, PART_V, PART_V, hyper, sac->hyper.q_lr);
 }
 
-static void create_buffers(struct sac *sac, int batch_size, struct arena *arena)
+static void create_buffers(struct sac *sac, const struct algorithm_setup *setup, struct arena *arena)
 {
+    const int batch_size = setup->batch_size;
     size_t B = (size_t)batch_size, n_in = (size_t)(sac->n_obs + sac->n_act);
     size_t n_out = (size_t)sac->policy_shape.width[sac->policy_shape.n_layers];
     size_t n_choices = sac->n_choices ? (size_t)sac->n_choices : 1;
-    mlp_cache_init(&sac->policy_cache, &sac->policy_shape, batch_size, arena);
+    mlp_cache_init(&sac->policy_cache, &sac->policy_shape, batch_size, setup->engine, arena);
     for (int i = 0; i < 2; i++) {
-        mlp_cache_init(&sac->q_cache[i], &sac->q_shape, batch_size, arena);
+        mlp_cache_init(&sac->q_cache[i], &sac->q_shape, batch_size, setup->engine, arena);
         sac->dq[i] = arena_alloc(arena, B * n_choices, sizeof(real));
+        sac->part_dact[i] = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
+        sac->rows[i] = arena_alloc(arena, B, sizeof(int));
     }
     if (sac->v) {
-        mlp_cache_init(&sac->v_cache, &sac->v_shape, batch_size, arena);
+        mlp_cache_init(&sac->v_cache, &sac->v_shape, batch_size, setup->engine, arena);
         sac->sampled = arena_alloc(arena, B * n_in, sizeof(real));
     }
+    sac->dact = arena_alloc(arena, B * (size_t)sac->n_act, sizeof(real));
     sac->log_prob = arena_alloc(arena, B * n_choices, sizeof(real));
     sac->y = arena_alloc(arena, B, sizeof(real));
-    sac->dact = arena_alloc(arena, B * n_in, sizeof(real));
-    sac->dact_other = arena_alloc(arena, B * n_in, sizeof(real));
     sac->dout = arena_alloc(arena, B * n_out, sizeof(real));
 }
 
@@ -242,9 +258,9 @@ static void *sac_create(const struct algorithm_setup *setup, struct arena *arena
     sac->q_shape = n_choices ? mlp_shape_make(n_obs, &setup->critic, n_choices)
                              : mlp_shape_make(n_obs + n_act, &setup->critic, 1);
     sac->v_shape = mlp_shape_make(n_obs, &setup->critic, 1);
-    create_networks(sac, arena);
+    create_networks(sac, setup, arena);
     start_networks(sac, setup);
-    create_buffers(sac, setup->batch_size, arena);
+    create_buffers(sac, setup, arena);
     return sac;
 }
 

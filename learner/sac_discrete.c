@@ -15,15 +15,22 @@
  *   - Hbar = ratio log n; the paper has ratio 0.98, CleanRL 0.89. With few choices that is all but
  *     uniform: the default is lower.
  *   - log pi comes from a log-softmax, not from log(pi + 1e-8). */
+#include <string.h>
+
 #include "common/categorical.h"
+#include "common/vector_math.h"
 #include "learner/sac_private.h"
 
-/* pi(.|s) of B rows: the logarithms into sac->log_prob [B][n_choices]. */
+/* pi(.|s) of B rows into sac->dout, until the gradient takes its place, and the logarithms into
+ * sac->log_prob; both [B][n_choices]. */
 static void log_policy(struct sac *sac, int B, const real *rows)
 {
     const real *z = mlp_forward(&sac->policy_shape, sac->policy, B, rows, 2 * sac->stride,
                                 &sac->policy_cache);
+    const size_t n = (size_t)B * (size_t)sac->n_choices;
     categorical_log_softmax(B, sac->n_choices, z, sac->log_prob);
+    memcpy(sac->dout, sac->log_prob, n * sizeof(real));
+    vector_exp(sac->dout, n);
 }
 
 /* Critics: minimise 1/2 E (Q_i(s)_a - y)^2 for i = 1, 2                                     Eqs. 4, 10
@@ -34,18 +41,23 @@ static int critic_step(struct sac *sac, struct batch *b, double *metrics, struct
     real alpha = real_exp(*sac->log_alpha);
     const real *next = b->rows + sac->stride, *next_q[2];
     log_policy(sac, B, next);
-    for (int i = 0; i < 2; i++)
-        next_q[i] = mlp_forward(&sac->q_shape, sac->q_target[i], B, next, 2 * sac->stride,
-                                &sac->q_cache[i]);
+    struct mlp_pass pass[2];
+    sac_evaluate_critics(sac, sac->q_target, B, next, 2 * sac->stride, pass, next_q);
     for (int k = 0; k < B; k++) {
         real v = 0;
         for (int j = k * n; j < (k + 1) * n; j++) {
             real q = next_q[0][j] < next_q[1][j] ? next_q[0][j] : next_q[1][j];
-            v += real_exp(sac->log_prob[j]) * (q - alpha * sac->log_prob[j]);
+            v += sac->dout[j] * (q - alpha * sac->log_prob[j]);
         }
         sac->y[k] = sac_target(b, sac_row(sac, b, k), k, v);
     }
     return sac_fit_critics(sac, b, metrics, err);
+}
+
+/* alpha log pi_a - min_i Q_i(s)_a */
+static inline real soft_cost(const real *const q[2], int a, real alpha, real log_pi)
+{
+    return alpha * log_pi - (q[0][a] < q[1][a] ? q[0][a] : q[1][a]);
 }
 
 /* Policy: minimise E L(s),  L(s) = sum_a pi(a|s) (alpha log pi(a|s) - min_i Q_i(s)_a)             Eq. 12
@@ -58,20 +70,21 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
     real alpha = real_exp(*sac->log_alpha);
     const real *q[2];
     log_policy(sac, B, b->rows);
-    for (int i = 0; i < 2; i++)
-        q[i] = mlp_forward(&sac->q_shape, sac->q[i], B, b->rows, 2 * sac->stride, &sac->q_cache[i]);
+    struct mlp_pass pass[2];
+    sac_evaluate_critics(sac, sac->q, B, b->rows, 2 * sac->stride, pass, q);
 
     double loss = 0, entropy = 0;
     for (int k = 0; k < B; k++) {
         real l = 0;
         for (int j = k * n; j < (k + 1) * n; j++) {
-            real pi = real_exp(sac->log_prob[j]), min_q = q[0][j] < q[1][j] ? q[0][j] : q[1][j];
-            sac->dout[j] = alpha * sac->log_prob[j] - min_q;
-            l += pi * sac->dout[j];
+            const real pi = sac->dout[j];
+            l += pi * soft_cost(q, j, alpha, sac->log_prob[j]);
             entropy -= (double)(pi * sac->log_prob[j]) / B;
         }
-        for (int j = k * n; j < (k + 1) * n; j++)
-            sac->dout[j] = real_exp(sac->log_prob[j]) * (sac->dout[j] - l) / (real)B;
+        for (int j = k * n; j < (k + 1) * n; j++) {
+            const real pi = sac->dout[j];
+            sac->dout[j] = pi * (soft_cost(q, j, alpha, sac->log_prob[j]) - l) / (real)B;
+        }
         loss += (double)l / B;
     }
     metrics[METRIC_ENTROPY] = entropy;

@@ -38,8 +38,9 @@ struct sac {
     real *dq[2];                   /* [B][Q's outputs] d loss / d Q_i; of V, too */
     real *log_prob;                /* [B] of the action just sampled; discrete: [B][n_choices] of all */
     real *sampled;                 /* [B][n_obs + n_act] states with actions just sampled */
-    real *dact;                    /* [B][n_obs + n_act] d loss / d critic input */
-    real *dact_other;              /* the same through the second critic */
+    real *dact;                    /* [B][n_act] d loss / d action */
+    real *part_dact[2];            /* [B][n_act] the same, of the rows that went through each critic */
+    int *rows[2];                  /* [B] the rows whose smaller critic it is */
     real *dout;                    /* [B][the policy's outputs] */
     real policy_metrics[N_POLICY_METRICS];    /* the last ones: they stay while the policy waits */
 };
@@ -69,6 +70,13 @@ static inline real sac_target(const struct batch *b, const real *row, int k, rea
     bool terminated = row[row_kind(b->shape)] == (real)ROW_TERMINATED;
     return row[row_reward(b->shape)] + (terminated ? 0 : bootstrap);
 }
+
+/* Both critics, or their targets, going over B rows at once: passes for mlp_forward_all and, with what the
+ * caller adds, mlp_backward_all. Those of critics and targets share their caches.
+ *   q    sac->q or sac->q_target
+ *   out  their outputs, owned by sac->q_cache; set by the call */
+void sac_evaluate_critics(struct sac *sac, real *const q[2], int B, const real *rows, int ld,
+                          struct mlp_pass pass[2], const real *out[2]);
 
 /* One step of both critics towards sac->y at the stored actions, and b->td_error. */
 int sac_fit_critics(struct sac *sac, struct batch *b, double *metrics, struct error *err);

@@ -35,9 +35,9 @@ static int value_step(struct sac *sac, struct batch *b, double *metrics, struct 
     for (int k = 0; k < B; k++)
         memcpy(sac->sampled + k * n_in, sac_row(sac, b, k), (size_t)sac->n_obs * sizeof(real));
     sac_sample(sac, b, sac->sampled, n_in, 0);
+    struct mlp_pass pass[2];
     const real *q[2];
-    for (int i = 0; i < 2; i++)
-        q[i] = mlp_forward(&sac->q_shape, sac->q[i], B, sac->sampled, n_in, &sac->q_cache[i]);
+    sac_evaluate_critics(sac, sac->q, B, sac->sampled, n_in, pass, q);
 
     const real *v = mlp_forward(&sac->v_shape, sac->v, B, b->rows, 2 * sac->stride, &sac->v_cache);
     double loss = 0;
@@ -76,13 +76,17 @@ static int evaluate(struct sac *sac, struct batch *b, double *metrics, struct er
 static int policy_step(struct sac *sac, struct batch *b, int repeat, double *metrics,
                        struct error *err)
 {
-    int B = b->n, ld = 2 * sac->stride, n_in = sac->n_obs + sac->n_act;
+    int B = b->n, ld = 2 * sac->stride, n_act = sac->n_act;
     int n_noise = (int)sac->hyper.policy_delay + 1;
     real alpha = real_exp(*sac->log_alpha);
-    const real *eps = b->noise + (1 + repeat) * sac->n_act;
+    const real *eps = b->noise + (1 + repeat) * n_act;
 
     const real *out = sac_sample(sac, b, b->rows, ld, 1 + repeat);
-    const real *q = mlp_forward(&sac->q_shape, sac->q[0], B, b->rows, ld, &sac->q_cache[0]);
+    struct mlp_pass pass = { .shape = &sac->q_shape, .params = sac->q[0], .B = B, .x = b->rows, .ldx = ld,
+                             .cache = &sac->q_cache[0], .dout = sac->dq[0], .dx = sac->dact, .lddx = n_act,
+                             .dx_first = sac->n_obs };
+    const real *q = mlp_output(&pass);
+    mlp_forward_all(&pass, 1);
     double loss = 0, entropy = 0;
     for (int k = 0; k < B; k++) {
         sac->dq[0][k] = -1 / (real)B;
@@ -90,10 +94,9 @@ static int policy_step(struct sac *sac, struct batch *b, int repeat, double *met
         entropy -= (double)sac->log_prob[k] / B;
     }
     metrics[METRIC_ENTROPY] = entropy;
-    mlp_backward(&sac->q_shape, sac->q[0], B, b->rows, ld, &sac->q_cache[0], sac->dq[0], NULL,
-                 sac->dact, n_in);
-    squashed_gaussian_backward(B, sac->n_act, out, eps, n_noise * sac->n_act, b->rows + sac->n_obs,
-                               ld, sac->dact + sac->n_obs, n_in, alpha / (real)B, sac->dout);
+    mlp_backward_all(&pass, 1);
+    squashed_gaussian_backward(B, n_act, out, eps, n_noise * n_act, b->rows + sac->n_obs, ld, sac->dact, n_act,
+                               alpha / (real)B, sac->dout);
     return sac_step_policy(sac, b, loss, metrics, err);
 }
 

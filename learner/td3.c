@@ -94,16 +94,15 @@ static void find_targets(struct td3 *td3, struct batch *b)
     struct deterministic *d = &td3->d;
     const struct row_shape shape = b->shape;
     real *next = b->rows + row_stride(shape);
+    struct mlp_pass pass[2];
+    const real *next_q[2];
     smoothed_action(td3, b, next);
-    for (int i = 0; i < 2; i++) {
-        const real *next_q = deterministic_value(d, td3->q_target[i], b->n, next);
-        for (int k = 0; k < b->n; k++)
-            d->y[k] = i && d->y[k] < next_q[k] ? d->y[k] : next_q[k];
-    }
+    deterministic_values(d, td3->q_target, 2, b->n, next, pass, next_q);
     for (int k = 0; k < b->n; k++) {
+        const real min_q = next_q[0][k] < next_q[1][k] ? next_q[0][k] : next_q[1][k];
         const real *row = b->rows + (size_t)d->ld * (size_t)k;
         bool terminated = row[row_kind(shape)] == (real)ROW_TERMINATED;
-        d->y[k] = row[row_reward(shape)] + (terminated ? 0 : b->discount[k] * d->y[k]);
+        d->y[k] = row[row_reward(shape)] + (terminated ? 0 : b->discount[k] * min_q);
     }
 }
 
@@ -113,19 +112,21 @@ static int critic_step(struct td3 *td3, struct batch *b, double *metrics, struct
     struct deterministic *d = &td3->d;
     const int B = b->n;
     double loss = 0, q_mean = 0;
+    struct mlp_pass pass[2];
+    const real *q[2];
     find_targets(td3, b);
+    deterministic_values(d, td3->q, 2, B, b->rows, pass, q);
     for (int i = 0; i < 2; i++) {
-        const real *q = deterministic_value(d, td3->q[i], B, b->rows);
+        pass[i].grad = parameters_grad(&td3->params, PART_Q1 + i);
         for (int k = 0; k < B; k++) {
-            real error = q[k] - d->y[k];
-            d->dq[k] = b->weight[k] * error / (real)B;
+            real error = q[i][k] - d->y[k];
+            d->dq[i][k] = b->weight[k] * error / (real)B;
             b->td_error[k] = (i ? b->td_error[k] : 0) + (real)0.5 * (error < 0 ? -error : error);
             loss += 0.5 * (double)(b->weight[k] * error * error) / B;
-            q_mean += 0.5 * (double)q[k] / B;
+            q_mean += 0.5 * (double)q[i][k] / B;
         }
-        mlp_backward(&d->q_shape, td3->q[i], B, b->rows, d->ld, &d->q_cache, d->dq,
-                     parameters_grad(&td3->params, PART_Q1 + i), NULL, 0);
     }
+    mlp_backward_all(pass, 2);
     metrics[METRIC_Q_LOSS] = loss;
     metrics[METRIC_Q_MEAN] = q_mean;
     if (!isfinite(loss) || optimiser_step(&td3->q_adam, td3->q[0], parameters_grad(&td3->params, PART_Q1),
@@ -163,13 +164,14 @@ static int td3_update(void *self, struct batch *b, double *metrics, struct error
     if (policy_step(td3, b, metrics, err) != 0)                             /* phi     */
         return ERR_NUMERIC;
     if (td3->policy_adam.t % h->target_every == 0)                          /* theta'_i, phi' */
-        polyak(td3->targets, td3->params.value, td3->params.n, h->tau);
+        polyak(td3->targets, td3->params.value, td3->params.n, h->tau, td3->params.workers);
     return 0;
 }
 
 static void create_networks(struct td3 *td3, const struct algorithm_setup *setup, struct arena *arena)
 {
     const struct deterministic *d = &td3->d;
+    td3->params.workers = algorithm_workers(setup);
     parameters_add_network(&td3->params, "policy", &d->policy_shape);
     parameters_add_network(&td3->params, "q1", &d->q_shape);
     parameters_add_network(&td3->params, "q2", &d->q_shape);
@@ -198,7 +200,7 @@ static void *td3_create(const struct algorithm_setup *setup, struct arena *arena
 {
     struct td3 *td3 = arena_alloc(arena, 1, sizeof(*td3));
     td3->hyper = *(const struct td3_hyper *)setup->hyper;
-    deterministic_init(&td3->d, setup, arena);
+    deterministic_init(&td3->d, setup, 2, arena);
     create_networks(td3, setup, arena);
     return td3;
 }

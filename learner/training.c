@@ -28,7 +28,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
         .policy = settings_policy_body(settings), .critic = settings_critic_body(settings),
         .start = (enum mlp_start)settings->network.init,
         .batch_size = (int)settings->learner.batch_size, .seed = (uint64_t)settings->top.seed,
-        .hyper = setup->hyper,
+        .hyper = setup->hyper, .engine = setup->engine,
     };
     if (t->algorithm->is_on_policy)
         training_size_round(t, &as);

@@ -66,6 +66,7 @@ struct training_setup {
     const struct env_spec *spec;
     size_t state_bytes;              /* of a stream's state; 0: none */
     struct fragment_pool *fragments;
+    const struct mlp_engine *engine; /* copied; NULL: the default kernels, the caller alone */
 };
 
 enum training_status {
@@ -106,13 +107,15 @@ size_t training_round_bytes(const struct settings *s, struct row_shape shape);
 
 /* Bytes that the networks take at most, with their gradients, moments, targets and copies, and with what a
  * batch goes through them with. For any algorithm of that kind, so that one with fewer networks takes less:
- * DDPG about half. */
-size_t training_network_bytes(const struct settings *s, bool is_on_policy, const struct env_spec *spec);
+ * DDPG about half.
+ *   engine   what they will be computed with; NULL: as mlp_cache_init has it */
+size_t training_network_bytes(const struct settings *s, bool is_on_policy, const struct env_spec *spec,
+                              const struct mlp_engine *engine);
 
 /* Refuse experience and networks that `available` bytes cannot hold, before anything is allocated for them:
  * ERR_CONFIG. What actors take, and fragments under way, is left out. */
 int training_check_memory(const struct settings *s, bool is_on_policy, const struct env_spec *spec,
-                          double available, struct error *err);
+                          const struct mlp_engine *engine, double available, struct error *err);
 
 struct training *training_create(const struct training_setup *setup, struct training_out out);
 void training_destroy(struct training **t);

@@ -26,7 +26,8 @@ size_t training_round_bytes(const struct settings *s, struct row_shape shape)
     return rows * (2 * (size_t)row_stride(shape) + NUMBERS_BESIDE_A_ROW) * sizeof(float);
 }
 
-size_t training_network_bytes(const struct settings *s, bool is_on_policy, const struct env_spec *spec)
+size_t training_network_bytes(const struct settings *s, bool is_on_policy, const struct env_spec *spec,
+                              const struct mlp_engine *engine)
 {
     const struct mlp_body policy_body = settings_policy_body(s), critic_body = settings_critic_body(s);
     const int n_obs = spec->shape.n_obs, n_act = spec->shape.n_act, n_choices = spec->n_choices;
@@ -39,15 +40,15 @@ size_t training_network_bytes(const struct settings *s, bool is_on_policy, const
                                    + 4 * (n_choices + 4));
     size_t numbers = mlp_n_params(&policy) * ((is_on_policy ? POLICY_ROUND : POLICY_REPLAYED) + POLICY_GIVEN_AWAY)
                    + mlp_n_params(&critic) * (is_on_policy ? VALUE_ROUND : CRITICS_REPLAYED) + rows * beside;
-    return numbers * sizeof(real) + mlp_cache_bytes(&policy, (int)rows)
-         + (is_on_policy ? 1 : CRITIC_CACHES) * mlp_cache_bytes(&critic, (int)rows);
+    return numbers * sizeof(real) + mlp_cache_bytes(&policy, (int)rows, engine)
+         + (is_on_policy ? 1 : CRITIC_CACHES) * mlp_cache_bytes(&critic, (int)rows, engine);
 }
 
 int training_check_memory(const struct settings *s, bool is_on_policy, const struct env_spec *spec,
-                          double available, struct error *err)
+                          const struct mlp_engine *engine, double available, struct error *err)
 {
     const struct replay_setup replay = training_replay(s, spec->shape, 0);
-    const double networks = (double)training_network_bytes(s, is_on_policy, spec);
+    const double networks = (double)training_network_bytes(s, is_on_policy, spec, engine);
     const double experience = (double)(is_on_policy ? training_round_bytes(s, spec->shape)
                                                     : replay_bytes(&replay));
     if (networks + experience < available)

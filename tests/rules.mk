@@ -11,9 +11,10 @@ DOUBLE_SRC   := $(wildcard tests/double/test_*.c)
 TEST_BIN     := $(TEST_SRC:%.c=$(BUILD)/%) $(DOUBLE_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c tests/golden/golden.c \
                   $(filter-out tests/simulation/test_%,$(wildcard tests/simulation/*.c)))
-DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o common/matrix.o \
+DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o common/rng_fill.o common/matrix.o \
+                  common/kernels.o common/kernels_openblas.o common/workers.o common/mlp_pass.o \
                   common/mlp.o common/squashed_gaussian.o common/gaussian.o common/categorical.o \
-                  common/vector_math.o common/policy_head.o learner/optimiser.o learner/parameters.o learner/returns.o \
+                  common/vector_math.o common/dispatch.o common/policy_head.o learner/optimiser.o learner/parameters.o learner/returns.o \
                   learner/actor_critic.o learner/ppo.o learner/a2c.o learner/deterministic.o learner/ddpg.o \
                   learner/td3.o learner/sac.o learner/sac_continuous.o learner/sac_value.o \
                   learner/sac_discrete.o tests/double/differences.o)
@@ -56,6 +57,10 @@ $(BUILD)/tests/unit/test_plugin $(BUILD)/tests/unit/test_plugin_refusal: | $(PLU
 plugins: $(PLUGINS)
 tests: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 
+# The AMX kernels with tiles in plain C.
+AMX_EMULATED := $(BUILD)/tests/amx_emulated.o $(BUILD)/tests/amx_portable.o
+$(BUILD)/tests/unit/test_kernels: $(AMX_EMULATED)
+
 # What draws is not in the library; of it only the rasteriser needs no more than the library does.
 $(BUILD)/tests/unit/test_canvas: $(BUILD)/actor/render/canvas.o
 
@@ -74,7 +79,7 @@ check-render: render
 
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
-                  test_zmq_hostile)
+                  test_zmq_hostile test_workers test_mlp_pass)
 SYSTEM       := $(if $(SANITIZE),tests/sanitized.sh) env SHOAL=$(PROGRAM) \
                 /usr/bin/python3 tests/system/system_tests.py
 
@@ -86,8 +91,12 @@ SHARED_WORK  := train_writes_a_complete_run_directory by_hand_in_four_terminals 
                 an_environment_that_hangs_costs_restarts_and_never_the_run \
                 an_environment_that_crashes_in_evaluations_costs_those a_killed_learner_leaves_no_evaluator
 .PHONY: check-release check-asan check-tsan check-system check-learning boundaries
+# What networks compute is held to the references by every set of kernels, not by the CPU's best alone.
+BY_KERNELS   := $(filter $(BUILD)/tests/golden/% $(BUILD)/tests/unit/test_mlp_pass,$(TEST_BIN))
 check-release: $(PROGRAM) $(TEST_BIN)
 	@tests/run.sh $(VARIANT) $(TEST_BIN)
+	@for kernels in openblas avx2; do \
+	    SHOAL_TEST_KERNELS=$$kernels tests/run.sh "$(VARIANT), $$kernels" $(BY_KERNELS) || exit 1; done
 check-asan: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 	@tests/sanitized.sh tests/run.sh $(VARIANT) $(TEST_BIN)
 	@$(SYSTEM) $(SHARED_WORK)
@@ -147,23 +156,31 @@ test-peers: deps $(PEERS)/.stamp
 
 # ---- benchmarks ----
 
-BENCH_BIN    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
-
-$(BENCH_BIN): $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libshoal.a
-	@mkdir -p $(@D)
-	@echo '  bench $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) -Wl,-rpath,$(MUJOCO)/lib
-
-# Environment steps per second, bare and through Shoal; BENCH_ARGS='--json Ant-v5' for one
+# How fast this machine does what a training is made of; BENCH_ARGS='updates --filter sac' for some
 .PHONY: bench
 bench: deps
-	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
-	$(BUILD)/tests/bench/bench_env $(BENCH_ARGS)
+	@$(MAKE) --no-print-directory $(JOBS) all
+	$(PROGRAM) bench $(BENCH_ARGS)
 
-# The same against Gymnasium's own environments; ENVS='Ant-v5 ...' for some
-.PHONY: bench-peers
-bench-peers: deps $(PEERS)/.stamp
-	@$(MAKE) --no-print-directory $(JOBS) $(BENCH_BIN)
-	@$(PEERS)/bin/python tests/peers/bench_env.py --bench $(BUILD)/tests/bench/bench_env $(ENVS)
+# The same against others, in turns: ENVS='Ant-v5 ...' against Gymnasium's environments, CASES='sac ...' and
+# THREADS=2 against Stable-Baselines3's updates.
+.PHONY: bench-peers bench-peers-environments bench-peers-learners
+bench-peers: bench-peers-learners bench-peers-environments
+bench-peers-environments: deps $(PEERS)/.stamp
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(PEERS)/bin/python tests/peers/bench_environments.py --shoal $(PROGRAM) $(ENVS)
+
+# PyTorch comes first and alone, so that TORCH_ARGS (pip's, as --index-url) may choose its CPU build.
+LEARNER_PEERS := build/peers-learners
+THREADS       ?= 1
+$(LEARNER_PEERS)/.stamp: tests/peers/requirements-learners.txt
+	python3 -m venv $(LEARNER_PEERS)
+	$(LEARNER_PEERS)/bin/pip install --quiet --disable-pip-version-check $(TORCH_ARGS) $(shell grep '^torch' tests/peers/requirements-learners.txt)
+	$(LEARNER_PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+bench-peers-learners: deps $(LEARNER_PEERS)/.stamp
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(LEARNER_PEERS)/bin/python tests/peers/bench_learners.py --shoal $(PROGRAM) --threads $(THREADS) $(CASES)
 
 # make unit T=tests/unit/test_row.c builds and runs one test program
 unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
@@ -173,4 +190,4 @@ unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 no-test-named:
 	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
--include $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
+-include $(AMX_EMULATED:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)

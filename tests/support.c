@@ -4,8 +4,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/kernels.h"
+
+/* SHOAL_TEST_KERNELS=openblas, or amx/bf16x3 with a precision: networks are multiplied by another set than the
+ * CPU's best. One that this CPU or build lacks is left out, an unknown name ends the program. */
+static void choose_kernels(void)
+{
+    const char *asked = getenv("SHOAL_TEST_KERNELS");
+    char name[64];
+    if (!asked)
+        return;
+    for (int i = 0; kernels_all[i]; i++) {
+        const struct kernels *k = kernels_all[i];
+        snprintf(name, sizeof(name), "%s/%s", k->name, precision_name(k->precision));
+        if (strcmp(asked, name) != 0 && !(k->precision == PRECISION_F32 && strcmp(asked, k->name) == 0))
+            continue;
+        if (k->is_supported())
+            kernels_set_default(k);
+        else
+            printf("    skipped: this CPU lacks what %s kernels need\n", name);
+        return;
+    }
+    const int length = (int)strcspn(asked, "/");
+    snprintf(name, sizeof(name), "|%.*s|", length, asked);
+    if (length > 0 && strstr("|" KERNELS_CHOICES "|", name)) {
+        printf("    skipped: this build has no %s kernels\n", asked);
+        return;
+    }
+    fprintf(stderr, "SHOAL_TEST_KERNELS: there are no kernels called \"%s\"\n", asked);
+    exit(EXIT_FAILURE);
+}
+
 int suite_run(const char *name, const TTest *const *tests, size_t n, int timeout_s)
 {
+    choose_kernels();
     Suite *suite = suite_create(name);
     TCase *cases = tcase_create(name);
     tcase_set_timeout(cases, timeout_s);

@@ -141,6 +141,15 @@ static void acrobot_observe(const void *self, double *obs)
     obs[5] = a->s[3];
 }
 
+static void acrobot_step_all(void *const *self, int n, const float *actions, struct env_step *out,
+                             double *const *obs)
+{
+    for (int i = 0; i < n; i++) {
+        acrobot_step(self[i], actions + i, &out[i]);
+        acrobot_observe(self[i], obs[i]);
+    }
+}
+
 static void acrobot_get_state(const void *self, double *state)
 {
     memcpy(state, self, sizeof(struct acrobot));
@@ -159,6 +168,7 @@ const struct environment acrobot_environment = {
     .destroy = free,
     .reset = acrobot_reset,
     .step = acrobot_step,
+    .step_all = acrobot_step_all,
     .observe = acrobot_observe,
     .get_state = acrobot_get_state,
     .set_state = acrobot_set_state,

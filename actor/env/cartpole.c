@@ -92,27 +92,78 @@ static void cartpole_reset(void *self, struct rng *rng)
     cartpole_set_state(self, state);
 }
 
-static void cartpole_step(void *self, const float *action, struct env_step *out)
+/* Instances that are stepped together, number by number; a single step is a group of one. */
+enum { GROUP = 16 };
+struct group {
+    double x[GROUP], x_dot[GROUP], theta[GROUP], theta_dot[GROUP], force[GROUP];
+    double cosine[GROUP], sine[GROUP];    /* of theta */
+};
+
+static void advance(struct group *g, int n)
 {
-    struct cartpole *c = self;
-    const double force = action[0] >= 1 ? FORCE : -FORCE;
-    const double cosine = cos(c->theta), sine = sin(c->theta);
-    const double push = (force + POLE_MOMENT * (c->theta_dot * c->theta_dot) * sine) / TOTAL_MASS;
-    const double theta_acc = (GRAVITY * sine - cosine * push)
-                           / (HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * (cosine * cosine)
-                                                             / TOTAL_MASS));
-    const double x_acc = push - POLE_MOMENT * theta_acc * cosine / TOTAL_MASS;
+    for (int i = 0; i < n; i++) {
+        g->cosine[i] = cos(g->theta[i]);
+        g->sine[i] = sin(g->theta[i]);
+    }
+    for (int i = 0; i < n; i++) {
+        const double cosine = g->cosine[i], sine = g->sine[i], theta_dot = g->theta_dot[i];
+        const double push = (g->force[i] + POLE_MOMENT * (theta_dot * theta_dot) * sine) / TOTAL_MASS;
+        const double theta_acc = (GRAVITY * sine - cosine * push)
+                               / (HALF_LENGTH * (4.0 / 3.0 - POLE_MASS * (cosine * cosine)
+                                                                 / TOTAL_MASS));
+        const double x_acc = push - POLE_MOMENT * theta_acc * cosine / TOTAL_MASS;
 
-    /* Explicit Euler: the old speeds move the places. */
-    c->x += DT * c->x_dot;
-    c->x_dot += DT * x_acc;
-    c->theta += DT * c->theta_dot;
-    c->theta_dot += DT * theta_acc;
+        /* Explicit Euler: the old speeds move the places. */
+        g->x[i] += DT * g->x_dot[i];
+        g->x_dot[i] += DT * x_acc;
+        g->theta[i] += DT * theta_dot;
+        g->theta_dot[i] += DT * theta_acc;
+    }
+}
 
+static void load(struct group *g, int i, const struct cartpole *c, float action)
+{
+    g->x[i] = c->x;
+    g->x_dot[i] = c->x_dot;
+    g->theta[i] = c->theta;
+    g->theta_dot[i] = c->theta_dot;
+    g->force[i] = action >= 1 ? FORCE : -FORCE;
+}
+
+static void store(const struct group *g, int i, struct cartpole *c, struct env_step *out)
+{
+    c->x = g->x[i];
+    c->x_dot = g->x_dot[i];
+    c->theta = g->theta[i];
+    c->theta_dot = g->theta_dot[i];
     const bool terminated = c->x < -MAX_X || c->x > MAX_X || c->theta < -MAX_ANGLE
                          || c->theta > MAX_ANGLE;
     const double reward = c->is_sutton_barto ? (terminated ? -1 : 0) : 1;
     *out = (struct env_step){ .reward = reward, .terminated = terminated };
+}
+
+static void cartpole_step(void *self, const float *action, struct env_step *out)
+{
+    struct group g;
+    load(&g, 0, self, action[0]);
+    advance(&g, 1);
+    store(&g, 0, self, out);
+}
+
+static void cartpole_step_all(void *const *self, int n, const float *actions, struct env_step *out,
+                              double *const *obs)
+{
+    struct group g;
+    for (int from = 0; from < n; from += GROUP) {
+        const int m = n - from < GROUP ? n - from : GROUP;
+        for (int i = 0; i < m; i++)
+            load(&g, i, self[from + i], actions[from + i]);
+        advance(&g, m);
+        for (int i = 0; i < m; i++) {
+            store(&g, i, self[from + i], &out[from + i]);
+            cartpole_observe(self[from + i], obs[from + i]);
+        }
+    }
 }
 
 const struct environment cartpole_environment = {
@@ -126,6 +177,7 @@ const struct environment cartpole_environment = {
     .destroy = free,
     .reset = cartpole_reset,
     .step = cartpole_step,
+    .step_all = cartpole_step_all,
     .observe = cartpole_observe,
     .get_state = cartpole_observe,
     .set_state = cartpole_set_state,

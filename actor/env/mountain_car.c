@@ -139,6 +139,15 @@ static void mountain_car_set_state(void *self, const double *state)
     c->velocity = state[1];
 }
 
+static void mountain_car_step_all(void *const *self, int n, const float *actions, struct env_step *out,
+                                  double *const *obs)
+{
+    for (int i = 0; i < n; i++) {
+        mountain_car_step(self[i], actions + i, &out[i]);
+        mountain_car_observe(self[i], obs[i]);
+    }
+}
+
 const struct environment mountain_car_environment = {
     .name = "MountainCarContinuous-v0",
     .options = options,
@@ -150,6 +159,7 @@ const struct environment mountain_car_environment = {
     .destroy = free,
     .reset = mountain_car_reset,
     .step = mountain_car_step,
+    .step_all = mountain_car_step_all,
     .observe = mountain_car_observe,
     .get_state = mountain_car_observe,
     .set_state = mountain_car_set_state,

@@ -100,6 +100,15 @@ static void pendulum_observe(const void *self, double *obs)
     obs[2] = p->theta_dot;
 }
 
+static void pendulum_step_all(void *const *self, int n, const float *actions, struct env_step *out,
+                              double *const *obs)
+{
+    for (int i = 0; i < n; i++) {
+        pendulum_step(self[i], actions + i, &out[i]);
+        pendulum_observe(self[i], obs[i]);
+    }
+}
+
 static void pendulum_get_state(const void *self, double *state)
 {
     const struct pendulum *p = self;
@@ -125,6 +134,7 @@ const struct environment pendulum_environment = {
     .destroy = free,
     .reset = pendulum_reset,
     .step = pendulum_step,
+    .step_all = pendulum_step_all,
     .observe = pendulum_observe,
     .get_state = pendulum_get_state,
     .set_state = pendulum_set_state,

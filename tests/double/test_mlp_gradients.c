@@ -61,7 +61,7 @@ static void check_mlp(enum activation activation, bool has_layer_norm, const int
                           .B = B, .ldx = n_in + 3, .lddx = n_in + 5 };
     m.n_params = mlp_n_params(&m.shape);
     m.n_out = (size_t)(B * n_out);
-    mlp_cache_init(&m.cache, &m.shape, B + 2, arena);
+    mlp_cache_init(&m.cache, &m.shape, B + 2, NULL, arena);
     m.params = random_block(&rng, m.n_params, 0.4);
     /* Gains about 1, so that gradients of deep networks do not vanish. */
     for (int l = 0; has_layer_norm && l < n_hidden; l++)

@@ -27,7 +27,7 @@ static void check_case(enum activation activation, bool has_layer_norm)
     matrix_setup();
     struct arena *arena = arena_create(1 << 16);
     struct mlp_cache cache;
-    mlp_cache_init(&cache, &s, B, arena);
+    mlp_cache_init(&cache, &s, B, NULL, arena);
     real *got_grad = malloc(n_params * sizeof(real)), *got_dx = malloc(n_x * sizeof(real));
     const real *got_y = mlp_forward(&s, params, B, x, s.width[0], &cache);
     golden_check(PART("y"), got_y, y, n_y, 2e-6);

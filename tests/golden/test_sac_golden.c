@@ -273,10 +273,10 @@ START_TEST(polyak_moves_the_target_by_tau_of_the_way)
     size_t n = golden_count(f, "polyak_target");
     real *target = golden_real(f, "polyak_target"), *source = golden_real(f, "polyak_source");
     double *tau = golden(f, "polyak_tau"), *expected = golden(f, "polyak_result");
-    polyak(target, source, n, *tau);
+    polyak(target, source, n, *tau, NULL);
     for (size_t i = 0; i < n; i++)
         ck_assert_double_eq_tol((double)target[i], expected[i], 2e-7);
-    polyak(target, source, n, 0);
+    polyak(target, source, n, 0, NULL);
     for (size_t i = 0; i < n; i++)
         ck_assert_double_eq_tol((double)target[i], expected[i], 2e-7);
     free(target), free(source), free(tau), free(expected);

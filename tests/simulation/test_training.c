@@ -27,7 +27,8 @@ static void sac(struct simulation_setup *s, enum mode mode, int actors, int envs
 }
 
 /* A random policy scores about -1200 and doing nothing about the same; -150 is as good as it gets.
- * Above -300 every episode is swung up and held. Seed 1, 8000 transitions. */
+ * Above -300 every episode is swung up and held. Seed 1, 12000 transitions;
+ * with that many, seeds 1 to 12 all end above -180, with 8000 one or two in ten are late. */
 START_TEST(three_actors_train_pendulum)
 {
     struct simulation_setup s;
@@ -35,7 +36,7 @@ START_TEST(three_actors_train_pendulum)
     sac(&s, MODE_ASYNC, 3, 1);
     /* Sanitizer builds look for faults, not for learning. */
     bool is_short = getenv("SHOAL_TEST_SHORT") != NULL;
-    s.settings.top.total_steps = is_short ? 1500 : 8000;
+    s.settings.top.total_steps = is_short ? 1500 : 12000;
     s.settings.eval.episodes = 20;
     simulation_run(&s, HOUR_US, &r);
     ck_assert_int_eq(r.status, TRAINING_FINISHED);

@@ -1024,6 +1024,49 @@ def rollout_errors_are_clear():
 
 # ---- another implementation of the protocol ----
 
+@test(120)
+def bench_measures_and_its_json_parses():
+    found = json.loads(call_well("bench", "--seconds", "0.01", "--json", "replay", "kernels"))
+    assert found["machine"]["cores"] >= 1 and found["kernels"] and found["version"], found
+    assert {r["group"] for r in found["rows"]} == {"replay", "kernels"}
+    for r in found["rows"]:
+        assert 0 < r["min"] <= r["median"] <= r["max"] and r["windows"] >= 1, r
+    keys = [(r["group"], r["name"], r["column"], r["variant"]) for r in found["rows"]]
+    assert len(set(keys)) == len(keys), [k for k in keys if keys.count(k) > 1]
+    variants = {r["variant"] for r in found["rows"] if r["variant"]}
+    assert "openblas f32 x1" in variants, variants
+    for variant in variants:
+        for form in ("forward", "backward", "weights"):
+            products = [r for r in found["rows"] if r["name"] == f"{form} 256x256" and r["variant"] == variant]
+            assert [r["column"] for r in products] == ["M = 1", "8", "16", "32", "64", "256", "1024"], products
+            # Those of bfloat16 may exceed the peak of float32.
+            if found["fma_peak"] and " f32 " in variant:
+                shares = [r["share"] for r in products]
+                assert all(0 < s < 1.2 for s in shares), (variant, form, shares)
+
+
+@test(120)
+def bench_shows_tables_of_the_rows_asked_for():
+    out = call_well("bench", "updates", "acting", "--seconds", "0.01", "--filter", "2d-v5")
+    assert "Walker2d-v5" in out and "Hopper" not in out and "sac" not in out, out
+    out = call_well("bench", "updates", "--seconds", "0.01", "--filter", "64-64")
+    assert all(f"{a} 64-64" in out for a in ("ppo", "a2c", "ddpg", "td3", "sac")) and "256-256" not in out, out
+    ingest = json.loads(call_well("bench", "ingest", "snapshots", "--seconds", "0.01", "--json"))["rows"]
+    assert [(r["group"], r["column"]) for r in ingest] == [
+        ("ingest", "tcp"), ("ingest", "ipc"), ("snapshots", "1 subscriber"), ("snapshots", "8"), ("snapshots", "64")]
+
+
+@test()
+def bench_errors_are_clear():
+    for args, says in (
+            (["kernel"], 'unknown group "kernel"; did you mean kernels?'),
+            (["--seconds", "none", "replay"], '--seconds: expected a number from 0.001 to 60, found "none"'),
+            (["--second", "1"], "did you mean --seconds?")):
+        status, out, err = call("bench", *args)
+        assert status == USAGE and says in err and not out, (args, status, out, err)
+    assert "shoal bench updates --filter sac" in call_well("bench", "--help")
+
+
 @test(40)
 def python_actor_written_from_the_protocol_is_understood():
     learner = shoal("learner", PENDULUM, *FAST, "actors=1", "envs_per_actor=2", "total_steps=1000000",
@@ -1094,6 +1137,8 @@ def errors_are_clear():
         (["train", "algorithm.yaml"], CONFIG, ["algorithm.yaml", '"sacc"', "sac"]),
         (["train", PENDULUM, "mode=synk"], CONFIG, ['override "mode=synk"', 'did you mean "sync"']),
         (["train", PENDULUM, "sac.gama=3"], CONFIG, ['override "sac.gama=3"', '"gamma"']),
+        (["train", PENDULUM, "learner.backend=avx512_bf16", "--run", "never"], CONFIG,
+         ["learner.backend is avx512_bf16 with learner.precision f32", "choose auto", "or openblas"]),
         (["train", PENDULUM, "--run", "run"], USAGE, ["run already holds a run", "--resume run"]),
         (["train", "--resume", "empty"], CONFIG, ["empty", "no run"]),
         (["train", "--resume", "run", "seed=2"], USAGE, ["own configuration", "seed=2"]),

@@ -276,7 +276,7 @@ static void store_log_probs(struct world *v)
     const int stride = row_stride(s), n = v->round.n_rows, n_choices = v->setup.n_choices;
     struct mlp_shape net = mlp_shape_make(s.n_obs, &v->setup.policy, n_choices ? n_choices : s.n_act);
     struct mlp_cache cache;
-    mlp_cache_init(&cache, &net, n, v->arena);
+    mlp_cache_init(&cache, &net, n, NULL, v->arena);
     real *log_prob = calloc((size_t)n, sizeof(real)), *entropy = calloc((size_t)n, sizeof(real));
     const real *out = mlp_forward(&net, v->params.data, n, v->rows, stride, &cache);
     if (n_choices)

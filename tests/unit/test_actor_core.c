@@ -15,7 +15,7 @@
 #include "tests/support.h"
 #include "tests/unit/allocations.h"
 
-enum { INCARNATION = 7, RUN = 3, STATE_BYTES = 256, MAX_KEPT = 64, FIRST_STREAM = 5, MAX_STREAMS = 3,
+enum { INCARNATION = 7, RUN = 3, STATE_BYTES = 256, MAX_KEPT = 160, FIRST_STREAM = 5, MAX_STREAMS = 70,
        MAX_FLOATS = 2 * 70 * 8 };
 
 /* A fragment that was sent. */
@@ -120,7 +120,9 @@ static struct message usual_welcome(const char *spec_hash)
 static void welcome(struct actor *a, struct message *m, int64_t sequence)
 {
     static const uint32_t lives[MAX_STREAMS], hidden = 4;
-    const int64_t sequences[MAX_STREAMS] = { sequence, sequence, sequence };
+    int64_t sequences[MAX_STREAMS];
+    for (int i = 0; i < MAX_STREAMS; i++)
+        sequences[i] = sequence;
     unsigned char data[4096];
     struct welcome *w = &m->welcome;
     size_t n = (size_t)w->n_streams;
@@ -190,6 +192,9 @@ static const struct acting {
     { "Pendulum-v1", "deterministic", { EXPLORATION_ORNSTEIN_UHLENBECK, 0.2, 0.15, 0.5 }, 3, 70, false },
     { "CartPole-v1", "categorical", { .kind = EXPLORATION_NONE }, 3, 25, true },
     { "CartPole-v1", "categorical", { .kind = EXPLORATION_NONE }, 2, 25, false },
+    /* More than act and are stepped in one go. */
+    { "CartPole-v1", "categorical", { .kind = EXPLORATION_NONE }, 33, 40, false },
+    { "CartPole-v1", "categorical", { .kind = EXPLORATION_NONE }, MAX_STREAMS, 40, true },
 };
 
 /* A policy of its own for every stream, which must choose what the actor chose. */

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "common/categorical.h"
+#include "common/dispatch.h"
 #include "common/gaussian.h"
 #include "common/rng.h"
+#include "common/squashed_gaussian.h"
 #include "tests/support.h"
 
 enum { B = 40, N_ACT = 3 };
@@ -201,6 +203,69 @@ START_TEST(a_choice_without_alternatives_is_certain)
 }
 END_TEST
 
+/* ---- all of them ---- */
+
+enum { MANY = 150, WIDE = 1300 };    /* rows and their numbers: several blocks, and part of one */
+
+/* What goes in and what comes out, row after row. */
+struct in { real x[MANY * WIDE], eps[MANY * WIDE], g[MANY], uniform[MANY], choice[MANY]; };
+struct out { real y[5][2 * MANY * WIDE], of_row[9][MANY]; };
+
+/* Every function, with strides of its own for every matrix, of rows `first` .. `first` + `rows` - 1. */
+static void run_gaussians(int first, int rows, int n, const struct in *in, struct out *out)
+{
+    const int at = first * n, ld = 2 * n;
+    const int lds = 4 * n, lde = 5 * n, lda = 3 * n, ldd = 6 * n;
+    const real *x = in->x + 2 * at, *s = in->x + 4 * at, *eps = in->eps + 5 * at, *g = in->g + first;
+    real *act = out->y[0] + 3 * at, *act_squashed = out->y[1] + 3 * at, *d = out->y[2] + 6 * at;
+    squashed_gaussian_sample(rows, n, x, eps, lde, act_squashed, lda, out->of_row[0] + first);
+    squashed_gaussian_backward(rows, n, x, eps, lde, act_squashed, lda, s, lds, 0.3f, out->y[3] + 2 * at);
+    gaussian_sample(rows, n, x, ld, s, lds, eps, lde, act, lda, out->of_row[1] + first);
+    gaussian_log_prob(rows, n, x, ld, s, lds, act, lda, out->of_row[2] + first, out->of_row[3] + first);
+    gaussian_backward(rows, n, x, ld, s, lds, act, lda, g, g, d, ldd, out->y[4] + 7 * at, 7 * n);
+}
+
+static void run_categorical(int first, int rows, int n, const struct in *in, struct out *out)
+{
+    const int at = first * n;
+    const real *x = in->x + at, *g = in->g + first;
+    categorical_sample(rows, n, x, in->uniform + first, out->of_row[4] + first, 1, out->of_row[5] + first);
+    categorical_mode(rows, n, x, out->of_row[6] + first, 1);
+    categorical_log_prob(rows, n, x, in->choice + first, 1, out->of_row[7] + first, out->of_row[8] + first);
+    categorical_log_softmax(rows, n, x, out->y[0] + at);
+    categorical_backward(rows, n, x, in->choice + first, 1, g, g, out->y[1] + at);
+}
+
+START_TEST(a_row_has_the_same_results_alone_in_a_batch_and_with_every_width_of_vectors)
+{
+    static const struct {
+        void (*run)(int first, int rows, int n, const struct in *in, struct out *out);
+        int n;
+    } cases[] = { { run_gaussians, 1 }, { run_gaussians, 6 }, { run_gaussians, 17 }, { run_gaussians, 64 },
+                  { run_categorical, 1 }, { run_categorical, 2 }, { run_categorical, 18 },
+                  { run_categorical, 255 }, { run_categorical, 256 }, { run_categorical, WIDE } };
+    static struct in in;
+    static struct out batch, single;
+    fill(in.x, TEST_COUNT(in.x), 2, 1);
+    fill(in.eps, TEST_COUNT(in.eps), 1, 2);
+    fill(in.g, MANY, 1, 3);
+    for (int b = 0; b < MANY; b++)
+        in.uniform[b] = (real)(b + 0.5) / MANY;
+    for (size_t c = 0; c < TEST_COUNT(cases); c++) {
+        dispatch_limit = 512;
+        memset(&batch, 0, sizeof(batch));
+        cases[c].run(0, MANY, cases[c].n, &in, &batch);
+        for (int width = 512; width >= 128; width /= 2) {
+            dispatch_limit = width;
+            memset(&single, 0, sizeof(single));
+            for (int b = 0; b < MANY; b++)
+                cases[c].run(b, 1, cases[c].n, &in, &single);
+            ck_assert_msg(memcmp(&batch, &single, sizeof(batch)) == 0, "case %zu, %d bits", c, width);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
@@ -213,6 +278,7 @@ int main(void)
         the_mode_is_the_first_of_the_most_probable,
         what_is_no_index_has_no_log_probability,
         a_choice_without_alternatives_is_certain,
+        a_row_has_the_same_results_alone_in_a_batch_and_with_every_width_of_vectors,
     };
     return suite_run("distributions", tests, TEST_COUNT(tests), 60);
 }

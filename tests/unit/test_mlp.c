@@ -57,7 +57,7 @@ START_TEST(caches_hold_what_the_network_needs_and_no_more)
             struct mlp_shape s = mlp_shape_make(3, &body, 2);
             struct mlp_cache c;
             memset(&c, 0xFF, sizeof(c));
-            mlp_cache_init(&c, &s, 4, arena);
+            mlp_cache_init(&c, &s, 4, NULL, arena);
             ck_assert_int_eq(c.slope[0] != NULL, f == ACTIVATION_SILU);
             ck_assert_int_eq(c.centred[0] != NULL, has_norm);
             ck_assert_int_eq(c.inverse_std[0] != NULL, has_norm);

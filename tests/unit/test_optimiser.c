@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/dispatch.h"
+#include "common/rng.h"
 #include "learner/optimiser.h"
 #include "tests/support.h"
 
@@ -112,6 +114,141 @@ START_TEST(sums_of_squares_are_of_all_numbers_and_finite_for_finite_floats)
 }
 END_TEST
 
+/* ---- parts of steps ---- */
+
+enum { LARGE = 3 * OPTIMISER_BLOCK + 4099 };
+struct large { real theta[LARGE], grad[LARGE], m[LARGE], v[LARGE], target[LARGE]; };
+
+enum { HUGE_N = 70 * OPTIMISER_BLOCK + 4099 };
+struct huge { real theta[HUGE_N], grad[HUGE_N], m[HUGE_N], v[HUGE_N], target[HUGE_N]; };
+
+/* Three steps and moves of the target; in ranges, the last first, when `is_shared`. */
+static void walk(struct large *w, int kind, bool is_shared)
+{
+    struct optimiser o = make(kind, 0.5, w->m, w->v);
+    struct rng rng;
+    o.n = LARGE;
+    optimiser_reset(&o);
+    rng_init(&rng, 15, RNG_TEST, 0, 0);
+    rng_fill_normal(&rng, w->theta, LARGE);
+    rng_fill_normal(&rng, w->target, LARGE);
+    for (int t = 0; t < 3; t++) {
+        rng_fill_normal(&rng, w->grad, LARGE);
+        if (!is_shared) {
+            ck_assert_int_eq(optimiser_step(&o, w->theta, w->grad, 0.25, NULL), 0);
+            polyak(w->target, w->theta, LARGE, 0.01, NULL);
+            continue;
+        }
+        static const size_t bounds[] = { LARGE, 40000, 39999, 16384, 5000, 3, 0 };
+        struct optimiser_factors f;
+        double square = 0;
+        for (size_t block = 0; block <= LARGE / OPTIMISER_BLOCK; block++)
+            square += sum_of_squares_block(w->grad, LARGE, block);
+        ck_assert_int_eq(optimiser_begin(&o, square, 0.25, NULL, &f), 0);
+        for (size_t i = 1; i < TEST_COUNT(bounds); i++) {
+            optimiser_sweep(&o, &f, w->theta, w->grad, bounds[i], bounds[i - 1]);
+            polyak(w->target + bounds[i], w->theta + bounds[i], bounds[i - 1] - bounds[i], 0.01, NULL);
+        }
+    }
+}
+
+START_TEST(a_step_in_ranges_is_the_same_step)
+{
+    static struct large whole, shared;
+    for (int kind = 0; kind < KINDS; kind++) {
+        walk(&whole, kind, false);
+        walk(&shared, kind, true);
+        ck_assert_mem_eq(&whole, &shared, sizeof(whole));
+    }
+}
+END_TEST
+
+/* Three clipped steps of `n` numbers and moves of their target. */
+static void walk_together(struct huge *w, size_t n, int kind, struct workers *workers)
+{
+    struct optimiser o = make(kind, 0.5, w->m, w->v);
+    struct rng rng;
+    o.n = n;
+    o.workers = workers;
+    optimiser_reset(&o);
+    rng_init(&rng, 17, RNG_TEST, 0, 0);
+    rng_fill_normal(&rng, w->theta, n);
+    rng_fill_normal(&rng, w->target, n);
+    for (int t = 0; t < 3; t++) {
+        double norm;
+        rng_fill_normal(&rng, w->grad, n);
+        const double square = sum_of_squares(w->grad, n);
+        ck_assert_int_eq(optimiser_step(&o, w->theta, w->grad, 0.25, &norm), 0);
+        ck_assert_double_gt(norm, 0.5);
+        ck_assert(norm == sqrt(square));
+        polyak(w->target, w->theta, n, t == 1 ? 1 : 0.01, workers);
+    }
+}
+
+/* Fewer blocks than a step has tasks, and more, each time with a rest. */
+START_TEST(workers_make_the_same_step_and_the_norm_is_the_sum_of_squares_root)
+{
+    static struct huge alone, together;
+    const size_t counts[] = { 3 * OPTIMISER_BLOCK + 4099, 65 * (size_t)OPTIMISER_BLOCK + 7, HUGE_N };
+    for (size_t c = 0; c < TEST_COUNT(counts); c++)
+        for (int kind = 0; kind < KINDS; kind += c == 0 ? 1 : 2) {
+            walk_together(&alone, counts[c], kind, NULL);
+            for (int n = 2; n <= 4; n++) {
+                struct workers *workers = workers_create(n);
+                walk_together(&together, counts[c], kind, workers);
+                ck_assert_mem_eq(&alone, &together, sizeof(alone));
+                workers_destroy(&workers);
+            }
+        }
+}
+END_TEST
+
+START_TEST(every_width_of_vectors_makes_the_same_step)
+{
+    static struct large wide, narrow;
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int width = 256; width >= 128; width -= 128) {
+            dispatch_limit = 512;
+            walk(&wide, kind, false);
+            dispatch_limit = width;
+            walk(&narrow, kind, false);
+            ck_assert_mem_eq(&wide, &narrow, sizeof(wide));
+        }
+}
+END_TEST
+
+START_TEST(a_sum_of_squares_is_its_blocks_sums_in_order)
+{
+    static real x[LARGE];
+    const size_t counts[] = { 1, OPTIMISER_BLOCK - 1, OPTIMISER_BLOCK, OPTIMISER_BLOCK + 1, LARGE };
+    struct rng rng;
+    rng_init(&rng, 16, RNG_TEST, 0, 0);
+    rng_fill_normal(&rng, x, LARGE);
+    for (size_t c = 0; c < TEST_COUNT(counts); c++) {
+        double sum = 0, exact = 0;
+        for (size_t i = 0; i < counts[c]; i++)
+            exact += pow((double)x[i], 2);
+        for (size_t block = 0; block * OPTIMISER_BLOCK < counts[c]; block++)
+            sum += sum_of_squares_block(x, counts[c], block);
+        ck_assert(sum == sum_of_squares(x, counts[c]));
+        ck_assert_double_eq_tol(sum, exact, 1e-12 * exact);
+    }
+}
+END_TEST
+
+START_TEST(a_target_moves_its_share_of_the_way_and_all_of_it_at_once)
+{
+    const real source[] = { 1, -2, 0, 8 };
+    real target[] = { 0, 2, 4, 8 };
+    polyak(target, source, 4, 0.25, NULL);
+    ck_assert(target[0] == 0.25f && target[1] == 1 && target[2] == 3 && target[3] == 8);
+    polyak(target, source, 4, 0, NULL);
+    ck_assert(target[0] == 0.25f && target[1] == 1 && target[2] == 3 && target[3] == 8);
+    polyak(target, source, 4, 1, NULL);
+    ck_assert_mem_eq(target, source, sizeof(source));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
@@ -120,6 +257,11 @@ int main(void)
         where_there_is_no_gradient_nothing_moves,
         rmsprop_needs_no_mean_gradient,
         sums_of_squares_are_of_all_numbers_and_finite_for_finite_floats,
+        a_step_in_ranges_is_the_same_step,
+        workers_make_the_same_step_and_the_norm_is_the_sum_of_squares_root,
+        every_width_of_vectors_makes_the_same_step,
+        a_sum_of_squares_is_its_blocks_sums_in_order,
+        a_target_moves_its_share_of_the_way_and_all_of_it_at_once,
     };
     return suite_run("optimiser", tests, TEST_COUNT(tests), 60);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/kernels.h"
+#include "common/vector_math.h"
 #include "tests/support.h"
 
 enum { MAX_ROWS = 33, MAX_WIDTH = 64 };
@@ -177,7 +179,7 @@ START_TEST(the_reference_is_what_the_learner_computes)
         if (kinds[k].normalises)
             continue;
         acting_create(&a, &kinds[k]);
-        mlp_cache_init(&cache, &a.shape.net, 1, a.arena);
+        mlp_cache_init(&cache, &a.shape.net, 1, NULL, a.arena);
         for (int i = 0; i < MAX_ROWS; i++) {
             const float *out = mlp_forward(&a.shape.net, a.params, 1, a.rows[i], a.stride, &cache);
             for (int j = 0; j < a.n_out; j++)
@@ -185,6 +187,29 @@ START_TEST(the_reference_is_what_the_learner_computes)
         }
         acting_destroy(&a);
     }
+}
+END_TEST
+
+/* Whatever the activation, with layer normalisation and without; OpenBLAS sums in other orders, and so do the sets of
+ * other precisions. */
+START_TEST(a_deterministic_action_is_bit_for_bit_what_the_learner_computes)
+{
+    const bool is_chain = kernels_default() != &kernels_openblas && kernels_default()->precision == PRECISION_F32;
+    for (int f = ACTIVATION_RELU; f <= ACTIVATION_SILU && is_chain; f++)
+        for (int has_norm = 0; has_norm < 2; has_norm++) {
+            const struct kind kind = { HEAD_DETERMINISTIC, { 17, 6 }, 0, 2, (enum activation)f, has_norm, false };
+            struct acting a;
+            struct mlp_cache cache;
+            acting_create(&a, &kind);
+            mlp_cache_init(&cache, &a.shape.net, 1, NULL, a.arena);
+            policy_act(a.policy, MAX_ROWS, a.rows, NULL);
+            for (int i = 0; i < MAX_ROWS; i++) {
+                float *out = mlp_forward(&a.shape.net, a.params, 1, a.rows[i], a.stride, &cache);
+                vector_tanh(out, (size_t)a.n_out);
+                ck_assert_mem_eq(action_of(&a, i), out, (size_t)a.n_out * sizeof(*out));
+            }
+            acting_destroy(&a);
+        }
 }
 END_TEST
 
@@ -562,6 +587,7 @@ int main(void)
 {
     const TTest *const tests[] = {
         vectors_are_network_then_head_then_statistics, the_reference_is_what_the_learner_computes,
+        a_deterministic_action_is_bit_for_bit_what_the_learner_computes,
         without_noise_the_action_is_the_mode_and_has_no_log_prob,
         gaussian_actions_are_mean_and_noise_and_log_prob_is_their_density,
         squashed_actions_have_the_density_of_what_is_squashed_over_its_slope,

@@ -1,9 +1,11 @@
 #include "common/rng.h"
+#include "common/rng_ahead.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/dispatch.h"
 #include "tests/support.h"
 
 static struct rng sequence(uint32_t stream)
@@ -171,6 +173,36 @@ START_TEST(filling_in_even_pieces_equals_filling_at_once_and_stays_inside)
 }
 END_TEST
 
+/* The definition, by the C library. */
+static void normal_pair(struct rng *r, float pair[2])
+{
+    const double two_pi = 6.283185307179586476925;
+    const double u = ((double)rng_u32(r) + 1.0) * 0x1p-32;
+    const double angle = two_pi * (double)rng_u32(r) * 0x1p-32, radius = sqrt(-2.0 * log(u));
+    pair[0] = (float)(radius * cos(angle));
+    pair[1] = (float)(radius * sin(angle));
+}
+
+START_TEST(filling_gives_the_c_librarys_normals_bit_for_bit_with_every_width_of_vectors)
+{
+    /* Enough that some are too near to the middle of two floats for the fast way. */
+    enum { N = 2000 };
+    static float filled[N], expected[N + 1];
+    struct rng a = sequence(2), b = sequence(2);
+    for (int i = 0; i < 3000; i++) {
+        const size_t n = (size_t)(i * 37 % N);
+        dispatch_limit = 128 << i % 3;
+        if (i % 5 == 0)    /* not at a block's beginning */
+            ck_assert_uint_eq(rng_u32(&a), rng_u32(&b));
+        rng_fill_normal(&a, filled, n);
+        for (size_t k = 0; k < n; k += 2)
+            normal_pair(&b, expected + k);
+        ck_assert_mem_eq(filled, expected, n * sizeof(*filled));
+        ck_assert_uint_eq(a.position, b.position);
+    }
+}
+END_TEST
+
 /* ---- distributions; N and the seed are fixed, so nothing here is left to chance ---- */
 
 enum { N_SAMPLES = 50000 };
@@ -217,6 +249,36 @@ static double lag_correlation(const double *x, int n, int lag)
         sum += x[i] * x[i + lag];
     return sum / (n - lag);
 }
+
+/* Whole and odd pieces, with words drawn and places sought in between, as actors do at fragments' ends. */
+START_TEST(numbers_drawn_ahead_are_those_drawn_at_once)
+{
+    static const size_t pieces[] = { 1, 6, 2, 3, 17, 63, 64, 65, 100, 8 };
+    struct rng plain, other, turns;
+    struct rng_ahead ahead = { 0 };
+    rng_init(&turns, 1, RNG_TEST, 9, 9);
+    for (uint32_t life = 0; life < 3; life++) {
+        rng_init(&plain, 5, RNG_ACTION, 1, life);
+        rng_init(&other, 5, RNG_ACTION, 1, life);
+        rng_ahead_forget(&ahead);
+        for (int k = 0; k < 4000; k++) {
+            float expected[128], got[128];
+            size_t n = pieces[k % 7 ? rng_below(&turns, TEST_COUNT(pieces)) : 1];
+            if (rng_below(&turns, 11) == 0)
+                ck_assert_uint_eq(rng_u32(&plain), rng_u32(&other));
+            if (rng_below(&turns, 17) == 0) {
+                uint64_t to = rng_below(&turns, plain.position + 10);
+                rng_seek(&plain, to);
+                rng_seek(&other, to);
+            }
+            rng_fill_normal(&plain, expected, n);
+            rng_ahead_normal(&ahead, &other, got, n);
+            ck_assert_mem_eq(expected, got, n * sizeof(float));
+            ck_assert_uint_eq(plain.position, other.position);
+        }
+    }
+}
+END_TEST
 
 START_TEST(uniform_numbers_are_uniform_and_below_the_upper_end)
 {
@@ -353,6 +415,8 @@ int main(void)
         seeking_to_a_saved_position_continues_as_if_nothing_had_happened,
         draws_advance_by_the_words_they_promise,
         filling_in_even_pieces_equals_filling_at_once_and_stays_inside,
+        filling_gives_the_c_librarys_normals_bit_for_bit_with_every_width_of_vectors,
+        numbers_drawn_ahead_are_those_drawn_at_once,
         uniform_numbers_are_uniform_and_below_the_upper_end,
         normal_numbers_are_normal_and_uncorrelated,
         filled_normals_are_finite_normal_and_uncorrelated_within_pairs,

@@ -269,6 +269,89 @@ START_TEST(whole_episodes_end_fragments_where_they_end)
 }
 END_TEST
 
+/* ---- streams that are stepped together ---- */
+
+enum { N_TOGETHER = 37 };
+
+/* As `act`, of all streams that have not completed their fragment. */
+static void act_together(struct side *sides)
+{
+    struct stream *open[N_TOGETHER], *broken[N_TOGETHER];
+    int n = 0;
+    for (int i = 0; i < N_TOGETHER; i++) {
+        struct stream *s = &sides[i].stream;
+        if (stream_is_complete(s))
+            continue;
+        float *row = stream_row(s);
+        row[row_act(shape)] = (float)rng_uniform(&s->action_rng, -1.5, 1.5);
+        row[row_log_prob(shape)] = -0.25f;
+        open[n++] = s;
+    }
+    ck_assert_int_eq(streams_step(open, n, broken), 0);
+}
+
+START_TEST(streams_write_together_what_they_write_alone)
+{
+    static struct side alone[N_TOGETHER], together[N_TOGETHER];
+    static struct stream *all[N_TOGETHER];
+    for (int i = 0; i < N_TOGETHER; i++) {
+        side_create(&alone[i], 3 + i, i, 0);
+        side_create(&together[i], 3 + i, i, 0);
+        alone[i].stream.whole_episodes = together[i].stream.whole_episodes = i % 2;
+        all[i] = &together[i].stream;
+    }
+    /* One model, as streams of an actor have. */
+    for (int i = 1; i < N_TOGETHER; i++) {
+        env_destroy(&all[i]->env);
+        all[i]->env = env_create(together[0].model);
+        stream_start(all[i], SEED, i, 0);
+    }
+    for (int f = 0; f < 80; f++) {
+        for (int i = 0; i < N_TOGETHER; i++)
+            stream_begin(all[i], frame_pool_take(together[i].frames), 7000000);
+        for (int t = 0; t < 2 + N_TOGETHER; t++)
+            act_together(together);
+        for (int i = 0; i < N_TOGETHER; i++) {
+            struct fragment_header x = collect(&alone[i]), y = { 0 };
+            stream_describe(all[i], &y, 7123999);
+            ck_assert_int_eq(x.n_rows, y.n_rows);
+            ck_assert_mem_eq(x.rows.data, y.rows.data, x.rows.size);
+            ck_assert_mem_eq(x.state.data, y.state.data, x.state.size);
+            ck_assert_uint_eq(x.returns.size, y.returns.size);
+            let_go(&alone[i]);
+            let_go(&together[i]);
+        }
+    }
+    for (int i = N_TOGETHER; i-- > 0;) {
+        side_destroy(&alone[i]);
+        side_destroy(&together[i]);
+    }
+}
+END_TEST
+
+START_TEST(streams_that_break_down_together_are_named)
+{
+    static struct side side;
+    static struct stream others[N_TOGETHER];
+    struct stream *s[N_TOGETHER], *broken[N_TOGETHER];
+    side_create(&side, 5, 0, 0);
+    for (int i = 0; i < N_TOGETHER; i++) {
+        s[i] = &others[i];
+        stream_init(s[i], side.model, 5, side.arena);
+        stream_start(s[i], SEED, i, 0);
+        stream_begin(s[i], frame_pool_take(side.frames), 0);
+        stream_row(s[i])[row_act(shape)] = i == 1 || i == 30 || i == 35 ? NAN : 0;
+    }
+    ck_assert_int_eq(streams_step(s, N_TOGETHER, broken), 3);
+    ck_assert(broken[0] == s[1] && broken[1] == s[30] && broken[2] == s[35]);
+    for (int i = 0; i < N_TOGETHER; i++) {
+        ck_assert_int_eq(s[i]->n_episodes, i == 1 || i == 30 || i == 35);
+        stream_fini(s[i]);
+    }
+    side_destroy(&side);
+}
+END_TEST
+
 /* ---- saved states ---- */
 
 START_TEST(the_noise_process_is_saved_and_restarts_with_every_episode)
@@ -422,6 +505,8 @@ int main(void)
         a_description_holds_the_books_of_the_fragment,
         a_frame_has_room_for_the_header_in_front_of_the_rows,
         whole_episodes_end_fragments_where_they_end,
+        streams_write_together_what_they_write_alone,
+        streams_that_break_down_together_are_named,
         the_noise_process_is_saved_and_restarts_with_every_episode,
         a_restored_stream_goes_on_bit_for_bit,
         streams_and_lives_differ_and_repeat,

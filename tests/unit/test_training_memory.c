@@ -5,7 +5,7 @@
 #include "learner/training.h"
 #include "tests/support.h"
 
-enum { N_OBS = 3, STRIDE = 7, CHUNK_BYTES = 1 << 26 };
+enum { N_OBS = 3, STRIDE = 7, CHUNK_BYTES = 1 << 29 };
 
 static const struct row_shape shape = { N_OBS, 1 };
 
@@ -71,18 +71,19 @@ static struct settings settings_of(bool wide, enum activation activation, enum l
     return s;
 }
 
-static void expect_known(const struct algorithm *a, const struct settings *s, int n_choices, char *override)
+static void expect_known(const struct algorithm *a, const struct settings *s, int n_choices, char *override,
+                         const struct mlp_engine *engine)
 {
     struct env_spec spec = { .n_choices = n_choices };
     spec.shape = shape;
     const struct algorithm_setup as = {
         .shape = shape, .n_choices = n_choices, .policy = settings_policy_body(s),
         .critic = settings_critic_body(s), .batch_size = (int)s->learner.batch_size,
-        .max_fragments = 1, .max_transitions = 1024, .max_rows = 2048,
+        .max_fragments = 1, .max_transitions = 1024, .max_rows = 2048, .engine = engine,
     };
     const size_t taken = bytes_of(a, as, override);
     const size_t rounds = a->is_on_policy ? 2048 * 12 * sizeof(real) : 0;    /* counted elsewhere */
-    const size_t promised = training_network_bytes(s, a->is_on_policy, &spec);
+    const size_t promised = training_network_bytes(s, a->is_on_policy, &spec, engine);
     ck_assert_msg(taken <= promised + rounds, "%s takes %zu, promised are %zu", a->name, taken, promised);
     /* Of a batch that A2C does not have the estimate knows nothing. */
     ck_assert_msg(s->learner.batch_size > 8 || promised <= 3 * taken, "%s takes %zu, promised are %zu", a->name, taken, promised);
@@ -98,12 +99,31 @@ START_TEST(the_memory_of_networks_is_known_beforehand)
                                                                                        : ACTIVATION_RELU,
                                                       (enum layer_norm)norm);
                 const bool is_sac = strcmp(a->name, "sac") == 0;
-                expect_known(a, &s, 0, NULL);
+                expect_known(a, &s, 0, NULL, NULL);
                 if (is_sac)
-                    expect_known(a, &s, 0, "sac.value_network=true");
+                    expect_known(a, &s, 0, "sac.value_network=true", NULL);
                 if (is_sac || a->is_on_policy)
-                    expect_known(a, &s, 5, NULL);
+                    expect_known(a, &s, 5, NULL, NULL);
             }
+}
+END_TEST
+
+/* The kernels' scratch, too, of which every worker has its own; with the algorithms that have the most. */
+START_TEST(the_memory_of_networks_is_known_for_all_kernels_and_numbers_of_workers)
+{
+    static const int counts[] = { 1, 8, WORKERS_MAX };
+    const struct settings s = settings_of(true, ACTIVATION_SILU, LAYER_NORM_ALL);
+    for (size_t c = 0; c < TEST_COUNT(counts); c++) {
+        struct workers *workers = counts[c] > 1 ? workers_create(counts[c]) : NULL;
+        for (int k = 0; kernels_all[k]; k++) {
+            const struct mlp_engine engine = { kernels_all[k], workers };
+            if (!kernels_all[k]->is_supported())
+                continue;
+            expect_known(&ppo_algorithm, &s, 0, NULL, &engine);
+            expect_known(&sac_algorithm, &s, 0, "sac.value_network=true", &engine);
+        }
+        workers_destroy(&workers);
+    }
 }
 END_TEST
 
@@ -114,18 +134,18 @@ START_TEST(what_cannot_be_held_is_refused_with_what_to_lower)
     spec.shape = shape;
     struct settings s = settings_of(true, ACTIVATION_RELU, LAYER_NORM_NONE);
     for (int is_on_policy = 0; is_on_policy < 2; is_on_policy++)
-        ck_assert_int_eq(training_check_memory(&s, is_on_policy, &spec, 1e9, &err), 0);
+        ck_assert_int_eq(training_check_memory(&s, is_on_policy, &spec, NULL, 1e9, &err), 0);
 
     s.network.hidden = (struct option_ints){ .n = 8, .v = { 4096, 4096, 4096, 4096, 4096, 4096, 4096, 4096 } };
     for (int is_on_policy = 0; is_on_policy < 2; is_on_policy++) {
-        ck_assert_int_eq(training_check_memory(&s, is_on_policy, &spec, 8e9, &err), ERR_CONFIG);
+        ck_assert_int_eq(training_check_memory(&s, is_on_policy, &spec, NULL, 8e9, &err), ERR_CONFIG);
         ck_assert_ptr_nonnull(strstr(err.text, "and 7.5 are available; lower network.hidden or"));
     }
     s = settings_of(true, ACTIVATION_RELU, LAYER_NORM_NONE);
     s.replay.capacity = s.top.total_steps = s.actor.horizon = 1000000000;
-    ck_assert_int_eq(training_check_memory(&s, false, &spec, 8e9, &err), ERR_CONFIG);
+    ck_assert_int_eq(training_check_memory(&s, false, &spec, NULL, 8e9, &err), ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.text, "lower replay.capacity"));
-    ck_assert_int_eq(training_check_memory(&s, true, &spec, 8e9, &err), ERR_CONFIG);
+    ck_assert_int_eq(training_check_memory(&s, true, &spec, NULL, 8e9, &err), ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.text, "lower actor.horizon"));
 }
 END_TEST
@@ -135,7 +155,8 @@ int main(void)
     const TTest *const tests[] = {
         the_memory_of_a_round_is_known_beforehand,
         the_memory_of_networks_is_known_beforehand,
+        the_memory_of_networks_is_known_for_all_kernels_and_numbers_of_workers,
         what_cannot_be_held_is_refused_with_what_to_lower,
     };
-    return suite_run("training_memory", tests, TEST_COUNT(tests), 20);
+    return suite_run("training_memory", tests, TEST_COUNT(tests), 60);
 }

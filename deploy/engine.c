@@ -1,0 +1,63 @@
+#include "deploy/engine.h"
+
+#include <sched.h>
+
+#include "common/option.h"
+
+/* More workers do not help with batches of usual size. */
+enum { MOST_BY_ITSELF = 8, MOST_CORES = 64 * CPU_SETSIZE };
+
+/* Of a machine with more cores than a cpu_set_t has. */
+static int cores_of_large_set(void)
+{
+    int n = 0;
+    for (int most = 8 * CPU_SETSIZE; n == 0 && most <= MOST_CORES; most *= 8) {
+        cpu_set_t *set = CPU_ALLOC((size_t)most);
+        const size_t bytes = CPU_ALLOC_SIZE((size_t)most);
+        if (set && sched_getaffinity(0, bytes, set) == 0)
+            n = CPU_COUNT_S(bytes, set);
+        CPU_FREE(set);
+    }
+    return n;
+}
+
+int engine_cores(void)
+{
+    cpu_set_t set;
+    const int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : cores_of_large_set();
+    return n > 0 ? n : 1;
+}
+
+int engine_workers(const struct settings *s, bool is_on_policy, bool has_local_actors, int cores)
+{
+    if (s->learner.workers > 0)
+        return (int)s->learner.workers;
+    const bool do_wait = s->top.mode == MODE_SYNC || !is_on_policy;
+    const int64_t left = do_wait || !has_local_actors ? cores : cores - s->top.actors;
+    return left < 1 ? 1 : left > MOST_BY_ITSELF ? MOST_BY_ITSELF : (int)left;
+}
+
+/* No faster precision has been shown to learn as well on enough tasks yet. */
+static enum precision engine_precision(const struct experiment *e)
+{
+    const int choice = e->settings.learner.precision;
+    return choice == PRECISION_AUTO ? PRECISION_F32 : (enum precision)choice;
+}
+
+int engine_init(struct mlp_engine *engine, const struct experiment *e, bool has_local_actors, struct error *err)
+{
+    const struct option backends = { .choices = KERNELS_CHOICES };
+    char name[32];
+    option_choice_name(&backends, e->settings.learner.backend, name, sizeof(name));
+    int rc = kernels_find(name, engine_precision(e), &engine->kernels, err);
+    if (rc != 0)
+        return rc;
+    const int n = engine_workers(&e->settings, e->algorithm->is_on_policy, has_local_actors, engine_cores());
+    engine->workers = n > 1 ? workers_create(n) : NULL;
+    return 0;
+}
+
+void engine_fini(struct mlp_engine *engine)
+{
+    workers_destroy(&engine->workers);
+}
