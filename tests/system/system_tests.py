@@ -391,7 +391,7 @@ def places_change_hands():
 
 @test()
 def supervised_actor_killed_is_restarted():
-    total = 30000
+    total = 30000 if SLOWER > 1 else 120000
     supervisor = train(INVERTED_PENDULUM, "run", f"total_steps={total}")
     wait_for("two actors and updates", lambda: len(children(supervisor, "actor")) == 2 and env_steps("run") > 500)
     os.kill(children(supervisor, "actor")[0], signal.SIGKILL)
@@ -402,7 +402,9 @@ def supervised_actor_killed_is_restarted():
     assert_complete("run", total)
 
 
-def kill_the_learner(run, *overrides, when, total_steps=40000):
+def kill_the_learner(run, *overrides, when, total_steps):
+    """In the middle: total_steps must take some seconds."""
+    total_steps *= 1 if SLOWER > 1 else 4
     supervisor = train(PENDULUM, run, f"total_steps={total_steps}", *overrides)
     wait_for("the moment to kill the learner", lambda: when(Path(run)))
     os.kill(children(supervisor, "learner")[0], signal.SIGKILL)
@@ -417,7 +419,7 @@ def kill_the_learner(run, *overrides, when, total_steps=40000):
 @test(40)
 def supervised_learner_killed_is_restarted_from_its_checkpoint():
     for mode in "async", "sync":
-        kill_the_learner(mode, f"mode={mode}", "checkpoint.every_s=1",
+        kill_the_learner(mode, f"mode={mode}", "checkpoint.every_s=1", total_steps=40000,
                          when=lambda run: (run / "checkpoint/policy.safetensors").exists())
         going_on = (Path(mode) / "log.txt").read_text().split("going on")[1]
         first = int(re.search(r"evaluation at (\d+) ", going_on)[1])
