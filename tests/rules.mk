@@ -164,6 +164,14 @@ bench: deps
 
 # The same against others, in turns: ENVS='Ant-v5 ...' against Gymnasium's environments, CASES='sac ...' and
 # THREADS=2 against Stable-Baselines3's updates.
+# Parts by themselves, for whoever works on them: make bench-parts, then build/release/tests/bench/bench_vector
+BENCH_PARTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+$(BENCH_PARTS): $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libshoal.a
+	@mkdir -p $(@D)
+	@echo '  bench $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) -Wl,-rpath,$(MUJOCO)/lib
+.PHONY: bench-parts
+bench-parts: $(BENCH_PARTS)
+
 .PHONY: bench-peers bench-peers-environments bench-peers-learners
 bench-peers: bench-peers-learners bench-peers-environments
 bench-peers-environments: deps $(PEERS)/.stamp
@@ -190,4 +198,4 @@ unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 no-test-named:
 	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
--include $(AMX_EMULATED:.o=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
+-include $(AMX_EMULATED:.o=.d) $(BENCH_PARTS:=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
