@@ -430,7 +430,7 @@ def supervised_learner_killed_is_restarted_from_its_checkpoint():
 def supervised_learner_killed_before_its_first_checkpoint_begins_again():
     moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": lambda run: env_steps(run) > 2000}
     for name, when in moments.items():
-        kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=10000)
+        kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=20000)
 
 
 # ---- environments that misbehave ----
