@@ -580,7 +580,7 @@ def a_killed_evaluator_is_started_again():
 
 @test()
 def ctrl_c_stops_cleanly_and_resume_continues():
-    total = 20000 if SLOWER == 1 else 5000
+    total = 100000 if SLOWER == 1 else 5000
     supervisor = train(INVERTED_PENDULUM, "run", f"total_steps={total}")
     wait_for("some progress", lambda: env_steps("run") > 2000)
     supervisor.send_signal(signal.SIGINT)
