@@ -9,6 +9,7 @@
 #   make test-learning    the learning gates alone, all seeds; CASES='ppo-hopper td3-*' for some
 #   make test-peers       every environment against the real Gymnasium
 #   make bench            how fast kernels, updates, actors, transport and replay are here
+#   make bench-parts      programs that measure single parts, under build/release/tests/bench
 #   make bench-peers      updates against Stable-Baselines3, steps against Gymnasium, in one run
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained

@@ -156,4 +156,47 @@ LINE_INLINE void left_of_columns(int segments, int pairs, int k, int n, const fl
     }
 }
 
+/* A set of kernels over pairs, `set`, by the file's own packed_bytes_in, product_in, outer_product_in and
+ * scratch_bytes_in.
+ *   name_     tells the functions of a file's sets apart
+ *   panel     columns of a panel of weights */
+#define BF16_SET(set, text, name_, precision_, segments, panel, columns) \
+    static size_t packed_bytes_##name_(int k, int n) \
+    { \
+        return packed_bytes_in(segments, k, n); \
+    } \
+    TARGET static void pack_##name_(int k, int n, const float *w, int ldw, void *packed) \
+    { \
+        right_of_rows(segments, pairs_of(k), panel, k, n, w, ldw, packed); \
+    } \
+    TARGET static void pack_transposed_##name_(int k, int n, const float *w, int ldw, void *packed) \
+    { \
+        right_of_columns(segments, pairs_of(n), panel, n, k, w, ldw, packed); \
+    } \
+    TARGET static void product_##name_(const struct product *p, void *scratch) \
+    { \
+        product_in(segments, p, scratch); \
+    } \
+    TARGET static void outer_product_##name_(const struct outer_product *p, void *scratch) \
+    { \
+        outer_product_in(segments, p, scratch); \
+    } \
+    static size_t scratch_bytes_##name_(int k, int inputs, int n) \
+    { \
+        return scratch_bytes_in(segments, k, inputs, n); \
+    } \
+    const struct kernels set = { \
+        .name = text, \
+        .precision = precision_, \
+        .rows_per_part = 64, \
+        .columns_per_part = columns, \
+        .is_supported = is_supported, \
+        .packed_bytes = packed_bytes_##name_, \
+        .pack = pack_##name_, \
+        .pack_transposed = pack_transposed_##name_, \
+        .product = product_##name_, \
+        .outer_product = outer_product_##name_, \
+        .scratch_bytes = scratch_bytes_##name_, \
+    };
+
 #endif

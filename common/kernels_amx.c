@@ -332,48 +332,10 @@ static size_t scratch_bytes_in(int segments, int k, int inputs, int n)
 #define NAMED(set, precision) NAMED_(set, precision)
 #define TEXT_(name) #name
 #define TEXT(name) TEXT_(name)
-#define SET(name_, precision_, segments, rows, columns) \
-    static size_t packed_bytes_##name_(int k, int n) \
-    { \
-        return packed_bytes_in(segments, k, n); \
-    } \
-    TARGET static void pack_##name_(int k, int n, const float *w, int ldw, void *packed) \
-    { \
-        right_of_rows(segments, pairs_of(k), BLOCK, k, n, w, ldw, packed); \
-    } \
-    TARGET static void pack_transposed_##name_(int k, int n, const float *w, int ldw, void *packed) \
-    { \
-        right_of_columns(segments, pairs_of(n), BLOCK, n, k, w, ldw, packed); \
-    } \
-    TARGET static void product_##name_(const struct product *p, void *scratch) \
-    { \
-        product_in(segments, p, scratch); \
-    } \
-    TARGET static void outer_product_##name_(const struct outer_product *p, void *scratch) \
-    { \
-        outer_product_in(segments, p, scratch); \
-    } \
-    static size_t scratch_bytes_##name_(int k, int inputs, int n) \
-    { \
-        return scratch_bytes_in(segments, k, inputs, n); \
-    } \
-    const struct kernels NAMED(SHOAL_AMX, name_) = { \
-        .name = TEXT(SHOAL_AMX), \
-        .precision = precision_, \
-        .rows_per_part = rows, \
-        .columns_per_part = columns, \
-        .is_supported = is_supported, \
-        .packed_bytes = packed_bytes_##name_, \
-        .pack = pack_##name_, \
-        .pack_transposed = pack_transposed_##name_, \
-        .product = product_##name_, \
-        .outer_product = outer_product_##name_, \
-        .scratch_bytes = scratch_bytes_##name_, \
-    };
 
 /* Both sides of an outer product are converted in each of its parts: few parts, as products are cheap. */
-SET(bf16, PRECISION_BF16, 1, 64, 128)
-SET(bf16x3, PRECISION_BF16X3, 2, 64, 128)
+BF16_SET(NAMED(SHOAL_AMX, bf16), TEXT(SHOAL_AMX), bf16, PRECISION_BF16, 1, BLOCK, 128)
+BF16_SET(NAMED(SHOAL_AMX, bf16x3), TEXT(SHOAL_AMX), bf16x3, PRECISION_BF16X3, 2, BLOCK, 128)
 
 #else
 typedef int kernels_amx_is_for_another_cpu;

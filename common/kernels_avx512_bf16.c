@@ -100,47 +100,8 @@ static size_t scratch_bytes_in(int segments, int k, int inputs, int n)
 
 /* ---- the two sets ---- */
 
-#define SET(name_, precision_, segments, columns) \
-    static size_t packed_bytes_##name_(int k, int n) \
-    { \
-        return packed_bytes_in(segments, k, n); \
-    } \
-    TARGET static void pack_##name_(int k, int n, const float *w, int ldw, void *packed) \
-    { \
-        right_of_rows(segments, pairs_of(k), PANEL, k, n, w, ldw, packed); \
-    } \
-    TARGET static void pack_transposed_##name_(int k, int n, const float *w, int ldw, void *packed) \
-    { \
-        right_of_columns(segments, pairs_of(n), PANEL, n, k, w, ldw, packed); \
-    } \
-    TARGET static void product_##name_(const struct product *p, void *scratch) \
-    { \
-        product_in(segments, p, scratch); \
-    } \
-    TARGET static void outer_product_##name_(const struct outer_product *p, void *scratch) \
-    { \
-        outer_product_in(segments, p, scratch); \
-    } \
-    static size_t scratch_bytes_##name_(int k, int inputs, int n) \
-    { \
-        return scratch_bytes_in(segments, k, inputs, n); \
-    } \
-    const struct kernels kernels_avx512_##name_ = { \
-        .name = "avx512_bf16", \
-        .precision = precision_, \
-        .rows_per_part = 64, \
-        .columns_per_part = columns, \
-        .is_supported = is_supported, \
-        .packed_bytes = packed_bytes_##name_, \
-        .pack = pack_##name_, \
-        .pack_transposed = pack_transposed_##name_, \
-        .product = product_##name_, \
-        .outer_product = outer_product_##name_, \
-        .scratch_bytes = scratch_bytes_##name_, \
-    };
-
-SET(bf16, PRECISION_BF16, 1, 128)
-SET(bf16x3, PRECISION_BF16X3, 3, 64)
+BF16_SET(kernels_avx512_bf16, "avx512_bf16", bf16, PRECISION_BF16, 1, PANEL, 128)
+BF16_SET(kernels_avx512_bf16x3, "avx512_bf16", bf16x3, PRECISION_BF16X3, 3, PANEL, 64)
 
 #else
 typedef int kernels_avx512_bf16_is_for_another_cpu;

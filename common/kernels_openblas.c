@@ -40,28 +40,35 @@ static void pack_transposed(int k, int n, const real *w, int ldw, void *packed)
     keep(k, n, w, ldw, packed, 1);
 }
 
-static void finish_row(const struct product *p, real *c, const real *y)
+/* A loop for each epilogue, so that each vectorises. */
+static void finish_row(const struct product *p, real *restrict c, const real *restrict y)
 {
-    for (int j = 0; j < p->n; j++)
-        switch (p->epilogue) {
-        case EPILOGUE_BIAS:
-            c[j] += p->bias[j];
-            break;
-        case EPILOGUE_RELU:
-            c[j] = c[j] + p->bias[j] > 0 ? c[j] + p->bias[j] : 0;
-            break;
-        case EPILOGUE_NONE:
-            break;
-        case EPILOGUE_TIMES_STEP:
+    const real *restrict bias = p->bias;
+    const int n = p->n;
+    switch (p->epilogue) {
+    case EPILOGUE_BIAS:
+        for (int j = 0; j < n; j++)
+            c[j] += bias[j];
+        break;
+    case EPILOGUE_RELU:
+        for (int j = 0; j < n; j++)
+            c[j] = c[j] + bias[j] > 0 ? c[j] + bias[j] : 0;
+        break;
+    case EPILOGUE_NONE:
+        break;
+    case EPILOGUE_TIMES_STEP:
+        for (int j = 0; j < n; j++)
             c[j] = y[j] > 0 ? c[j] : 0;
-            break;
-        case EPILOGUE_TIMES_TANH_SLOPE:
+        break;
+    case EPILOGUE_TIMES_TANH_SLOPE:
+        for (int j = 0; j < n; j++)
             c[j] *= 1 - y[j] * y[j];
-            break;
-        case EPILOGUE_TIMES:
+        break;
+    case EPILOGUE_TIMES:
+        for (int j = 0; j < n; j++)
             c[j] *= y[j];
-            break;
-        }
+        break;
+    }
 }
 
 static void product(const struct product *p, void *scratch)
