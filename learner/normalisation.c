@@ -181,14 +181,25 @@ void normalisation_apply(const struct normalisation *n, int count, float *rows)
 
 /* ---- on-policy ---- */
 
-void normalisation_keep(struct normalisation *n, int64_t version)
+static void keep(struct normalisation *n, int64_t version, const float *from)
 {
     const size_t count = 2 * (size_t)n->setup.shape.n_obs;
     if (n->setup.n_kept == 0)
         return;
     const int64_t slot = version % n->setup.n_kept;
     n->kept_versions[slot] = version;
-    memcpy(n->kept + (size_t)slot * count, n->active, count * sizeof(float));
+    memcpy(n->kept + (size_t)slot * count, from, count * sizeof(float));
+}
+
+void normalisation_keep(struct normalisation *n, int64_t version)
+{
+    keep(n, version, n->active);
+}
+
+void normalisation_keep_written(struct normalisation *n, int64_t version, const float *end)
+{
+    if (n->setup.of_observations)
+        keep(n, version, end - 2 * n->setup.shape.n_obs);
 }
 
 /* Where the statistics of a version stand, or the oldest ones. */

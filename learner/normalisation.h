@@ -55,6 +55,9 @@ void normalisation_apply(const struct normalisation *n, int count, float *rows);
 /* What holds now is that of `version`, and remembered as such. Versions never go down. */
 void normalisation_keep(struct normalisation *n, int64_t version);
 
+/* Remember for `version` what normalisation_write had written, up to `end`. */
+void normalisation_keep_written(struct normalisation *n, int64_t version, const float *end);
+
 /* Normalise the observations of rows [n_rows][stride], CLOSE rows too, as `version` saw them. Returns false
  * when that was too long ago: then the oldest statistics that are remembered were used. */
 bool normalisation_apply_version(const struct normalisation *n, int64_t version, int n_rows,

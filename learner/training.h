@@ -3,13 +3,16 @@
  * A deterministic state machine. Results depend on the fragments and their order only. It owns no socket,
  * file, thread or clock.
  *
- * Off-policy, fragments are appended to replay only between updates; in `sync` a round (one fragment of
- * every stream) is appended in stream order whatever the order of arrival, then the updates it owes are
- * done. A version is an update.
+ * Lockstep (`sync`, `pipelined`) means rounds of one fragment of every stream, in stream order whatever the order
+ * of arrival. The two differ in what actors do meanwhile: in `sync` they wait for what round k gave before they
+ * begin round k + 1, in `pipelined` they collect it with what round k - 1 gave.
  *
- * On-policy, a round is learnt from and forgotten: in `sync` one fragment of every stream, in stream
- * order; in `async` the next n_streams fragments in order of arrival, whichever streams they are from,
- * while the queue goes on filling. A version is a round, and every version is published. An update is a
+ * Off-policy, fragments are appended to replay only between updates; in lockstep a round is appended, then the
+ * updates it owes are done. A version is an update.
+ *
+ * On-policy, a round is learnt from and forgotten; in `async` it is the next n_streams fragments in order of
+ * arrival, whichever streams they are from, while the queue goes on filling. A version is a round, and every
+ * version is published. An update is a
  * step of the algorithm: PPO's minibatch, also the one whose KL ends the round and that is not learnt from;
  * A2C's step of both networks, with the value_epochs before it. Observations are normalised with the
  * statistics of the version that acted, rewards scaled with the statistics as they are behind this round.
@@ -43,10 +46,12 @@ struct training_out {
     void *context;
     /* A fragment is dealt with, or (async, on-policy) taken into a round. Called before its frame is given
      * back. */
-    void (*consumed)(void *context, const struct fragment *f);
+    void (*consumed)(void *context, const struct fragment *f, enum fragment_fate fate);
     /* A new version for the actors; `params` is borrowed during the call. */
-    void (*publish)(void *context, int64_t version, int64_t start_version, bool random,
-                    const float *params, size_t n);
+    void (*publish)(void *context, int64_t version, bool random, const float *params, size_t n);
+    /* Lockstep: `round` rounds are done, `version` is behind them and `previous` behind one less (the same at the
+     * beginning); both were published. */
+    void (*round)(void *context, int64_t round, int64_t version, int64_t previous);
     /* Play the policy; the answer comes back through training_evaluated. Borrowed. */
     void (*evaluate)(void *context, int64_t env_steps, const float *params, size_t n);
     /* Digest of all trained parameters after `update`. */
@@ -150,7 +155,7 @@ int training_check(struct training *t, struct error *err);
 /* Everything to go on from, as tensors (borrowed until the next step), and back. At rest only, and where
  * training_check is content. The contents of replay are not part of it: after training_load, min_size
  * transitions are collected with the loaded policy before updates go on. Returns the number of tensors. */
-enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 12 };
+enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 13 };
 int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS]);
 int training_load(struct training *t, const struct safetensors *file, struct error *err);
 
