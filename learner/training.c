@@ -66,6 +66,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->sequences = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->sequences));
     t->has_state = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->has_state));
     t->states = arena_alloc(arena, (size_t)t->n_streams, t->state_bytes);
+    t->places = arena_alloc(arena, (size_t)settings->top.actors, sizeof(*t->places));
     arena_seal(arena);
     return t;
 }
@@ -149,6 +150,7 @@ static void begin_rounds(struct training *t)
 void training_advance(struct training *t)
 {
     t->version++;
+    training_tell_ages(t);
     if (t->algorithm->is_on_policy) {
         normalisation_refresh(t->normalisation);
         normalisation_keep(t->normalisation, t->version);

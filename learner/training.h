@@ -42,6 +42,14 @@ struct schedule_record {
     uint32_t n_transitions, reserved;
 };
 
+/* How old was what a version was learnt from: the fragments consumed since the last version that had any. In
+ * versions, as far as quantiles are integers. */
+struct version_staleness {
+    int64_t version, env_steps, fragments;
+    double mean;
+    int64_t p50, p90, p99, max;
+};
+
 struct training_out {
     void *context;
     /* A fragment is dealt with, or (async, on-policy) taken into a round. Called before its frame is given
@@ -57,6 +65,8 @@ struct training_out {
     /* Digest of all trained parameters after `update`. */
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
     void (*scheduled)(void *context, const struct schedule_record *r);
+    /* A version is done for which something was consumed. May be NULL. */
+    void (*aged)(void *context, const struct version_staleness *s);
     /* A line for people. May be NULL. */
     void (*log)(void *context, const char *line);
     /* Call training_restore with the last checkpoint. Returns 0, or an error when there is none to be
@@ -92,7 +102,7 @@ struct training_report {
     double return_mean, return_min, return_max, length_mean, length_min, length_max;
     /* versions, over the fragments since the last report; none: 0 */
     double staleness_mean;
-    int64_t staleness_p50, staleness_p99, staleness_max;
+    int64_t staleness_p50, staleness_p90, staleness_p99, staleness_max;
     double metrics[ALGORITHM_MAX_METRICS];    /* means since the last report; none: the last ones */
     bool is_random;                 /* warm-up */
     int64_t forgotten_statistics;   /* on-policy fragments normalised with later statistics than theirs */
@@ -147,6 +157,14 @@ bool training_is_at_rest(const struct training *t);
 
 /* Fill `r` and begin a new interval. */
 void training_report(struct training *t, struct training_report *r);
+
+/* What came from the streams of place i (envs_per_actor neighbours), all along: fragments consumed, and how many
+ * versions old they were. */
+struct training_place {
+    int64_t fragments, staleness_max;
+    double staleness_mean;
+};
+struct training_place training_place(const struct training *t, int64_t i);
 
 /* Whether everything that would be saved is finite. Otherwise ERR_NUMERIC, it counts as a failed update, and
  * the next step returns to the last checkpoint. */

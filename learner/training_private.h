@@ -26,6 +26,13 @@ enum counter {
     N_COUNTERS
 };
 
+/* How many versions old fragments were. */
+struct ages {
+    int64_t bins[TRAINING_STALENESS_BINS];      /* the last one: as old or older */
+    int64_t n, max;
+    double sum;
+};
+
 struct training {
     const struct settings *settings;
     const struct algorithm *algorithm;
@@ -87,8 +94,11 @@ struct training {
     double limiter_start;
 
     double returns[RECENT_EPISODES], lengths[RECENT_EPISODES];    /* rings, by episodes */
-    int64_t staleness[TRAINING_STALENESS_BINS], staleness_n, staleness_max;
-    double staleness_sum;
+    struct ages ages, version_ages;      /* since the last report, and for the version to come */
+    struct place_ages {
+        int64_t fragments, max;
+        double sum;
+    } *places;                           /* [actors] */
     double metric_sums[ALGORITHM_MAX_METRICS], last_metrics[ALGORITHM_MAX_METRICS];
     int64_t metric_n;
 };
@@ -169,6 +179,9 @@ void training_recover_for_good(struct training *t);
 
 /* Enter a consumed fragment, of which the first n transitions count, into the books and statistics. */
 void training_count(struct training *t, const struct fragment *f, int n);
+
+/* The version is done: tell how old what it was learnt from was. */
+void training_tell_ages(struct training *t);
 
 /* Enter the metrics of an update, [n_metrics]. */
 void training_count_metrics(struct training *t, const double *metrics);
