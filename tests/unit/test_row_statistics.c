@@ -143,6 +143,9 @@ START_TEST(an_empty_increment_changes_nothing)
     row_statistics_increment(&actor, x);
     ck_assert_int_eq(row_statistics_merge(&s, x, &err), 0);
     check_same(&s, &before);
+    struct row_statistics empty = make(true, true, 0);
+    ck_assert_int_eq(row_statistics_merge(&empty, x, &err), 0);
+    check_same(&empty, &actor);
     const struct row_statistics none = make(false, false, 0);
     ck_assert_uint_eq(row_statistics_increment_n(&none.setup), 0);
 }
@@ -167,6 +170,11 @@ START_TEST(numbers_that_no_rows_have_are_refused_and_change_nothing)
         ck_assert_msg(row_statistics_merge(&s, x, &err) == ERR_FORMAT, "%d: %g", bad[i].at, bad[i].value);
         check_same(&s, &before);
     }
+    struct row_statistics s = make(true, false, FIRST);
+    double x[MAX_INCREMENT] = { 2.5 };
+    ck_assert_int_eq(row_statistics_merge(&s, x, &err), ERR_FORMAT);
+    x[0] = 2;
+    ck_assert_int_eq(row_statistics_merge(&s, x, &err), 0);
 }
 END_TEST
 
