@@ -18,9 +18,11 @@ static struct training *training;
 
 static struct {
     int64_t streams[MAX_LOG], sequences[MAX_LOG];
+    enum fragment_fate fates[MAX_LOG];
     int n;
 } consumed;
-static int64_t published_version, start_version, n_published;
+static int64_t published_version, n_published;
+static struct { int64_t round, version, previous; int n; } told;    /* about rounds, last */
 static bool was_random;
 static float published[2 * N_OBS];    /* mean and 1 / std of the newest version */
 static struct round seen;
@@ -28,19 +30,26 @@ static float seen_rows[2 * T * 8][STRIDE];
 static int seen_first[9];
 static int64_t seen_staleness[8];
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
     (void)context;
+    consumed.fates[consumed.n] = fate;
     consumed.streams[consumed.n] = f->stream;
     consumed.sequences[consumed.n++] = f->sequence;
 }
 
-static void on_publish(void *context, int64_t version, int64_t start, bool random, const float *params,
-                       size_t n)
+static void on_told(void *context, int64_t round, int64_t version, int64_t previous)
+{
+    (void)context;
+    ck_assert(version == published_version);    /* published first */
+    told.round = round, told.version = version, told.previous = previous;
+    told.n++;
+}
+
+static void on_publish(void *context, int64_t version, bool random, const float *params, size_t n)
 {
     (void)context;
     published_version = version;
-    start_version = start;
     was_random = random;
     n_published++;
     memcpy(published, params + n - 2 * N_OBS, sizeof(published));
@@ -84,7 +93,7 @@ static void create(enum mode mode, int streams, bool normalises, int64_t total)
     training = training_create(&(struct training_setup){
         .settings = &setup.settings, .algorithm = &toy_algorithm, .hyper = setup.hyper, .spec = &spec,
         .fragments = pool }, (struct training_out){
-        .consumed = on_consumed, .publish = on_publish, .evaluate = on_evaluate, .hash = on_hash,
+        .consumed = on_consumed, .publish = on_publish, .round = on_told, .evaluate = on_evaluate, .hash = on_hash,
         .scheduled = on_scheduled });
     training_begin(training);
 }
@@ -153,7 +162,7 @@ static void check_stream_at(int fragment, int64_t stream)
 START_TEST(sync_takes_a_fragment_of_every_stream_in_stream_order)
 {
     create(MODE_SYNC, 3, false, 1000);
-    ck_assert(!was_random && start_version == 0);
+    ck_assert(!was_random && told.n == 1 && told.round == 0 && told.version == 0 && told.previous == 0);
     offer(2, 0, 0);
     offer(0, 0, 0);
     ck_assert_int_eq(work(), TRAINING_WAITING);
@@ -171,7 +180,8 @@ START_TEST(sync_takes_a_fragment_of_every_stream_in_stream_order)
         ck_assert_int_eq(seen_staleness[i], 0);
     }
     ck_assert(seen_first[1] == 5 && seen_first[2] == 10 && seen_first[3] == 15);
-    ck_assert(published_version == 1 && start_version == 1 && n_published == 2);
+    ck_assert(published_version == 1 && n_published == 2);
+    ck_assert(told.n == 2 && told.round == 1 && told.version == 1 && told.previous == 0);
     ck_assert_int_eq(toy_books.updates, 6);    /* two epochs of 12 by 4 */
     ck_assert_double_eq(seen.progress, 0);
     for (int i = 0; i < 3; i++)
@@ -196,7 +206,7 @@ START_TEST(async_takes_what_arrives_and_tells_how_old_it_is)
     check_stream_at(0, 0);
     check_stream_at(1, 1);
     ck_assert(seen_staleness[0] == 1 && seen_staleness[1] == 1);
-    ck_assert(published_version == 2 && n_published == 3 && start_version == 0);
+    ck_assert(published_version == 2 && n_published == 3 && told.n == 0);
     ck_assert_int_eq(consumed.n, 4);
     destroy();
 }
