@@ -22,7 +22,8 @@ enum {
 /* What one WELCOME set up; replaced whole by the next one. */
 struct work {
     struct arena *arena;
-    struct env_model *model;
+    struct env_model *model;             /* `opened`, or the one shared with others */
+    struct env_model *opened;
     struct policy *policy;
     struct frame_pool *frames;
     struct stream *streams;              /* [n_streams] */
@@ -68,7 +69,7 @@ static void work_end(struct work *w, struct watch *watch)
     for (int i = 0; i < w->n_streams; i++)
         stream_fini(&w->streams[i]);
     watch_enter(watch, WATCH_CLOSING, 0, 0);
-    env_close(&w->model);
+    env_close(&w->opened);
     watch_leave(watch);
     frame_pool_destroy(&w->frames);
     arena_destroy(&w->arena);
@@ -200,10 +201,11 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     struct watch *watch = a->setup.watch;
     watch_begin(watch, w->environment, w->step_timeout_ms > 0 ? w->step_timeout_ms : 0);
     watch_enter(watch, WATCH_OPENING, 0, 0);
-    int rc = env_open(&work->model, &setup, err);
+    int rc = a->setup.model ? 0 : env_open(&work->opened, &setup, err);
     watch_leave(watch);
     if (rc != 0)
         return rc;
+    work->model = a->setup.model ? a->setup.model : work->opened;
     const struct env_spec *spec = env_spec(work->model);
     env_spec_hash(spec, hash);
     if (strcmp(hash, w->spec) != 0) {
@@ -553,6 +555,31 @@ void actor_tick(struct actor *a, int64_t now_us)
     int64_t patience = is_stuck && !has_none && a->want_us < a->waiting_since_us ? 0 : RETRY_US;
     if ((has_none || is_stuck || is_behind) && now_us - a->want_us >= patience)
         send_want(a, now_us);
+}
+
+static inline int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+int64_t actor_due(const struct actor *a)
+{
+    const int64_t hello = a->hello_us + RETRY_US, want = a->want_us + RETRY_US;
+    if (a->phase != ACTOR_ACTING)
+        return a->phase == ACTOR_STOPPED ? INT64_MAX : a->began_us < 0 ? 0 : hello;
+    int64_t due = earlier(a->beat_us + a->heartbeat_us, later(hello, a->heard_us + a->liveness_us + 1));
+    const bool has_none = a->version < 0 && a->pending_version < 0;
+    const int64_t stuck = a->waiting_since_us + BARRIER_PATIENCE_US + 1;
+    if (has_none)
+        due = earlier(due, want);
+    if (a->waiting_since_us >= 0)
+        due = earlier(due, !has_none && a->want_us < a->waiting_since_us ? stuck : later(stuck, want));
+    if (a->behind_since_us >= 0)
+        due = earlier(due, later(a->behind_since_us + 2 * a->heartbeat_us + 1, want));
+    return due;
+}
+
+bool actor_awaits_version(const struct actor *a)
+{
+    return a->phase == ACTOR_ACTING && a->waiting_since_us >= 0;
 }
 
 enum actor_phase actor_phase(const struct actor *a)
