@@ -5,14 +5,14 @@
 #include "common/normaliser.h"
 #include "learner/algorithms.h"
 #include "learner/training.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 #include "tests/simulation/toy.h"
 #include "tests/support.h"
 
 enum { N_OBS = 3, STRIDE = 7, T = 4, MAX_LOG = 128 };
 
 static const struct row_shape shape = { N_OBS, 1 };
-static struct simulation_setup setup;
+static struct trial setup;
 static struct fragment_pool *pool;
 static struct training *training;
 
@@ -72,7 +72,7 @@ static void on_round(const struct round *r)
 static void create(enum mode mode, int streams, bool normalises, int64_t total)
 {
     static struct env_spec spec;
-    simulation_defaults(&setup, &toy_algorithm, mode, 1, streams);
+    trial_defaults(&setup, &toy_algorithm, mode, 1, streams);
     setup.settings.actor.horizon = T;
     setup.settings.learner.batch_size = T;
     setup.settings.top.total_steps = total;
