@@ -90,6 +90,8 @@ static void on_scheduled(void *context, const struct schedule_record *record)
     char line[160];
     if (record->stream < MAX_STREAMS)
         note_order(c, record);
+    if (c->result->n_first < TRIAL_FIRST)
+        c->result->first[c->result->n_first++] = *record;
     c->result->scheduled += record->n_transitions;
     snprintf(line, sizeof(line), "%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32,
              record->update, record->stream, record->life, record->sequence, record->version, record->n_transitions);
@@ -165,12 +167,16 @@ void trial_run(const struct trial *t, int64_t limit_us, struct trial_result *r)
     struct error err = { 0 };
     *r = (struct trial_result){ .status = TRAINING_BUSY, .hashes = t->hashes_before };
     ck_assert_msg(env_open(&model, &(struct env_setup){ .name = t->settings.env.name }, &err) == 0, "%s", err.text);
-    const struct conditions conditions = {
+    struct conditions conditions = {
         .seed = t->seed, .step_us = jittered(t->step_us, t->step_jitter_us), .speed = constant(1),
         .update_us = constant(t->update_us), .up_us = jittered(t->delay_us, t->jitter_us),
         .down_us = jittered(t->delay_us, t->jitter_us), .fail_s = { .kind = DISTRIBUTION_NEVER },
-        .restart_s = constant(0), .loss = t->loss, .retransmit_us = 20000, .staleness = t->staleness,
+        .restart_s = constant(0.01), .loss = t->loss, .retransmit_us = 20000, .staleness = t->staleness,
     };
+    if (t->fail_s > 0)
+        conditions.fail_s = jittered(0, 2 * t->fail_s);
+    if (t->has_stragglers)
+        conditions.speed = (struct distribution){ .kind = DISTRIBUTION_PARETO, .a = 1, .b = 2 };
     const struct simulation_setup setup = {
         .settings = &t->settings, .algorithm = t->algorithm, .hyper = t->hyper, .model = model,
         .conditions = &conditions, .epoch = t->is_resumed ? 2 : 1, .is_resumed = t->is_resumed,

@@ -8,7 +8,7 @@
 #include "common/settings.h"
 #include "deploy/simulation.h"
 
-enum { TRIAL_HYPER_BYTES = 1024 };
+enum { TRIAL_HYPER_BYTES = 1024, TRIAL_FIRST = 64 };
 
 struct trial {
     struct settings settings;
@@ -17,6 +17,8 @@ struct trial {
     uint64_t seed;                  /* of delays; nothing that is learnt may depend on it in sync */
     double delay_us, jitter_us;     /* of the network */
     double loss;                    /* of a message */
+    double fail_s;                  /* until an actor fails, evenly from 0 to twice that; 0: never */
+    bool has_stragglers;            /* steps of some actors take several times as long */
     double step_us, step_jitter_us; /* of an actor's vectorised step */
     double update_us;               /* of an update */
     int64_t staleness;
@@ -40,6 +42,8 @@ struct trial_result {
     int64_t virtual_us;
     int64_t kills;
     int64_t scheduled;              /* transitions in the schedule */
+    int n_first;
+    struct schedule_record first[TRIAL_FIRST];    /* [n_first] of the schedule */
     int64_t out_of_order;           /* fragments that the schedule has twice, or behind a later one */
     int64_t log_lines;              /* of the training core */
 };
