@@ -92,7 +92,7 @@ static void welcome(struct session *s, struct slot *slot)
     uint32_t hidden[OPTION_MAX_INTS];
     bool is_saved = false;
     /* What kills an actor may come again wherever it begins as before. */
-    bool is_hopeless = slot->fruitless > MAX_FRUITLESS;
+    bool is_hopeless = slot->fruitless > MAX_FRUITLESS && !s->setup.is_simulated;
     for (int64_t i = 0; i < s->per_slot; i++) {
         struct stream *st = &s->streams[first + i];
         if (st->next_sequence == 0 && !is_hopeless)
