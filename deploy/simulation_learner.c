@@ -142,6 +142,7 @@ static void create_session(struct simulation *s)
         .run = RUN, .epoch = setup->epoch ? setup->epoch : 1, .settings = setup->settings,
         .spec = env_spec(setup->model), .traits = &s->traits, .cpu = "simulated",
         .state_bytes = stream_state_bytes(setup->model), .fragments = s->fragments,
+        .is_simulated = true,
     };
     if (setup->is_resumed) {
         const struct training_streams streams = training_streams(s->training);

@@ -34,7 +34,7 @@ static void short_run(struct trial *t, int i, enum mode mode, int actors, int en
 
 enum { N_SHORT_RUNS = 3 };
 
-/* Actors live long enough to send something: after three that did not, the learner begins new episodes. */
+/* Some actors end without having sent anything, many times in a row. */
 START_TEST(sync_gives_the_same_hashes_whatever_is_lost_and_whoever_fails)
 {
     struct trial t;
@@ -47,7 +47,7 @@ START_TEST(sync_gives_the_same_hashes_whatever_is_lost_and_whoever_fails)
         short_run(&t, _i, MODE_SYNC, 6, 1);
         t.seed = seed;
         t.loss = 0.15 * (double)seed;
-        t.fail_s = 0.8;
+        t.fail_s = 0.2;
         t.update_us = 5000;
         t.jitter_us = 5000;
         t.has_stragglers = true;
