@@ -189,8 +189,12 @@ void simulated_actor_run(struct simulation *s, int actor)
         fail(a);
         return;
     }
+    /* Whoever joins makes its environments and plays their resets. */
+    const bool is_joining = actor_phase(a->core) == ACTOR_JOINING;
+    double began_s = is_joining ? simulation_clock_s() : 0;
     look(a);
-    const double began_s = simulation_clock_s();
+    if (!is_joining)
+        began_s = simulation_clock_s();
     const int64_t until_ns = act(a);
     s->counts.acting_s += simulation_clock_s() - began_s;
     if (actor_phase(a->core) == ACTOR_STOPPED)

@@ -27,7 +27,7 @@ void trial_defaults(struct trial *t, const struct algorithm *algorithm, enum mod
     const struct option_preset preset = { algorithm->presets[0].values, NULL };
     struct error err;
     *t = (struct trial){ .seed = 1, .delay_us = 200, .jitter_us = 300, .step_us = 50, .step_jitter_us = 50,
-                         .update_us = 500, .algorithm = algorithm };
+                         .update_us = 500, .retransmit_us = 20000, .algorithm = algorithm };
     ck_assert_uint_le(algorithm->hyper_bytes, sizeof(t->hyper));
     int n = settings_sections(&t->settings, sections);
     sections[n] = (struct option_section){ .name = algorithm->name, .options = algorithm->options,
@@ -171,7 +171,7 @@ void trial_run(const struct trial *t, int64_t limit_us, struct trial_result *r)
         .seed = t->seed, .step_us = jittered(t->step_us, t->step_jitter_us), .speed = constant(1),
         .update_us = constant(t->update_us), .up_us = jittered(t->delay_us, t->jitter_us),
         .down_us = jittered(t->delay_us, t->jitter_us), .fail_s = { .kind = DISTRIBUTION_NEVER },
-        .restart_s = constant(0.01), .loss = t->loss, .retransmit_us = 20000, .staleness = t->staleness,
+        .restart_s = constant(0.01), .loss = t->loss, .retransmit_us = t->retransmit_us, .staleness = t->staleness,
     };
     if (t->fail_s > 0)
         conditions.fail_s = jittered(0, 2 * t->fail_s);

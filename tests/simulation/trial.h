@@ -16,7 +16,7 @@ struct trial {
     _Alignas(16) unsigned char hyper[TRIAL_HYPER_BYTES];         /* the algorithm's */
     uint64_t seed;                  /* of delays; nothing that is learnt may depend on it in sync */
     double delay_us, jitter_us;     /* of the network */
-    double loss;                    /* of a message */
+    double loss, retransmit_us;     /* of a message */
     double fail_s;                  /* until an actor fails, evenly from 0 to twice that; 0: never */
     bool has_stragglers;            /* steps of some actors take several times as long */
     double step_us, step_jitter_us; /* of an actor's vectorised step */
