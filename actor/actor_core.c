@@ -22,7 +22,8 @@ enum {
 /* What one WELCOME set up; replaced whole by the next one. */
 struct work {
     struct arena *arena;
-    struct env_model *model;
+    struct env_model *model;             /* `opened`, or the one shared with others */
+    struct env_model *opened;
     struct policy *policy;
     struct frame_pool *frames;
     struct stream *streams;              /* [n_streams] */
@@ -51,6 +52,7 @@ struct actor {
     int64_t version, pending_version;    /* -1: none */
     int64_t needed;                      /* the version waited for; -1: none in particular */
     int64_t idle_since_us;               /* without credit; -1: not so */
+    int64_t missing_since_us;            /* a version is waited for that there is; -1: none */
     bool is_random, pending_random, wants_state, was_told_full, was_told_silent;
     int64_t began_us;                    /* first tick; -1 before */
     struct work work;
@@ -65,7 +67,7 @@ struct actor *actor_create(const struct actor_setup *setup, struct actor_out out
     a->frames = frame_pool_create(MESSAGE_HEADER_BYTES);
     a->hello_us = INT64_MIN / 2;
     a->version = a->pending_version = a->began_us = -1;
-    a->round = a->previous = a->needed = a->lag = a->idle_since_us = -1;
+    a->round = a->previous = a->needed = a->lag = a->idle_since_us = a->missing_since_us = -1;
     return a;
 }
 
@@ -74,7 +76,7 @@ static void work_end(struct work *w, struct watch *watch)
     for (int i = 0; i < w->n_streams; i++)
         stream_fini(&w->streams[i]);
     watch_enter(watch, WATCH_CLOSING, 0, 0);
-    env_close(&w->model);
+    env_close(&w->opened);
     watch_leave(watch);
     frame_pool_destroy(&w->frames);
     arena_destroy(&w->arena);
@@ -207,10 +209,11 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     struct watch *watch = a->setup.watch;
     watch_begin(watch, w->environment, w->step_timeout_ms > 0 ? w->step_timeout_ms : 0);
     watch_enter(watch, WATCH_OPENING, 0, 0);
-    int rc = env_open(&work->model, &setup, err);
+    int rc = a->setup.model ? 0 : env_open(&work->opened, &setup, err);
     watch_leave(watch);
     if (rc != 0)
         return rc;
+    work->model = a->setup.model ? a->setup.model : work->opened;
     const struct env_spec *spec = env_spec(work->model);
     env_spec_hash(spec, hash);
     if (strcmp(hash, w->spec) != 0) {
@@ -276,7 +279,7 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
     a->lag = w->lag;
     a->max_staleness = w->max_staleness > 0 ? w->max_staleness : 0;
     a->beat_us = now_us;
-    a->waiting_since_us = a->behind_since_us = a->idle_since_us = -1;
+    a->waiting_since_us = a->behind_since_us = a->idle_since_us = a->missing_since_us = -1;
     a->phase = ACTOR_ACTING;
     if (work_begin(a, w, &err) != 0) {
         stop(a, err.code, "%s", err.text);
@@ -476,6 +479,9 @@ static bool begin_fragments(struct actor *a, int64_t now_us)
     const bool has_version = round < 0 ? hold_newest(a) : hold_version_of_round(a, round);
     keep_time(!has_version, now_us, &a->waiting_since_us, &a->counts.parameters_us);
     keep_time(has_version && !has_credit, now_us, &a->idle_since_us, &a->counts.credit_us);
+    /* In rounds there is nothing to ask for before the round that gives it is done. */
+    const bool is_missing = !has_version && (round < 0 || a->needed >= 0);
+    a->missing_since_us = !is_missing ? -1 : a->missing_since_us < 0 ? now_us : a->missing_since_us;
     if (!has_credit || !has_version)
         return false;
     for (int i = 0; i < w->n_streams; i++) {
@@ -641,13 +647,36 @@ void actor_tick(struct actor *a, int64_t now_us)
     if (now_us - a->beat_us >= a->heartbeat_us)
         send_heartbeat(a, now_us);
     bool has_none = a->version < 0 && a->pending_version < 0;
-    /* In rounds there is nothing to ask for before the round that gives it is done. */
-    bool is_stuck = a->waiting_since_us >= 0 && now_us - a->waiting_since_us > BARRIER_PATIENCE_US
-                 && (a->lag < 0 || a->needed >= 0);
+    bool is_stuck = a->missing_since_us >= 0 && now_us - a->missing_since_us > BARRIER_PATIENCE_US;
     bool is_behind = a->behind_since_us >= 0 && now_us - a->behind_since_us > 2 * a->heartbeat_us && a->lag < 0;
-    int64_t patience = is_stuck && !has_none && a->want_us < a->waiting_since_us ? 0 : RETRY_US;
+    int64_t patience = is_stuck && !has_none && a->want_us < a->missing_since_us ? 0 : RETRY_US;
     if ((has_none || is_stuck || is_behind) && now_us - a->want_us >= patience)
         send_want(a, now_us);
+}
+
+static inline int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+int64_t actor_due(const struct actor *a)
+{
+    const int64_t hello = a->hello_us + RETRY_US, want = a->want_us + RETRY_US;
+    if (a->phase != ACTOR_ACTING)
+        return a->phase == ACTOR_STOPPED ? INT64_MAX : a->began_us < 0 ? 0 : hello;
+    int64_t due = earlier(a->beat_us + a->heartbeat_us, later(hello, a->heard_us + a->liveness_us + 1));
+    const bool has_none = a->version < 0 && a->pending_version < 0;
+    const int64_t stuck = a->missing_since_us + BARRIER_PATIENCE_US + 1;
+    if (has_none)
+        due = earlier(due, want);
+    if (a->missing_since_us >= 0)
+        due = earlier(due, !has_none && a->want_us < a->missing_since_us ? stuck : later(stuck, want));
+    if (a->behind_since_us >= 0 && a->lag < 0)
+        due = earlier(due, later(a->behind_since_us + 2 * a->heartbeat_us + 1, want));
+    return due;
+}
+
+bool actor_awaits_version(const struct actor *a)
+{
+    return a->phase == ACTOR_ACTING && a->waiting_since_us >= 0;
 }
 
 enum actor_phase actor_phase(const struct actor *a)
