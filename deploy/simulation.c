@@ -1,5 +1,6 @@
 #include "deploy/simulation_private.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,7 +115,10 @@ enum training_status simulation_step(struct simulation *s)
 {
     if (s->status == TRAINING_FINISHED || s->status == TRAINING_DIVERGED)
         return s->status;
-    const int source = agenda_next(s->agenda, &s->now_ns), i = source - SOURCE_ACTORS;
+    int64_t at_ns;
+    const int source = agenda_next(s->agenda, &at_ns), i = source - SOURCE_ACTORS;
+    assert(at_ns >= s->now_ns);
+    s->now_ns = at_ns;
     s->counts.events++;
     if (source == SOURCE_LEARNER)
         simulated_learner_work(s);

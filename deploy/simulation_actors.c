@@ -56,10 +56,9 @@ static void begin(struct simulated_actor *a)
 {
     struct simulation *s = a->simulation;
     const int i = number_of(a);
-    char name[48];
-    snprintf(name, sizeof(name), "actor-%d-%lld", i, (long long)(s->setup.are_nameless ? a->n_incarnations : 0));
+    snprintf(a->name, sizeof(a->name), "actor-%d-%d", i, s->setup.are_nameless ? (int)a->n_incarnations : 0);
     const struct actor_setup setup = {
-        .incarnation = (uint64_t)a->n_incarnations << 32 | (uint64_t)(i + 1), .name = name,
+        .incarnation = (uint64_t)a->n_incarnations << 32 | (uint64_t)(i + 1), .name = a->name,
         .program = "shoal " SHOAL_VERSION, .cpu = "simulated", .model = s->setup.model,
     };
     a->core = actor_create(&setup, (struct actor_out){ .context = a, .send = on_send, .subscribe = on_subscribe,

@@ -46,6 +46,7 @@ struct publication {
 struct simulated_actor {
     struct simulation *simulation;
     struct actor *core;             /* NULL: it has failed */
+    char name[32];                  /* that the core goes by; borrowed by it */
     uint64_t peer;                  /* of this connection */
     int64_t send_ns;                /* when what it says now leaves */
     int64_t fail_ns;

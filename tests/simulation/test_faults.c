@@ -225,6 +225,44 @@ START_TEST(time_is_that_of_steps_messages_and_updates)
 }
 END_TEST
 
+/* An update's acknowledgement and version leave when it is over: with nothing in reserve each fragment is asked
+ * for, acted and brought behind an update. */
+START_TEST(updates_take_their_time_before_anybody_hears_of_them)
+{
+    struct trial t;
+    struct trial_result r;
+    prepare(&t, &toy_replayed_algorithm, "Pendulum-v1", MODE_ASYNC, 1, 1);
+    t.settings.actor.horizon = t.settings.learner.batch_size = t.settings.replay.min_size = 16;
+    t.settings.replay.samples_per_insert = 1;
+    t.settings.replay.error_buffer = 16;
+    t.settings.transport.window = 1;
+    t.settings.top.total_steps = 800;
+    t.jitter_us = t.step_jitter_us = 0;
+    t.delay_us = 1000, t.step_us = 100, t.update_us = 5000;
+    trial_run(&t, HOUR_US, &r);
+    ck_assert_int_eq(r.status, TRAINING_FINISHED);
+    ck_assert_int_ge(r.report.updates, 49);
+    ck_assert_int_ge(r.virtual_us, 48 * (5000 + 1000 + 1600 + 1000));
+}
+END_TEST
+
+/* Its steps and messages take 20 ms from its start to its first fragment. */
+START_TEST(an_actor_does_nothing_behind_its_end)
+{
+    struct trial t;
+    struct trial_result r;
+    one_by_one(&t);
+    t.step_us = 1000;
+    t.kill_every_us = 19000;
+    trial_run(&t, 1000000, &r);
+    ck_assert_int_ge(r.kills, 50);
+    ck_assert_int_eq(r.counts.received, 0);
+    t.kill_every_us = 21000;
+    trial_run(&t, 1000000, &r);
+    ck_assert_int_gt(r.counts.accepted, 0);
+}
+END_TEST
+
 /* A snapshot that is lost is asked for 50 ms later and comes after another way there and back; what else is lost
  * costs nothing here. */
 START_TEST(snapshots_of_the_fast_path_are_lost_for_good)
@@ -275,6 +313,7 @@ int main(void)
         staleness_is_injected_off_policy_and_with_failing_actors_too, waiting_costs_no_events,
         what_is_lost_comes_later_and_in_its_order, time_is_that_of_steps_messages_and_updates,
         snapshots_of_the_fast_path_are_lost_for_good, stragglers_take_their_time,
+        updates_take_their_time_before_anybody_hears_of_them, an_actor_does_nothing_behind_its_end,
     };
     tcase_set_timeout(every, 300);
     tcase_set_timeout(single, 300);
