@@ -100,15 +100,17 @@ START_TEST(what_normalisation_is_for_changes_what_is_learnt)
 END_TEST
 
 /* What an interruption breaks off is only ever between two rounds. */
-START_TEST(sync_continues_bit_for_bit_behind_an_interruption)
+START_TEST(rounds_continue_bit_for_bit_behind_an_interruption)
 {
     char dir[256], path[300];
     test_directory("on_policy", dir, sizeof(dir));
     snprintf(path, sizeof(path), "%s/state.safetensors", dir);
-    for (int normalises = 0; normalises < 2; normalises++) {
+    for (int i = 0; i < 4; i++) {
+        const bool normalises = i & 1;
+        const enum mode mode = i & 2 ? MODE_PIPELINED : MODE_SYNC;
         struct trial s;
         struct trial_result whole, first, rest;
-        short_run(&s, _i, MODE_SYNC, 3, 1);
+        short_run(&s, _i, mode, 3, 1);
         s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = normalises;
         s.settings.eval.every = 300;
         trial_run(&s, HOUR_US, &whole);
@@ -128,33 +130,35 @@ START_TEST(sync_continues_bit_for_bit_behind_an_interruption)
             ck_assert_int_eq(rest.status, TRAINING_FINISHED);
             ck_assert_int_eq(first.scheduled + rest.scheduled, TOTAL);
             ck_assert_int_eq(rest.report.updates, whole.report.updates);
-            ck_assert_msg(rest.hashes == whole.hashes, "interrupted at %d it differs", (int)at);
+            ck_assert_msg(rest.hashes == whole.hashes, "mode %d, interrupted at %d: it differs", mode, (int)at);
             ck_assert_str_eq(rest.params_sha256, whole.params_sha256);
         }
     }
 }
 END_TEST
 
-START_TEST(sync_continues_as_often_as_it_is_interrupted)
+START_TEST(rounds_continue_as_often_as_they_are_interrupted)
 {
     char dir[256], path[300];
-    struct trial s;
-    struct trial_result whole, r = { 0 };
-    short_run(&s, _i, MODE_SYNC, 1, 3);
-    s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = true;
-    trial_run(&s, HOUR_US, &whole);
-    test_directory("on_policy", dir, sizeof(dir));
-    snprintf(path, sizeof(path), "%s/state.safetensors", dir);
-    s.checkpoint = path;
-    s.interrupt_at = 200;
-    int times = 0;
-    for (; r.status != TRAINING_FINISHED && times < 100; times++) {
-        trial_run(&s, HOUR_US, &r);
-        s.is_resumed = true;
-        s.hashes_before = r.hashes;
+    for (int mode = MODE_SYNC; mode <= MODE_PIPELINED; mode++) {
+        struct trial s;
+        struct trial_result whole, r = { 0 };
+        short_run(&s, _i, (enum mode)mode, 1, 3);
+        s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = true;
+        trial_run(&s, HOUR_US, &whole);
+        test_directory("on_policy", dir, sizeof(dir));
+        snprintf(path, sizeof(path), "%s/state.safetensors", dir);
+        s.checkpoint = path;
+        s.interrupt_at = 200;
+        int times = 0;
+        for (; r.status != TRAINING_FINISHED && times < 100; times++) {
+            trial_run(&s, HOUR_US, &r);
+            s.is_resumed = true;
+            s.hashes_before = r.hashes;
+        }
+        ck_assert_int_eq(times, 5);
+        ck_assert_uint_eq(r.hashes, whole.hashes);
     }
-    ck_assert_int_eq(times, 5);
-    ck_assert_uint_eq(r.hashes, whole.hashes);
 }
 END_TEST
 
@@ -245,8 +249,8 @@ int main(void)
         sync_gives_the_same_hashes_whatever_the_timing_and_placement,
         sync_gives_the_same_hashes_when_actors_die,
         what_normalisation_is_for_changes_what_is_learnt,
-        sync_continues_bit_for_bit_behind_an_interruption,
-        sync_continues_as_often_as_it_is_interrupted,
+        rounds_continue_bit_for_bit_behind_an_interruption,
+        rounds_continue_as_often_as_they_are_interrupted,
         async_learns_from_every_transition_once,
         async_goes_on_while_actors_die_and_their_places_time_out,
         a_run_ends_when_evaluations_reach_the_mark,

@@ -317,6 +317,30 @@ def sync_repeats_bit_for_bit():
                 assert value == expected[what], f"{name}: {what} of run {i} differ from those of run 0"
 
 
+@test(60)
+def others_stand_in_for_a_killed_actor_and_nothing_changes():
+    args = [*FAST, "mode=pipelined", "seed=4", "envs_per_actor=2", "actors=2", "total_steps=2000", "sync.takeover_s=0.3",
+            "transport.heartbeat_ms=100", "transport.liveness_ms=500"]
+    call_well("train", PENDULUM, *args, "--run", "calm")
+    endpoint = f"ipc://{Path('socket').resolve()}"
+
+    def actor(name):
+        return shoal("actor", "--learner", endpoint, "--name", name, "--delay-ms", 3)
+    learner = shoal("learner", PENDULUM, *args, "--bind", endpoint, "--run", "run")
+    one, other = actor("one"), actor("other")
+    wait_for("the first rounds", lambda: env_steps("run") >= 300)
+    other.kill()
+    learner.says("others step 2 streams for it")
+    before = env_steps("run")
+    wait_for("rounds without it", lambda: env_steps("run") >= before + 200)
+    other = actor("other")
+    learner.says("actor other is back and gets its 2 streams")
+    for process in learner, one, other:
+        process.ends_with(0, 30)
+    for name in "hashes.csv", "checkpoint/policy.safetensors":
+        assert Path("run", name).read_bytes() == Path("calm", name).read_bytes(), f"{name} is another one"
+
+
 @test()
 def by_hand_in_four_terminals():
     endpoint, total = f"tcp://127.0.0.1:{free_port()}", 5000
@@ -1150,18 +1174,19 @@ def ctrl_c_ends_a_simulation_cleanly():
 
 @test(40)
 def python_actor_written_from_the_protocol_is_understood():
-    learner = shoal("learner", PENDULUM, *FAST, "actors=1", "envs_per_actor=2", "total_steps=1000000",
-                    "--bind", "tcp://127.0.0.1:*", "--run", "run")
-    endpoint = learner.says(r"listening on (tcp://\S+)")
-    actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint)
-    actor.ends_with(0, 30)
-    learner.says("actor python left: done")
-    learner.send_signal(signal.SIGINT)
-    learner.ends_with(INTERRUPTED)
-    counts = table("run/metrics.csv")[-1]
-    for reason in "dimensions", "version", "nonfinite", "malformed":
-        assert counts[f"rejected_{reason}"] == "1", f"{reason}: {counts}"
-    assert int(counts["fragments_accepted"]) >= 3
+    for mode, streams in ("async", 2), ("sync", 1), ("pipelined", 1):
+        learner = shoal("learner", PENDULUM, *FAST, f"mode={mode}", "actors=1", f"envs_per_actor={streams}",
+                        "total_steps=1000000", "--bind", "tcp://127.0.0.1:*", "--run", mode)
+        endpoint = learner.says(r"listening on (tcp://\S+)")
+        actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint, 80)
+        actor.ends_with(0, 30)
+        learner.says("actor python left: done")
+        learner.send_signal(signal.SIGINT)
+        learner.ends_with(INTERRUPTED)
+        counts = table(f"{mode}/metrics.csv")[-1]
+        for reason in "dimensions", "version", "nonfinite", "malformed":
+            assert counts[f"rejected_{reason}"] == "1", f"{mode}, {reason}: {counts}"
+        assert int(counts["fragments_accepted"]) >= 1 + streams
 
 
 @test()
