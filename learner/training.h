@@ -30,14 +30,7 @@
 #include "common/settings.h"
 #include "learner/fragment.h"
 #include "learner/replay.h"
-
-/* Where and how a fragment entered: one record of schedule.bin. */
-struct schedule_record {
-    uint64_t update;            /* updates done before it was appended */
-    uint32_t stream, life;
-    uint64_t sequence, version;
-    uint32_t n_transitions, reserved;
-};
+#include "learner/schedule.h"
 
 struct training_out {
     void *context;
@@ -51,6 +44,7 @@ struct training_out {
     void (*evaluate)(void *context, int64_t env_steps, const float *params, size_t n);
     /* Digest of all trained parameters after `update`. */
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
+    /* A fragment entered, or was turned away: SCHEDULE_FRAGMENT. */
     void (*scheduled)(void *context, const struct schedule_record *r);
     /* A line for people. May be NULL. */
     void (*log)(void *context, const char *line);
@@ -139,6 +133,9 @@ enum training_status training_step(struct training *t);
 /* Whether training_save would miss nothing: on-policy only between rounds. An on-policy run that is saved
  * at rest continues bit for bit in `sync`. */
 bool training_is_at_rest(const struct training *t);
+
+/* Updates done so far. */
+int64_t training_updates(const struct training *t);
 
 /* Fill `r` and begin a new interval. */
 void training_report(struct training *t, struct training_report *r);

@@ -137,7 +137,7 @@ static void on_scheduled(void *context, const struct schedule_record *r)
     if (r->life != *life)
         *next = 0;
     s->result->out_of_order += (int64_t)r->life < *life || (int64_t)r->sequence < *next;
-    s->result->scheduled += r->n_transitions;
+    s->result->scheduled += r->n_used;
     *life = r->life;
     *next = (int64_t)r->sequence + 1;
 }
