@@ -265,11 +265,13 @@ static int feed(struct rerun *r, struct error *err)
     return rc;
 }
 
-/* Whether the training core is where records that are not of fragments stand. */
+/* Whether the training core is where a record stands that is not of a fragment; or, where there are none left, behind
+ * the last one, whose fragment may have entered together with an update. */
 static bool is_there(const struct rerun *r, uint64_t update)
 {
     const bool is_over = r->status == TRAINING_FINISHED || r->status == TRAINING_DIVERGED;
-    return r->n_entered == r->n_fed && (uint64_t)training_updates(r->training) == update
+    const uint64_t updates = (uint64_t)training_updates(r->training);
+    return r->n_entered == r->n_fed && (updates == update || (!r->has_next && updates > update))
         && (is_over || training_is_at_rest(r->training));
 }
 

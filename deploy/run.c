@@ -179,9 +179,9 @@ static int begin_here(struct run *r, int64_t update, struct error *err)
     fprintf(fp, "epoch %" PRId64 "; %s\n", r->epoch, machine);
     fclose(fp);
     r->saved_update = update;
-    run_write_schedule(r, &(struct schedule_record){
-        .kind = SCHEDULE_BEGIN, .update = (uint64_t)update, .life = (uint32_t)r->epoch,
-        .sequence = config.total_steps, .version = config.digest });
+    r->begin = (struct schedule_record){ .kind = SCHEDULE_BEGIN, .update = (uint64_t)update,
+                                         .life = (uint32_t)r->epoch, .sequence = config.total_steps,
+                                         .version = config.digest };
     flush(r);
     return 0;
 }
@@ -531,8 +531,12 @@ void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char
 
 void run_write_schedule(struct run *r, const struct schedule_record *record)
 {
-    if (r->schedule)
-        schedule_file_write(r->schedule, record);
+    if (!r->schedule)
+        return;
+    if (!r->has_begun)
+        schedule_file_write(r->schedule, &r->begin);
+    r->has_begun = true;
+    schedule_file_write(r->schedule, record);
 }
 
 /* When it is. */

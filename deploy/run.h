@@ -34,6 +34,8 @@ struct run {
     double best_mean;               /* -INFINITY before the first evaluation */
     FILE *metrics, *eval, *hashes, *log;
     struct schedule_file *schedule; /* NULL: an older file that cannot be gone on with */
+    struct schedule_record begin;   /* written with the first record of this learner */
+    bool has_begun;                 /* that is done */
     int64_t saved_update;           /* of the last checkpoint */
     bool is_cut;                    /* the file `cut` could not be written lately */
     char cut[32];

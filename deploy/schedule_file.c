@@ -20,6 +20,7 @@ struct schedule_file {
     unsigned char *waiting;         /* [capacity] */
     size_t n, capacity;
     uint64_t written;
+    bool must_cut;                  /* behind `written` there is something to forget */
     bool is_lost;                   /* MOST_BYTES were reached: nothing can follow */
 };
 
@@ -88,11 +89,8 @@ int schedule_file_resume(struct schedule_file **f, const char *path, uint64_t by
     }
     (*f)->codec = codec;
     (*f)->written = kept;
-    if (ftruncate((*f)->fd, (off_t)kept) != 0 || lseek((*f)->fd, 0, SEEK_END) < 0) {
-        rc = error_errno(err, "cannot cut %s", path);
-        schedule_file_close(f);
-    }
-    return rc;
+    (*f)->must_cut = true;
+    return 0;
 }
 
 void schedule_file_close(struct schedule_file **f)
@@ -124,6 +122,10 @@ int schedule_file_flush(struct schedule_file *f, struct error *err)
 {
     int rc = 0;
     size_t done = 0;
+    if (f->must_cut && f->n > 0
+        && (ftruncate(f->fd, (off_t)f->written) != 0 || lseek(f->fd, 0, SEEK_END) < 0))
+        return error_errno(err, "schedule.bin cannot be cut");
+    f->must_cut &= f->n == 0;
     while (done < f->n && rc == 0) {
         const ssize_t n = write(f->fd, f->waiting + done, f->n - done);
         if (n > 0)

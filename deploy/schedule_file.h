@@ -14,8 +14,8 @@ struct schedule_file;
 int schedule_file_create(struct schedule_file **f, const char *path, uint32_t n_streams, uint32_t horizon,
                          struct error *err);
 
-/* Go on behind the first `bytes` of a file, and forget the rest; 0: behind the header. ERR_FORMAT where these
- * bytes are no whole schedule: the file is left as it is. */
+/* Go on behind the first `bytes` of a file; 0: behind the header. The rest is there until something is written in its
+ * place. ERR_FORMAT where these bytes are no whole schedule: the file is left as it is. */
 int schedule_file_resume(struct schedule_file **f, const char *path, uint64_t bytes, struct error *err);
 
 /* Write what waits, if it can be written, and close. */
