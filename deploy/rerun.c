@@ -24,17 +24,10 @@
 #include "deploy/progress.h"
 #include "deploy/provenance.h"
 #include "deploy/rerun_streams.h"
+#include "deploy/rerun_survey.h"
 #include "learner/training.h"
 
 static const size_t SCHEDULE_LIMIT = (size_t)1 << 34, TEXT_LIMIT = (size_t)1 << 20;
-
-/* What the schedule is, known before anything is done. */
-struct outline {
-    int64_t n_records;
-    uint64_t last_update;           /* of the last record */
-    bool has_end, has_ended;        /* there is an END; training had come to its own */
-    bool has_other_config;          /* a learner began with another configuration than there is now */
-};
 
 struct rerun {
     const struct rerun_options *options;
@@ -49,7 +42,7 @@ struct rerun {
 
     char *data;                     /* [bytes] the schedule */
     size_t bytes;
-    struct outline outline;
+    struct rerun_outline outline;
     struct schedule_reader ahead, behind;
     struct schedule_record next;    /* of `ahead` */
     bool has_next;
@@ -58,7 +51,6 @@ struct rerun {
     int64_t n_fed, n_entered;       /* fragments */
     int64_t transitions_fed;        /* to this learner */
     struct safetensors *saved;      /* the last checkpoint, or where this learner began; NULL: at the start */
-    bool has_forced_end;
 
     struct hash_trail trail;
     struct error problem;           /* the first; code 0: none */
@@ -137,9 +129,9 @@ static void on_scheduled(void *context, const struct schedule_record *found)
                       && said->sequence == found->sequence && said->version == found->version
                       && said->n_transitions == found->n_transitions && said->n_used == found->n_used;
     if (!is_same) {
-        error_set(&err, ERR_DIFFERENT, "behind update %" PRIu64 " fragment %" PRIu64 " of stream %" PRIu32 " entered with "
-                  "%" PRIu32 " transitions; the schedule has %s %" PRIu64 " of stream %" PRIu32 " behind update %" PRIu64
-                  ", with %" PRIu32, found->update, found->sequence, found->stream, found->n_used,
+        error_set(&err, ERR_DIFFERENT, "behind update %" PRIu64 " fragment %" PRIu64 " of stream %" PRIu32 " entered "
+                  "with %" PRIu32 " transitions; the schedule has %s %" PRIu64 " of stream %" PRIu32 " behind update %"
+                  PRIu64 ", with %" PRIu32, found->update, found->sequence, found->stream, found->n_used,
                   r->has_said ? schedule_kind_word(said->kind) : "nothing, not", said->sequence, said->stream,
                   said->update, said->n_used);
         fail(r, &err);
@@ -216,12 +208,17 @@ static int succeed(struct rerun *r, const struct schedule_record *begin, struct 
     return rc == 0 ? begin_learner(r, begin, err) : rc;
 }
 
+static bool is_over(const struct rerun *r)
+{
+    return r->status == TRAINING_FINISHED || r->status == TRAINING_DIVERGED;
+}
+
 /* The run ended here by itself: of what total_steps owes, or because evaluations were good enough. */
 static void end_training(struct rerun *r)
 {
     const struct settings *s = &r->experiment.settings;
     struct training_report report;
-    if (r->status == TRAINING_FINISHED || r->status == TRAINING_DIVERGED)
+    if (is_over(r))
         return;
     training_report(r->training, &report);
     for (int64_t i = 0; i < s->eval.stop_count; i++)
@@ -265,14 +262,21 @@ static int feed(struct rerun *r, struct error *err)
     return rc;
 }
 
-/* Whether the training core is where a record stands that is not of a fragment; or, where there are none left, behind
- * the last one, whose fragment may have entered together with an update. */
-static bool is_there(const struct rerun *r, uint64_t update)
+/* Updates behind which the next record stands, or behind which all is done. */
+static uint64_t next_place(const struct rerun *r)
 {
-    const bool is_over = r->status == TRAINING_FINISHED || r->status == TRAINING_DIVERGED;
-    const uint64_t updates = (uint64_t)training_updates(r->training);
-    return r->n_entered == r->n_fed && (updates == update || (!r->has_next && updates > update))
-        && (is_over || training_is_at_rest(r->training));
+    return r->has_next ? r->next.update : r->outline.last_update;
+}
+
+/* Whether the next record is due; or, where there are none left, whether all is done: the last fragment may have
+ * entered together with an update. */
+static bool is_due(const struct rerun *r)
+{
+    const uint64_t updates = (uint64_t)training_updates(r->training), place = next_place(r);
+    if (r->has_next && r->next.kind == SCHEDULE_FRAGMENT)
+        return updates == place && !is_over(r) && rerun_streams_have(r->streams, &r->next);
+    return r->n_entered == r->n_fed && (updates == place || (!r->has_next && updates > place))
+        && (is_over(r) || training_is_at_rest(r->training));
 }
 
 static int departed(const struct rerun *r, struct error *err)
@@ -280,10 +284,26 @@ static int departed(const struct rerun *r, struct error *err)
     const char *what = r->status == TRAINING_WAITING  ? "waits for another fragment"
                      : r->status == TRAINING_FINISHED ? "has come to its end"
                      : r->status == TRAINING_DIVERGED ? "has diverged" : "goes on";
-    return error_set(err, ERR_DIFFERENT, "behind update %" PRId64 " training %s, but the schedule has a %s behind update %"
-                     PRIu64, training_updates(r->training), what,
-                     r->has_next ? schedule_kind_word(r->next.kind) : "last record",
-                     r->has_next ? r->next.update : r->outline.last_update);
+    return error_set(err, ERR_DIFFERENT, "behind update %" PRId64 " training %s, but the schedule has a %s behind "
+                     "update %" PRIu64, training_updates(r->training), what,
+                     r->has_next ? schedule_kind_word(r->next.kind) : "last record", next_place(r));
+}
+
+static int step(struct rerun *r, struct error *err)
+{
+    r->status = training_step(r->training);
+    return r->problem.code ? (*err = r->problem).code : 0;
+}
+
+/* Nothing is due yet: let training go on. */
+static int approach(struct rerun *r, struct error *err)
+{
+    const uint64_t updates = (uint64_t)training_updates(r->training);
+    if (updates > next_place(r) || is_over(r))
+        return departed(r, err);
+    const int rc = step(r, err);
+    const bool is_stuck = r->status == TRAINING_WAITING && (uint64_t)training_updates(r->training) == updates;
+    return rc == 0 && is_stuck && !is_due(r) ? departed(r, err) : rc;
 }
 
 /* Before replay is filled for the first time nothing is learnt, and what is collected need not wait in the queue. */
@@ -293,49 +313,32 @@ static bool may_enter_early(const struct rerun *r)
         && r->transitions_fed < r->experiment.settings.replay.min_size;
 }
 
-static int step(struct rerun *r, struct error *err)
-{
-    r->status = training_step(r->training);
-    return r->problem.code ? (*err = r->problem).code : 0;
-}
-
-/* Do what the next record says, or what is to be done before. Returns whether something was left to do. */
+/* Do what the next record says, or what is to be done before. Returns whether something is left to do. */
 static bool follow(struct rerun *r, int *rc, struct error *err)
 {
-    const uint64_t updates = (uint64_t)training_updates(r->training);
-    const struct schedule_record *next = &r->next;
-    const uint64_t place = r->has_next ? next->update : r->outline.last_update;
-    const bool is_over = r->status == TRAINING_FINISHED || r->status == TRAINING_DIVERGED;
-    const bool is_fragment = r->has_next && next->kind == SCHEDULE_FRAGMENT;
-    if ((int64_t)updates >= r->options->until)
+    const struct schedule_record record = r->next;
+    if (training_updates(r->training) >= r->options->until)
         return false;
-    if (is_fragment && updates == place && !is_over && rerun_streams_have(r->streams, next)) {
+    if (!is_due(r)) {
+        *rc = approach(r, err);
+        return true;
+    }
+    if (!r->has_next)
+        return false;
+    if (record.kind == SCHEDULE_FRAGMENT) {
         *rc = feed(r, err);
         if (*rc == 0 && may_enter_early(r))
             *rc = step(r, err);
         return true;
     }
-    if (!is_fragment && is_there(r, place)) {
-        const struct schedule_record record = *next;
-        const bool had_next = r->has_next;
-        read_next(r);
-        if (!had_next || record.kind == SCHEDULE_END) {
-            if (had_next && record.n_used)
-                end_training(r);
-            return false;
-        }
-        *rc = record.kind == SCHEDULE_SAVE ? save(r, err) : record.kind == SCHEDULE_BEGIN ? succeed(r, &record, err) : 0;
-        return true;
-    }
-    /* RETURN is behind what it does. */
-    if (updates > place || is_over || (r->status == TRAINING_WAITING && !is_fragment))
-        *rc = departed(r, err);
-    else
-        *rc = step(r, err);
-    if (*rc == 0 && r->status == TRAINING_WAITING && (uint64_t)training_updates(r->training) == updates
-        && !(is_fragment ? updates == place && rerun_streams_have(r->streams, next) : is_there(r, place)))
-        *rc = departed(r, err);
-    return true;
+    read_next(r);
+    if (record.kind == SCHEDULE_SAVE)
+        *rc = save(r, err);
+    else if (record.kind == SCHEDULE_BEGIN)
+        *rc = succeed(r, &record, err);
+    else if (record.kind == SCHEDULE_END && record.n_used)
+        end_training(r);
+    return record.kind != SCHEDULE_END;    /* RETURN stands behind what it says */
 }
 
 static void show(struct rerun *r)
@@ -368,46 +371,6 @@ static int follow_all(struct rerun *r, struct error *err)
 
 /* ---- before ---- */
 
-/* Read the whole schedule once. */
-static int survey(struct rerun *r, uint64_t config, struct error *err)
-{
-    struct outline *o = &r->outline;
-    struct schedule_reader s;
-    struct schedule_record record;
-    int rc = 0;
-    schedule_reader_init(&s, r->data, r->bytes);
-    while (rc == 0 && schedule_read(&s, &record)) {
-        if (s.n_records == 1 && (record.kind != SCHEDULE_BEGIN || record.update != 0))
-            rc = error_set(err, ERR_FORMAT, "%s/schedule.bin does not begin where the run begins; it cannot be repeated",
-                           r->options->run);
-        else if (record.kind == SCHEDULE_GRADIENT)
-            rc = error_set(err, ERR_FORMAT, "%s holds gradients, which actors computed: such a run cannot be repeated yet",
-                           r->options->run);
-        else if (record.kind == SCHEDULE_BEGIN && (record.sequence < 1 || record.sequence > INT64_MAX))
-            rc = error_set(err, ERR_FORMAT, "%s/schedule.bin gives a learner's total_steps as %" PRIu64, r->options->run,
-                           record.sequence);
-        o->has_other_config |= record.kind == SCHEDULE_BEGIN && record.version != config;
-        o->has_end = record.kind == SCHEDULE_END;
-        o->last_update = record.update;
-    }
-    o->n_records = r->result->n_records = s.n_records;
-    const struct settings *settings = &r->experiment.settings;
-    if (rc == 0 && s.problem)
-        rc = error_set(err, ERR_FORMAT, "%s/schedule.bin is damaged behind %zu bytes, in record %" PRId64 ": %s",
-                       r->options->run, s.at, s.n_records + 1, s.problem);
-    else if (rc == 0 && s.n_records == 0)
-        rc = error_set(err, ERR_FORMAT, "%s/schedule.bin holds no records: there is nothing to repeat", r->options->run);
-    else if (rc == 0 && (s.n_streams != settings->top.actors * settings->top.envs_per_actor
-                         || s.horizon != settings->actor.horizon))
-        rc = error_set(err, ERR_FORMAT, "%s/schedule.bin is of %" PRIu32 " streams with actor.horizon %" PRIu32
-                       ", config.yaml of others: it was changed, and the run cannot be repeated", r->options->run,
-                       s.n_streams, s.horizon);
-    r->result->is_torn = s.is_torn;
-    r->result->is_finished = o->has_end;
-    schedule_reader_fini(&s);
-    return rc;
-}
-
 static void read_run_time(struct rerun *r)
 {
     char path[4096];
@@ -438,7 +401,10 @@ static int open_run(struct rerun *r, struct error *err)
         rc = file_read(path, SCHEDULE_LIMIT, &r->data, &r->bytes, err);
     r->result->bytes = (int64_t)r->bytes;
     if (rc == 0)
-        rc = survey(r, config.digest, err);
+        rc = rerun_survey(&r->outline, &r->experiment.settings, config.digest, r->options->run, r->data, r->bytes, err);
+    r->result->n_records = r->outline.n_records;
+    r->result->is_torn = r->outline.is_torn;
+    r->result->is_finished = r->outline.has_end;
     run_path(r, "hashes.csv", path, sizeof(path));
     if (rc == 0)
         rc = hash_trail_open(&r->trail, path, r->options->out, err);

@@ -1,4 +1,4 @@
-#include "deploy/run.h"
+#include "deploy/run_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,6 @@
 #include "actor/env/env_source.h"
 #include "common/digest.h"
 #include "common/file.h"
-#include "deploy/provenance.h"
 
 void run_default_path(const char *config, int64_t seed, char *out, size_t bytes)
 {
@@ -67,7 +66,7 @@ int run_refuse_place(const char *subject, struct error *err)
                      "either, whose file ends in .yaml", subject, subject);
 }
 
-static FILE *open_file(const struct run *r, const char *name, const char *mode, struct error *err)
+FILE *run_open_file(const struct run *r, const char *name, const char *mode, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
     run_file(r, name, path, sizeof(path));
@@ -106,18 +105,18 @@ static int write_session(const struct run *r, struct error *err)
 /* Several processes append whole lines to it. */
 static FILE *open_log(const struct run *r, const char *mode, struct error *err)
 {
-    FILE *fp = open_file(r, "log.txt", mode, err);
+    FILE *fp = run_open_file(r, "log.txt", mode, err);
     if (!fp)
         return NULL;
     fclose(fp);
-    return open_file(r, "log.txt", "a", err);
+    return run_open_file(r, "log.txt", "a", err);
 }
 
 static int open_files(struct run *r, const char *mode, struct error *err)
 {
-    if (!(r->metrics = open_file(r, "metrics.csv", mode, err))
-        || !(r->eval = open_file(r, "eval.csv", mode, err))
-        || !(r->hashes = open_file(r, "hashes.csv", mode, err))
+    if (!(r->metrics = run_open_file(r, "metrics.csv", mode, err))
+        || !(r->eval = run_open_file(r, "eval.csv", mode, err))
+        || !(r->hashes = run_open_file(r, "hashes.csv", mode, err))
         || !(r->log = open_log(r, mode, err)))
         return ERR_IO;
     setvbuf(r->log, NULL, _IOLBF, 0);
@@ -157,41 +156,12 @@ static void flush_schedule(struct run *r)
         note_writing(r, "schedule.bin", schedule_file_flush(r->schedule, &err) == 0, err.text);
 }
 
-static void flush(struct run *r)
+void run_flush(struct run *r)
 {
     flush_file(r, r->metrics, "metrics.csv");
     flush_file(r, r->eval, "eval.csv");
     flush_file(r, r->hashes, "hashes.csv");
     flush_schedule(r);
-}
-
-/* Where this learner runs, and where it begins: `update` updates done. */
-static int begin_here(struct run *r, int64_t update, struct error *err)
-{
-    char path[RUN_PATH_BYTES + 64], machine[PROVENANCE_BYTES];
-    struct provenance_config config;
-    run_config_path(r->path, path, sizeof(path));
-    int rc = provenance_read_config(path, &config, err);
-    FILE *fp = rc == 0 ? open_file(r, "machines.txt", "a", err) : NULL;
-    if (!fp)
-        return rc ? rc : ERR_IO;
-    provenance_describe(machine, sizeof(machine));
-    fprintf(fp, "epoch %" PRId64 "; %s\n", r->epoch, machine);
-    fclose(fp);
-    r->saved_update = update;
-    r->begin = (struct schedule_record){ .kind = SCHEDULE_BEGIN, .update = (uint64_t)update,
-                                         .life = (uint32_t)r->epoch, .sequence = config.total_steps,
-                                         .version = config.digest };
-    flush(r);
-    return 0;
-}
-
-static int create_schedule(struct run *r, const struct settings *s, struct error *err)
-{
-    char path[RUN_PATH_BYTES + 64];
-    run_file(r, "schedule.bin", path, sizeof(path));
-    return schedule_file_create(&r->schedule, path, (uint32_t)(s->top.actors * s->top.envs_per_actor),
-                                (uint32_t)s->actor.horizon, err);
 }
 
 int run_create(struct run *r, const char *path, struct experiment *e, struct error *err)
@@ -220,7 +190,7 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
     if (rc == 0)
         rc = open_files(r, "w", err);
     if (rc == 0)
-        rc = create_schedule(r, &e->settings, err);
+        rc = run_create_schedule(r, &e->settings, err);
     if (rc != 0)
         return rc;
     fprintf(r->eval, "env_steps,time_s,mean,std\n");
@@ -234,7 +204,7 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
     for (int i = 0; i < e->algorithm->n_metrics; i++)
         fprintf(r->metrics, ",%s", e->algorithm->metric_names[i]);
     fprintf(r->metrics, "\n");
-    flush(r);
+    run_flush(r);
 
     /* Written last: its presence says that the directory holds a run. */
     struct file_writer w;
@@ -243,7 +213,7 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
         return rc;
     experiment_print(e, true, w.fp);
     rc = file_commit(&w, err);
-    return rc == 0 ? begin_here(r, 0, err) : rc;
+    return rc == 0 ? run_begin_schedule(r, 0, err) : rc;
 }
 
 int run_resume(struct run *r, const char *path, struct error *err)
@@ -362,7 +332,7 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     if (rc != 0)
         return rc;
     int n = training_save(t, tensors);
-    flush(r);
+    run_flush(r);
     snprintf(schedule, sizeof(schedule), "%" PRIu64, r->schedule ? schedule_file_bytes(r->schedule) : 0);
     snprintf(best, sizeof(best), "%.17g", r->best_mean);
     const struct tensor_metadata about[] = {
@@ -418,20 +388,6 @@ static double cut_csv(const struct run *r, FILE **fp, const char *name, int colu
     return last;
 }
 
-/* Go on with the schedule behind its first `bytes`. Where that cannot be, the run goes on without. */
-static void resume_schedule(struct run *r, uint64_t bytes)
-{
-    char path[RUN_PATH_BYTES + 64], line[640];
-    struct error err;
-    run_file(r, "schedule.bin", path, sizeof(path));
-    if (schedule_file_resume(&r->schedule, path, bytes, &err) == 0)
-        return;
-    snprintf(line, sizeof(line), "the run goes on without a schedule and cannot be repeated by shoal rerun: %s",
-             err.text);
-    run_write_log(r, line);
-    fprintf(stderr, "shoal: %s\n", line);
-}
-
 int run_load(struct run *r, struct training *t, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
@@ -447,7 +403,7 @@ int run_load(struct run *r, struct training *t, struct error *err)
     if (rc == 0 && best)
         r->best_mean = strtod(best, NULL);
     if (rc == 0)
-        resume_schedule(r, schedule ? strtoull(schedule, NULL, 10) : 0);
+        run_resume_schedule(r, schedule ? strtoull(schedule, NULL, 10) : 0);
     safetensors_close(&file);
     if (rc != 0)
         return rc;
@@ -460,7 +416,7 @@ int run_load(struct run *r, struct training *t, struct error *err)
     cut_csv(r, &r->hashes, "hashes.csv", 0, (double)report.updates);
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
-    return begin_here(r, report.updates, err);
+    return run_begin_schedule(r, report.updates, err);
 }
 
 int run_restore(struct run *r, struct training *t, struct error *err)
@@ -486,8 +442,8 @@ int run_begin_again(struct run *r, struct error *err)
     cut_csv(r, &r->hashes, "hashes.csv", 0, -1);
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
-    resume_schedule(r, 0);
-    return begin_here(r, 0, err);
+    run_resume_schedule(r, 0);
+    return run_begin_schedule(r, 0, err);
 }
 
 /* ---- what is written down ---- */
@@ -515,7 +471,7 @@ void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
     for (int i = 0; i < e->algorithm->n_metrics; i++)
         fprintf(r->metrics, ",%.6g", t->metrics[i]);
     fprintf(r->metrics, "\n");
-    flush(r);
+    run_flush(r);
 }
 
 void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struct evaluation *e)
@@ -527,16 +483,6 @@ void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struc
 void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char *sha256)
 {
     fprintf(r->hashes, "%" PRId64 ",%" PRId64 ",%s\n", update, env_steps, sha256);
-}
-
-void run_write_schedule(struct run *r, const struct schedule_record *record)
-{
-    if (!r->schedule)
-        return;
-    if (!r->has_begun)
-        schedule_file_write(r->schedule, &r->begin);
-    r->has_begun = true;
-    schedule_file_write(r->schedule, record);
 }
 
 /* When it is. */
