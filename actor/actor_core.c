@@ -46,7 +46,12 @@ struct actor {
     int64_t epoch, heartbeat_us, liveness_us;
     int64_t heard_us, hello_us, beat_us, want_us, waiting_since_us, behind_since_us;
     int64_t newest, start_version, credit;
+    int64_t round, previous;             /* rounds done, and the version behind one less; -1: not known yet */
+    int64_t lag;                         /* rounds; -1: none are kept */
+    int64_t max_staleness;               /* versions; 0: any */
     int64_t version, pending_version;    /* -1: none */
+    int64_t needed;                      /* the version waited for; -1: none in particular */
+    int64_t idle_since_us;               /* without credit; -1: not so */
     bool is_random, pending_random, wants_state, was_told_full, was_told_silent;
     int64_t began_us;                    /* first tick; -1 before */
     struct work work;
@@ -61,6 +66,7 @@ struct actor *actor_create(const struct actor_setup *setup, struct actor_out out
     a->frames = frame_pool_create(MESSAGE_HEADER_BYTES);
     a->hello_us = INT64_MIN / 2;
     a->version = a->pending_version = a->began_us = -1;
+    a->round = a->previous = a->needed = a->lag = a->idle_since_us = -1;
     return a;
 }
 
@@ -126,6 +132,7 @@ static void send_want(struct actor *a, int64_t now_us)
     m.want.incarnation = a->setup.incarnation;
     m.want.epoch = a->epoch;
     m.want.version = a->version > a->pending_version ? a->version : a->pending_version;
+    m.want.wanted = a->needed;
     a->want_us = now_us;
     send_message(a, &m);
 }
@@ -219,7 +226,7 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     if (rc != 0)
         return rc;
 
-    size_t n = (size_t)w->n_streams;
+    const size_t n = w->streams.size / sizeof(uint32_t);
     work->arena = arena_create(1 << 16);
     work->n_act = spec->shape.n_act;
     work->horizon = (int)w->horizon;
@@ -232,7 +239,7 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     size_t state_bytes = stream_state_bytes(work->model);
     for (size_t i = 0; i < n; i++) {
         struct stream *s = &work->streams[i];
-        int64_t number = w->first_stream + (int64_t)i, life = bytes_u32(w->lives, i);
+        const int64_t number = bytes_u32(w->streams, i), life = bytes_u32(w->lives, i);
         watch_enter(watch, WATCH_CREATING, number, 0);
         stream_init(s, work->model, work->horizon, work->arena);
         watch_leave(watch);
@@ -240,7 +247,7 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
         s->whole_episodes = w->whole_episodes;
         work->n_streams++;
         s->sequence = s->acked = bytes_i64(w->sequences, i);
-        bool is_saved = s->sequence > 0 && w->states.size == n * state_bytes;
+        const bool is_saved = w->states.size == n * state_bytes && w->saved.data && w->saved.data[i] == 1;
         if (!is_saved)
             stream_start(s, w->seed, number, life);
         else if (stream_restore(s, w->seed, number, life, w->states.data + i * state_bytes) != 0)
@@ -265,16 +272,21 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
     a->wants_state = w->wants_state;
     a->version = a->pending_version = -1;
     a->newest = a->start_version = 0;
+    a->round = a->previous = a->needed = -1;
+    a->lag = w->lag;
+    a->max_staleness = w->max_staleness > 0 ? w->max_staleness : 0;
     a->beat_us = now_us;
-    a->waiting_since_us = a->behind_since_us = -1;
+    a->waiting_since_us = a->behind_since_us = a->idle_since_us = -1;
     a->phase = ACTOR_ACTING;
     if (work_begin(a, w, &err) != 0) {
         stop(a, err.code, "%s", err.text);
         return;
     }
     a->counts.has_joined = true;
-    say(a, "joined: %s, streams %" PRId64 " to %" PRId64, w->environment, w->first_stream,
-        w->first_stream + w->n_streams - 1);
+    const int n = a->work.n_streams;
+    const int64_t first = a->work.streams[0].number, last = a->work.streams[n - 1].number;
+    say(a, "joined: %s, %d stream%s, %" PRId64 "%s%" PRId64, w->environment, n, n == 1 ? "" : "s", first,
+        last - first == n - 1 ? " to " : " ... ", last);
     a->was_told_full = false;
     a->out.subscribe(a->out.context, (int)w->snapshot_port);
     send_want(a, now_us);
@@ -316,7 +328,8 @@ static void on_reject(struct actor *a, int64_t now_us, const struct reject *r)
 static void on_snapshot(struct actor *a, const struct snapshot *s)
 {
     int64_t held = a->version > a->pending_version ? a->version : a->pending_version;
-    if (s->run != a->run || s->epoch != a->epoch || s->version <= held)
+    const bool is_needed = a->needed >= 0 && s->version == a->needed && a->needed != a->version;
+    if (s->run != a->run || s->epoch != a->epoch || (s->version <= held && !is_needed))
         return;
     if (s->parameters.size != a->work.n_params * sizeof(float)
         || digest_crc32(s->parameters.data, s->parameters.size) != (uint32_t)s->checksum) {
@@ -328,17 +341,19 @@ static void on_snapshot(struct actor *a, const struct snapshot *s)
     a->pending_random = s->random;
 }
 
-static void on_books(struct actor *a, int64_t now_us, uint64_t run, int64_t epoch,
-                     int64_t newest, int64_t start_version, int64_t credit, struct bytes acked)
+static void on_books(struct actor *a, int64_t now_us, const struct ack *books)
 {
-    if (run != a->run || epoch != a->epoch
-        || acked.size != (size_t)a->work.n_streams * sizeof(int64_t))
+    if (books->run != a->run || books->epoch != a->epoch
+        || books->acked.size != (size_t)a->work.n_streams * sizeof(int64_t))
         return;
+    const int64_t newest = books->newest;
     a->newest = newest;
-    a->start_version = start_version;
-    a->credit = credit;
+    a->start_version = books->start_version;
+    a->round = books->round;
+    a->previous = books->previous;
+    a->credit = books->credit;
     for (int i = 0; i < a->work.n_streams; i++)
-        a->work.streams[i].acked = bytes_i64(acked, (size_t)i);
+        a->work.streams[i].acked = bytes_i64(books->acked, (size_t)i);
     int64_t held = a->version > a->pending_version ? a->version : a->pending_version;
     if (newest <= held)
         a->behind_since_us = -1;
@@ -364,16 +379,17 @@ void actor_receive(struct actor *a, int64_t now_us, const struct frame *f)
     else if (m.type == MESSAGE_SNAPSHOT)
         on_snapshot(a, &m.snapshot);
     else if (m.type == MESSAGE_ACK)
-        on_books(a, now_us, m.ack.run, m.ack.epoch, m.ack.newest, m.ack.start_version,
-                 m.ack.credit, m.ack.acked);
+        on_books(a, now_us, &m.ack);
     else if (m.type == MESSAGE_HEARTBEAT)
-        on_books(a, now_us, m.heartbeat.run, m.heartbeat.epoch, m.heartbeat.newest,
-                 m.heartbeat.start_version, m.heartbeat.credit, m.heartbeat.acked);
+        on_books(a, now_us, &(struct ack){
+            .run = m.heartbeat.run, .epoch = m.heartbeat.epoch, .newest = m.heartbeat.newest,
+            .start_version = m.heartbeat.start_version, .round = m.heartbeat.round,
+            .previous = m.heartbeat.previous, .credit = m.heartbeat.credit, .acked = m.heartbeat.acked });
 }
 
 /* ---- acting ---- */
 
-bool actor_is_between_fragments(const struct actor *a)
+static bool is_between_fragments(const struct actor *a)
 {
     for (int i = 0; i < a->work.n_streams; i++)
         if (stream_is_open(&a->work.streams[i]))
@@ -381,28 +397,93 @@ bool actor_is_between_fragments(const struct actor *a)
     return true;
 }
 
-/* Between fragments: adopt the newest snapshot, open what credit allows. Returns whether any
- * stream is open now. */
+bool actor_wants_frames(const struct actor *a)
+{
+    return a->max_staleness > 0 || is_between_fragments(a);
+}
+
+static void adopt_pending(struct actor *a)
+{
+    policy_set(a->work.policy, a->work.pending);
+    a->version = a->pending_version;
+    a->is_random = a->pending_random;
+}
+
+/* The round that comes next: that of the stream that is furthest behind. */
+static int64_t next_round(const struct actor *a)
+{
+    int64_t round = INT64_MAX;
+    for (int i = 0; i < a->work.n_streams; i++)
+        if (a->work.streams[i].sequence < round)
+            round = a->work.streams[i].sequence;
+    return round;
+}
+
+/* The version that `round` is acted with: what is behind round - lag rounds, or the first. -1: not known yet. */
+static int64_t version_of_round(const struct actor *a, int64_t round)
+{
+    const int64_t behind = round > a->lag ? round - a->lag : 0;
+    return a->round < 0             ? -1
+         : behind == a->round       ? a->start_version
+         : behind == a->round - 1   ? a->previous
+                                    : -1;
+}
+
+/* In rounds: hold the version of the next one. Returns whether that is so. */
+static bool hold_version_of_round(struct actor *a, int64_t round)
+{
+    a->needed = version_of_round(a, round);
+    if (a->needed >= 0 && a->needed != a->version && a->needed == a->pending_version)
+        adopt_pending(a);
+    return a->needed >= 0 && a->needed == a->version;
+}
+
+/* Whether what is being collected would be too old: then fragments end here, and none begins. */
+static bool is_outdated(const struct actor *a)
+{
+    const int64_t newest = a->newest > a->pending_version ? a->newest : a->pending_version;
+    return a->max_staleness > 0 && newest - a->version >= a->max_staleness;
+}
+
+/* Otherwise: hold the newest version. Returns whether there is one that will do. */
+static bool hold_newest(struct actor *a)
+{
+    if (a->pending_version > a->version)
+        adopt_pending(a);
+    return a->version >= 0 && a->version >= a->start_version && !is_outdated(a);
+}
+
+/* The clock of a wait: runs from the first time that `is_waiting`, and adds to `total_us` when it is over. */
+static void keep_time(bool is_waiting, int64_t now_us, int64_t *since_us, int64_t *total_us)
+{
+    if (is_waiting && *since_us < 0)
+        *since_us = now_us;
+    if (is_waiting || *since_us < 0)
+        return;
+    *total_us += now_us - *since_us;
+    *since_us = -1;
+}
+
+/* Between fragments: open what credit and parameters allow. Returns whether any stream is open now. */
 static bool begin_fragments(struct actor *a, int64_t now_us)
 {
-    bool did = false;
-    if (a->pending_version > a->version) {
-        policy_set(a->work.policy, a->work.pending);
-        a->version = a->pending_version;
-        a->is_random = a->pending_random;
-    }
-    if (a->version < 0 || a->version < a->start_version) {
-        if (a->waiting_since_us < 0)
-            a->waiting_since_us = now_us;
+    struct work *w = &a->work;
+    const int64_t round = a->lag >= 0 ? next_round(a) : -1;
+    bool did = false, has_credit = false;
+    for (int i = 0; i < w->n_streams; i++)
+        has_credit |= (round < 0 || w->streams[i].sequence == round)
+                   && w->streams[i].sequence - w->streams[i].acked < a->credit;
+    const bool has_version = round < 0 ? hold_newest(a) : hold_version_of_round(a, round);
+    keep_time(!has_version, now_us, &a->waiting_since_us, &a->counts.parameters_us);
+    keep_time(has_version && !has_credit, now_us, &a->idle_since_us, &a->counts.credit_us);
+    if (!has_credit || !has_version)
         return false;
-    }
-    a->waiting_since_us = -1;
-    for (int i = 0; i < a->work.n_streams; i++) {
-        struct stream *s = &a->work.streams[i];
-        if (s->sequence - s->acked < a->credit) {
-            stream_begin(s, frame_pool_take(a->work.frames), now_us);
-            did = true;
-        }
+    for (int i = 0; i < w->n_streams; i++) {
+        struct stream *s = &w->streams[i];
+        if ((round >= 0 && s->sequence != round) || s->sequence - s->acked >= a->credit)
+            continue;
+        stream_begin(s, frame_pool_take(w->frames), now_us);
+        did = true;
     }
     return did;
 }
@@ -440,6 +521,13 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
     a->out.send(a->out.context, f, true);
 }
 
+static void finish_fragments(struct actor *a, int64_t now_us)
+{
+    for (int i = 0; i < a->work.n_streams && a->phase == ACTOR_ACTING; i++)
+        if (stream_is_complete(&a->work.streams[i]))
+            finish_fragment(a, &a->work.streams[i], now_us);
+}
+
 /* Actions for n open streams, at most GROUP, each from its own sequence. */
 static void choose_actions(struct actor *a, struct stream *const *open, int n)
 {
@@ -468,7 +556,12 @@ bool actor_step(struct actor *a, int64_t now_us)
     int n_steps = 0;
     if (a->phase != ACTOR_ACTING)
         return false;
-    if (actor_is_between_fragments(a) && !begin_fragments(a, now_us))
+    if (!is_between_fragments(a) && is_outdated(a))
+        for (int i = 0; i < w->n_streams; i++)
+            if (stream_is_open(&w->streams[i]))
+                stream_close(&w->streams[i]);
+    finish_fragments(a, now_us);
+    if (is_between_fragments(a) && !begin_fragments(a, now_us))
         return false;
     for (int i = 0; i < w->n_streams;) {
         int n = 0;
@@ -483,9 +576,7 @@ bool actor_step(struct actor *a, int64_t now_us)
     }
     a->counts.steps += n_steps;
     watch_count(a->setup.watch, a->counts.steps);
-    for (int i = 0; i < w->n_streams && a->phase == ACTOR_ACTING; i++)
-        if (stream_is_complete(&w->streams[i]))
-            finish_fragment(a, &w->streams[i], now_us);
+    finish_fragments(a, now_us);
     return true;
 }
 
@@ -499,8 +590,10 @@ static void send_heartbeat(struct actor *a, int64_t now_us)
     m.heartbeat.steps = a->counts.steps;
     m.heartbeat.version = a->version;
     m.heartbeat.diverged = a->counts.diverged;
+    m.heartbeat.credit_ms = a->counts.credit_us / 1000;
+    m.heartbeat.parameters_ms = a->counts.parameters_us / 1000;
     const char *state = a->waiting_since_us >= 0 ? "parameters"
-                      : actor_is_between_fragments(a) ? "credit" : "acting";
+                      : is_between_fragments(a) ? "credit" : "acting";
     snprintf(m.heartbeat.state, sizeof(m.heartbeat.state), "%s", state);
     a->beat_us = now_us;
     send_message(a, &m);
@@ -524,8 +617,10 @@ void actor_tick(struct actor *a, int64_t now_us)
     if (now_us - a->beat_us >= a->heartbeat_us)
         send_heartbeat(a, now_us);
     bool has_none = a->version < 0 && a->pending_version < 0;
-    bool is_stuck = a->waiting_since_us >= 0 && now_us - a->waiting_since_us > BARRIER_PATIENCE_US;
-    bool is_behind = a->behind_since_us >= 0 && now_us - a->behind_since_us > 2 * a->heartbeat_us;
+    /* In rounds there is nothing to ask for before the round that gives it is done. */
+    bool is_stuck = a->waiting_since_us >= 0 && now_us - a->waiting_since_us > BARRIER_PATIENCE_US
+                 && (a->lag < 0 || a->needed >= 0);
+    bool is_behind = a->behind_since_us >= 0 && now_us - a->behind_since_us > 2 * a->heartbeat_us && a->lag < 0;
     int64_t patience = is_stuck && !has_none && a->want_us < a->waiting_since_us ? 0 : RETRY_US;
     if ((has_none || is_stuck || is_behind) && now_us - a->want_us >= patience)
         send_want(a, now_us);

@@ -2,7 +2,10 @@
  *
  * A deterministic state machine: frames and the time come in, frames go out through callbacks. It
  * owns no socket, thread or clock. A living actor never drops a fragment: without credit it pauses. A
- * snapshot is adopted only when no stream is inside a fragment. */
+ * snapshot is adopted only when no stream is inside a fragment.
+ *
+ * In rounds (sync, pipelined) a fragment's number is its round's, and round k is acted with the version behind
+ * k - lag rounds and no other one. Otherwise with the newest there is. */
 #ifndef SHOAL_ACTOR_ACTOR_CORE_H
 #define SHOAL_ACTOR_ACTOR_CORE_H
 
@@ -57,16 +60,18 @@ void actor_stop(struct actor *a, const char *reason);
 
 enum actor_phase actor_phase(const struct actor *a);
 
-/* Whether no stream is inside a fragment, so that looking for frames is worth it. */
-bool actor_is_between_fragments(const struct actor *a);
+/* Whether a frame that has arrived would be acted on at once: no stream is inside a fragment, or fragments
+ * are closed early when parameters get too old. */
+bool actor_wants_frames(const struct actor *a);
 
 /* How it ended: 0, or the error with its text in `err`. */
 int actor_result(const struct actor *a, struct error *err);
 
 /* Transitions collected, fragments sent, fragments the learner refused, episodes whose simulation
- * broke down; all 0 for one that never joined. */
+ * broke down, time waited for credit and for parameters; all 0 for one that never joined. */
 struct actor_counts {
     int64_t steps, sent, refused, diverged;
+    int64_t credit_us, parameters_us;
     bool has_joined;
 };
 void actor_count(const struct actor *a, struct actor_counts *out);

@@ -165,6 +165,21 @@ static void note_outcome(struct stream *s, const struct env_outcome *outcome)
     s->is_complete = is_last;
 }
 
+void stream_close(struct stream *s)
+{
+    if (s->n_transitions == 0) {
+        stream_abandon(s);
+        return;
+    }
+    if (s->is_complete)
+        return;
+    memcpy(s->obs, row_at(s, s->n_rows), (size_t)s->shape.n_obs * sizeof(float));
+    /* Behind the end of an episode its CLOSE row stands already. */
+    if (row_kind_of(s->shape, row_at(s, s->n_rows - 1)) != ROW_CLOSE)
+        write_close(s);
+    s->is_complete = true;
+}
+
 bool stream_step(struct stream *s)
 {
     struct env_outcome outcome;

@@ -81,6 +81,9 @@ static inline bool stream_is_complete(const struct stream *s)
     return s->frame && s->is_complete;
 }
 
+/* End the open fragment here, where it has transitions; without any it is thrown away. */
+void stream_close(struct stream *s);
+
 /* Close the complete fragment: fill `h` (returns, lengths, state and rows are borrowed until the next
  * stream_begin) except for run, epoch, incarnation and version. Returns ERR_NUMERIC when all is well
  * but the state, which nobody could restore. */

@@ -5,12 +5,18 @@
  * sockets, files, YAML, threads or clocks.
  *
  * There are two kinds. Off-policy ones take batches that replay drew (`update`). On-policy ones take
- * rounds: `begin` with a round, then `step` while `has_more`; the next round comes after that. */
+ * rounds: `begin` with a round, then `step` while `has_more`; the next round comes after that.
+ *
+ * A step is a gradient and its application. Where an algorithm gives both (`gradient`, `apply`), actors
+ * compute gradients on rounds of their own and the learner applies each as it comes (A3C). Such an actor
+ * holds an instance too: made with the learner's setup but for max_*, which are of its own rounds, and
+ * given all trained parameters of each version (algorithm_params). */
 #ifndef SHOAL_COMMON_ALGORITHM_H
 #define SHOAL_COMMON_ALGORITHM_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/arena.h"
 #include "common/environment.h"
@@ -128,7 +134,30 @@ struct algorithm {
     bool (*has_more)(const void *self);
     int (*step)(void *self, double *metrics, struct error *err);
 
-    /* What an actor needs: the network's parameters in mlp order, then the head's own. Borrowed. */
+    /* Mode gradients; NULL where an algorithm has none.
+     *
+     * check_gradients  refuse what cannot be computed apart from where it is applied. ERR_CONFIG
+     *
+     * gradient   of the loss over a whole round of one transition or more, at the present parameters
+     *     grad     [n_params] set, laid out as the array "params", before clipping
+     *     metrics  [n_metrics] set; those of the step itself, as the learning rate, are 0
+     *   No parameter, moment or counter moves; a round that was begun is forgotten. r->progress is not
+     *   read. Returns 0, or ERR_NUMERIC as `update`: then `grad` is not set.
+     *
+     * apply      one optimiser step with such a gradient, wherever it was computed: clipping, learning
+     *            rate, moments, bounds
+     *     progress as of a round
+     *     metrics  [n_metrics] as `gradient` set them; those of the step are filled in, no others
+     *   Returns 0, or ERR_NUMERIC as `update`: then nothing moved.
+     *
+     * With the same parameters, `gradient` and `apply` leave bit for bit what `begin` and the one `step`
+     * of the round leave, as far as that learns from the rows in their order. */
+    int (*check_gradients)(const void *hyper, const struct settings *s, struct error *err);
+    int (*gradient)(void *self, const struct round *r, real *grad, double *metrics, struct error *err);
+    int (*apply)(void *self, const real *grad, double progress, double *metrics, struct error *err);
+
+    /* What an actor needs: the network's parameters in mlp order, then the head's own. Borrowed. Where there
+     * is `gradient`, they are the first n of the array "params", so that who has that has a policy. */
     const real *(*policy)(const void *self, size_t *n);
 
     /* Everything to save. Returns how many; borrowed. */
@@ -137,5 +166,16 @@ struct algorithm {
     /* For tests: the gradients of the last step, laid out as the array "params". Borrowed. */
     const real *(*gradients)(const void *self, size_t *n);
 };
+
+/* The array "params" of an instance, to be read, or written with those of another one. */
+static inline struct array algorithm_params(const struct algorithm *a, void *self)
+{
+    struct array arrays[ALGORITHM_MAX_ARRAYS];
+    const int n = a->arrays(self, arrays);
+    for (int i = 0; i < n; i++)
+        if (strcmp(arrays[i].name, "params") == 0)
+            return arrays[i];
+    return (struct array){ .name = "params" };
+}
 
 #endif

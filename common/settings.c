@@ -1,5 +1,6 @@
 #include "common/settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +27,8 @@ static const struct option top[] = {
     TEXT(top, preset, "",
          "settings that belong together, by name (see the algorithm); what is given beside them wins"),
     CHOICE(top, mode, "async", MODE_CHOICES,
-           "sync: rounds, reproducible bit for bit; async: whoever is ready goes on"),
+           "sync: rounds, each acted with what all before it gave; pipelined: rounds, collected while the one before "
+           "is learnt from; both reproducible bit for bit; async: whoever is ready goes on"),
     INT(top, actors, "2", 1, 10000, "actor processes; `shoal train` starts them here"),
     INT(top, envs_per_actor, "1", 1, 1024, "environments that one actor steps together"),
     INT(top, total_steps, "20000", 1, 1e12, "transitions of all actors together"),
@@ -56,7 +58,9 @@ static const struct option actor[] = {
 static const struct option learner[] = {
     INT(learner, batch_size, "256", 1, 4096, "transitions in an update"),
     INT(learner, publish_every, "10", 1, 1e9,
-        "versions between snapshots in async (sync: every round has one)"),
+        "versions between snapshots in async (in rounds: every round has one)"),
+    INT(learner, max_staleness, "0", 0, 1e9,
+        "async: versions a fragment may be behind when it is learnt from; older ones are thrown away; 0: any"),
     BOOL(learner, normalise_observations, "false",
          "networks see (observation - mean) / std of all that was collected, within 10"),
     BOOL(learner, scale_rewards, "false",
@@ -87,12 +91,19 @@ static const struct option replay[] = {
 
 static const struct option transport[] = {
     INT(transport, window, "2", 1, 64,
-        "fragments of a stream that may be under way in async (sync: one)"),
+        "fragments of a stream that may be under way in async (sync: one, pipelined: two)"),
     INT(transport, heartbeat_ms, "1000", 10, 60000, "between heartbeats"),
     INT(transport, liveness_ms, "4000", 20, 600000, "of silence until the other side is lost"),
     INT(transport, max_message_bytes, "67_108_864", 4096, 2147483647,
         "a larger message cuts the connection"),
     INT(transport, queue_messages, "64", 4, 100000, "queued for a peer before more are refused"),
+};
+
+static const struct option sync_[] = {
+    ROW(sync, strict, OPTION_BOOL, "false", 0, 0, NULL,
+        "a round waits for an actor that vanished until it is back, instead of others taking its streams over"),
+    ROW(sync, takeover_s, OPTION_REAL, "15", 0, 1e6, NULL,
+        "seconds after which they do; they give them back when it returns, and no result changes"),
 };
 
 static const struct option checkpoint[] = {
@@ -128,6 +139,8 @@ int settings_sections(struct settings *s, struct option_section out[SETTINGS_SEC
         SECTION(learner, "updates"),
         SECTION(replay, "experience kept for off-policy algorithms"),
         SECTION(transport, "between actors and the learner"),
+        { .name = "sync", .help = "rounds (modes sync and pipelined)", .options = sync_,
+          .n_options = sizeof(sync_) / sizeof(*sync_), .base = &s->sync },
         SECTION(checkpoint, "what a run can be resumed from"),
         SECTION(metrics, "what is written down"),
         SECTION(eval, "the policy without noise, played by a separate evaluator"),
@@ -178,6 +191,20 @@ static int check_on_policy(const struct settings *s, struct error *err)
     return 0;
 }
 
+/* A bound that would do nothing, or throw everything away. */
+static int check_staleness(const struct settings *s, bool is_on_policy, struct error *err)
+{
+    const long long bound = s->learner.max_staleness, every = s->learner.publish_every;
+    if (bound > 0 && settings_are_lockstep(s))
+        return error_set(err, ERR_CONFIG, "learner.max_staleness is for mode: async; in %s every fragment is %s "
+                         "behind; leave it out", settings_mode(s), s->top.mode == MODE_SYNC ? "0 rounds" : "1 round");
+    if (bound > 0 && !is_on_policy && bound < every)
+        return error_set(err, ERR_CONFIG, "learner.max_staleness %lld is less than learner.publish_every %lld: actors "
+                         "would be behind by more even with the newest snapshot; raise the first or lower the second",
+                         bound, every);
+    return 0;
+}
+
 int settings_check(const struct settings *s, bool is_on_policy, struct error *err)
 {
     int64_t streams = s->top.actors * s->top.envs_per_actor;
@@ -190,6 +217,9 @@ int settings_check(const struct settings *s, bool is_on_policy, struct error *er
     if (s->transport.liveness_ms < 2 * s->transport.heartbeat_ms)
         return error_set(err, ERR_CONFIG, "transport.liveness_ms must be at least twice "
                          "transport.heartbeat_ms (%lld)", (long long)s->transport.heartbeat_ms);
+    int rc = check_staleness(s, is_on_policy, err);
+    if (rc != 0)
+        return rc;
     return is_on_policy ? check_on_policy(s, err) : check_off_policy(s, err);
 }
 
@@ -251,7 +281,9 @@ int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_
 
 const char *settings_mode(const struct settings *s)
 {
-    return s->top.mode == MODE_SYNC ? "sync" : "async";
+    static const char *const names[] = { [MODE_SYNC] = "sync", [MODE_PIPELINED] = "pipelined",
+                                         [MODE_ASYNC] = "async" };
+    return names[s->top.mode];
 }
 
 static struct mlp_body body(const struct settings *s, enum layer_norm least)
@@ -277,6 +309,12 @@ double settings_samples_per_insert(const struct settings *s)
 {
     return s->replay.samples_per_insert > 0 ? s->replay.samples_per_insert
                                             : (double)s->learner.batch_size;
+}
+
+double settings_versions_per_fragment(const struct settings *s, bool is_on_policy)
+{
+    const double round = (double)(s->top.actors * s->top.envs_per_actor * s->actor.horizon);
+    return is_on_policy ? 1 : fmax(1, round * settings_samples_per_insert(s) / (double)s->learner.batch_size);
 }
 
 double settings_error_buffer(const struct settings *s)

@@ -13,8 +13,8 @@
 #include "common/mlp.h"
 #include "common/option.h"
 
-enum mode { MODE_SYNC, MODE_ASYNC };
-#define MODE_CHOICES "sync|async"
+enum mode { MODE_SYNC, MODE_PIPELINED, MODE_ASYNC };
+#define MODE_CHOICES "sync|pipelined|async"
 
 enum layer_norm { LAYER_NORM_NONE, LAYER_NORM_CRITICS, LAYER_NORM_ALL };
 #define LAYER_NORM_CHOICES "none|critics|all"
@@ -43,6 +43,7 @@ struct settings {
     } actor;
     struct {
         int64_t batch_size, publish_every;
+        int64_t max_staleness;
         bool normalise_observations, scale_rewards;
         int64_t workers;
         int backend, precision;     /* of KERNELS_CHOICES; enum precision, or PRECISION_AUTO */
@@ -57,6 +58,10 @@ struct settings {
         int64_t window, heartbeat_ms, liveness_ms, max_message_bytes, queue_messages;
     } transport;
     struct {
+        bool strict;
+        double takeover_s;
+    } sync;
+    struct {
         int64_t every_s;
     } checkpoint;
     struct {
@@ -69,7 +74,7 @@ struct settings {
     } eval;
 };
 
-enum { SETTINGS_SECTIONS = 10, SETTINGS_ENV = 1, SETTINGS_MAX_HORIZON = 16384 };
+enum { SETTINGS_SECTIONS = 11, SETTINGS_ENV = 1, SETTINGS_MAX_HORIZON = 16384 };
 
 /* The sections over `s`, in the order they are printed. Returns SETTINGS_SECTIONS. */
 int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS]);
@@ -87,12 +92,21 @@ int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_
 /* Names of choices. */
 const char *settings_mode(const struct settings *s);
 
+/* Whether a run goes in rounds of one fragment of every stream. */
+static inline bool settings_are_lockstep(const struct settings *s)
+{
+    return s->top.mode == MODE_SYNC || s->top.mode == MODE_PIPELINED;
+}
+
 /* The hidden layers of the policy, and those of critics or the value network. */
 struct mlp_body settings_policy_body(const struct settings *s);
 struct mlp_body settings_critic_body(const struct settings *s);
 
 /* Samples per insert: as configured, or the batch size. */
 double settings_samples_per_insert(const struct settings *s);
+
+/* About how many versions are made while one fragment of every stream is learnt from. */
+double settings_versions_per_fragment(const struct settings *s, bool is_on_policy);
 
 /* The error buffer in samples: as configured, or one round of all streams and a batch. */
 double settings_error_buffer(const struct settings *s);

@@ -106,9 +106,9 @@ static void act(struct shell *s)
         struct frame *f;
         uint64_t peer;
         int64_t now_us = program_now_us();
-        /* Inside a fragment nothing that arrives matters at once, but heartbeats fall due. */
+        /* Inside a fragment what arrives rarely matters at once, but heartbeats fall due. */
         if (steps % RECEIVE_EVERY == 0 || now_us - received_us > RECEIVE_US
-            || actor_is_between_fragments(s->core)) {
+            || actor_wants_frames(s->core)) {
             received_us = now_us;
             while ((f = link_receive(s->link, &peer))) {
                 actor_receive(s->core, now_us, f);

@@ -74,7 +74,7 @@ static void on_publish(void *context, struct frame *f)
 static void on_deliver(void *context, struct fragment *f)
 {
     struct bench_actor *a = context;
-    session_consumed(a->session, f->stream, f->life, f->sequence);
+    session_consumed(a->session, f->stream, f->life, f->sequence, FRAGMENT_USED);
     fragment_pool_give(a->fragments, f);
 }
 
@@ -147,7 +147,7 @@ static int join(struct bench_actor *a, const struct env_model *model, struct err
     struct arena *arena = arena_create(1 << 20);
     const float *params = random_params(n, arena);
     a->snapshots = frame_pool_create(snapshot_frame_bytes(n));
-    session_publish(a->session, 0, 0, snapshot_encode(a->snapshots, RUN, EPOCH, 0, false, params, n));
+    session_publish(a->session, 0, snapshot_encode(a->snapshots, RUN, EPOCH, 0, false, params, n));
     arena_destroy(&arena);
     for (int i = 0; i < MAX_ROUND_TRIPS; i++) {
         exchange(a);

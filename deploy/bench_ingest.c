@@ -186,9 +186,9 @@ static void on_log(void *context, const char *line)
 static void handle(struct ingest *x, const struct notice *n)
 {
     if (n->kind == NOTICE_CONSUMED)
-        session_consumed(x->session, n->stream, n->life, n->sequence);
+        session_consumed(x->session, n->stream, n->life, n->sequence, n->fate);
     else if (n->kind == NOTICE_PUBLISH)
-        session_publish(x->session, n->version, n->start_version, n->frame);
+        session_publish(x->session, n->version, n->frame);
 }
 
 static void *io_thread(void *context)
@@ -226,19 +226,18 @@ static void notify(struct ingest *x, struct notice n)
         link_wake(x->hub);
 }
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
     struct ingest *x = context;
     x->consumed += f->n_transitions;
     notify(x, (struct notice){ .kind = NOTICE_CONSUMED, .stream = f->stream, .life = f->life,
-                               .sequence = f->sequence });
+                               .sequence = f->sequence, .fate = fate });
 }
 
-static void on_version(void *context, int64_t version, int64_t start_version, bool random,
-                       const float *params, size_t n)
+static void on_version(void *context, int64_t version, bool random, const float *params, size_t n)
 {
     struct ingest *x = context;
-    notify(x, (struct notice){ .kind = NOTICE_PUBLISH, .version = version, .start_version = start_version,
+    notify(x, (struct notice){ .kind = NOTICE_PUBLISH, .version = version,
                                .frame = snapshot_encode(x->snapshots, RUN, EPOCH, version, random, params, n) });
 }
 

@@ -11,9 +11,11 @@
 
 /* From the update thread to the I/O thread. */
 struct notice {
-    enum { NOTICE_CONSUMED, NOTICE_PUBLISH, NOTICE_DRAIN } kind;
+    enum { NOTICE_CONSUMED, NOTICE_PUBLISH, NOTICE_ROUND, NOTICE_DRAIN } kind;
     int64_t stream, life, sequence;         /* consumed */
-    int64_t version, start_version;         /* publish */
+    enum fragment_fate fate;                /* consumed */
+    int64_t version;                        /* publish, round */
+    int64_t round, previous;                /* round */
     struct frame *frame;                    /* publish: the encoded snapshot */
     const char *reason;                     /* drain */
 };

@@ -62,10 +62,13 @@ static void handle_notice(struct learner *l, const struct notice *n)
 {
     switch (n->kind) {
     case NOTICE_CONSUMED:
-        session_consumed(l->session, n->stream, n->life, n->sequence);
+        session_consumed(l->session, n->stream, n->life, n->sequence, n->fate);
         break;
     case NOTICE_PUBLISH:
-        session_publish(l->session, n->version, n->start_version, n->frame);
+        session_publish(l->session, n->version, n->frame);
+        break;
+    case NOTICE_ROUND:
+        session_round(l->session, n->round, n->version, n->previous);
         break;
     case NOTICE_DRAIN:
         session_drain(l->session, n->reason);
@@ -154,6 +157,7 @@ static int create_cores(struct learner *l, struct error *err)
     struct session_setup session = {
         .run = l->run.id, .epoch = l->run.epoch, .settings = &l->experiment->settings,
         .spec = spec, .traits = &l->experiment->traits,
+        .is_on_policy = l->experiment->algorithm->is_on_policy,
         .snapshot_port = zmq_hub_snapshot_port(l->link), .cpu = cpu, .state_bytes = state_bytes,
         .fragments = l->fragments,
     };

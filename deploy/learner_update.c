@@ -22,20 +22,23 @@ static void notify(struct learner *l, struct notice n)
 
 /* ---- what the training core says ---- */
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
-    notify(context, (struct notice){ .kind = NOTICE_CONSUMED, .stream = f->stream,
-                                     .life = f->life, .sequence = f->sequence });
+    notify(context, (struct notice){ .kind = NOTICE_CONSUMED, .stream = f->stream, .life = f->life,
+                                     .sequence = f->sequence, .fate = fate });
 }
 
-static void on_version(void *context, int64_t version, int64_t start_version, bool random,
-                       const float *params, size_t n)
+static void on_version(void *context, int64_t version, bool random, const float *params, size_t n)
 {
     struct learner *l = context;
     struct frame *f = snapshot_encode(l->snapshots, l->run.id, l->run.epoch, version, random,
                                       params, n);
-    notify(l, (struct notice){ .kind = NOTICE_PUBLISH, .version = version,
-                               .start_version = start_version, .frame = f });
+    notify(l, (struct notice){ .kind = NOTICE_PUBLISH, .version = version, .frame = f });
+}
+
+static void on_round(void *context, int64_t round, int64_t version, int64_t previous)
+{
+    notify(context, (struct notice){ .kind = NOTICE_ROUND, .round = round, .version = version, .previous = previous });
 }
 
 static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
@@ -66,7 +69,7 @@ static int on_restore(void *context, struct error *err)
 struct training_out learner_training_out(struct learner *l)
 {
     return (struct training_out){
-        .context = l, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate, .hash = on_hash,
+        .context = l, .consumed = on_consumed, .publish = on_version, .round = on_round, .evaluate = on_evaluate, .hash = on_hash,
         .scheduled = on_scheduled, .log = learner_say, .restore = on_restore,
     };
 }

@@ -72,16 +72,21 @@ static void fail(struct rerun *r, const struct error *problem)
 
 /* ---- what the training core says ---- */
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
-    (void)context, (void)f;
+    (void)context, (void)f, (void)fate;
 }
 
-static void on_publish(void *context, int64_t version, int64_t start_version, bool random, const float *params,
-                       size_t n)
+static void on_publish(void *context, int64_t version, bool random, const float *params, size_t n)
 {
-    (void)start_version, (void)n;
+    (void)n;
     rerun_streams_publish(((struct rerun *)context)->streams, version, random, params);
+}
+
+/* The schedule says which version acted. */
+static void on_round(void *context, int64_t round, int64_t version, int64_t previous)
+{
+    (void)context, (void)round, (void)version, (void)previous;
 }
 
 /* Not played; the answer that ends nothing. */
@@ -173,7 +178,7 @@ static int begin_learner(struct rerun *r, const struct schedule_record *begin, s
     };
     training_destroy(&r->training);
     r->training = training_create(&setup, (struct training_out){
-        .context = r, .consumed = on_consumed, .publish = on_publish, .evaluate = on_evaluate, .hash = on_hash,
+        .context = r, .consumed = on_consumed, .publish = on_publish, .round = on_round, .evaluate = on_evaluate, .hash = on_hash,
         .scheduled = on_scheduled, .log = on_log, .restore = on_restore });
     int rc = r->saved ? training_load(r->training, r->saved, err) : 0;
     if (rc != 0)

@@ -170,8 +170,7 @@ static int place(struct rerun_streams *s, const struct schedule_record *r, struc
 {
     struct stream *stream = &s->streams[r->stream];
     const bool is_new = !s->has_begun[r->stream] || r->life != (uint64_t)stream->life;
-    const int mode = s->experiment->settings.top.mode;
-    const bool has_rounds = mode != MODE_ASYNC;
+    const bool has_rounds = settings_are_lockstep(&s->experiment->settings);
     const uint64_t next = is_new ? 0 : (uint64_t)stream->sequence;
     if (r->sequence != next && !(is_new && has_rounds))
         return error_set(err, ERR_FORMAT, "stream %" PRIu32 " has fragment %" PRIu64 " of its life %" PRIu32

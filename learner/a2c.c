@@ -22,6 +22,9 @@
  * Deviations and choices where the references disagree:
  *   - Synchronous: one optimiser step for a round of all streams, not one per worker without locks. In
  *     async a round may hold older versions' rows; without vtrace they are learnt from as if they were new.
+ *   - Mode gradients is A3C: actors compute gradients (a2c_gradient), the learner applies each on arrival
+ *     (a2c_apply) with one RMSProp for all. Unlike A3C's, its workers may have several streams, an episode's
+ *     end does not end a fragment, and gradients are clipped where they are applied.
  *   - Losses are means over transitions, as in Stable-Baselines3 and OpenAI's A2C; A3C's and IMPALA's are
  *     sums. Constants made for a sum over N transitions hold here with epsilon / N^2 (N = 200 in the
  *     preset impala: 0.1 becomes 2.5e-6), but for the mean square's start: it damps the first ~1000 steps.
@@ -249,30 +252,54 @@ static struct round next_part(struct a2c *a2c)
     return part;
 }
 
+/* d L / d (theta, theta_v) of rows that are sorted, and the metrics of L. Returns L. */
+static double gradient_of(struct a2c *a2c, const struct round *r, double *metrics)
+{
+    evaluate(a2c, r);                                                 /* log pi(a_t|s_t), V(s_t)        */
+    estimate(a2c, r);                                                 /* R backwards from V(s_{t_max})  */
+    metrics[METRIC_EXPLAINED_VARIANCE] =
+        r->n_transitions > 1 ? returns_explained_variance(r, a2c->value, a2c->target) : 0;
+    const struct spread A = returns_spread(a2c->advantage, a2c->order, r->n_transitions);
+    metrics[METRIC_ADVANTAGE_STD] = A.std;
+    if (a2c->hyper.normalise_advantages == A2C_NORMALISE_ROUND && r->n_transitions > 1)
+        returns_normalise(a2c->advantage, a2c->order, r->n_transitions, A);
+    const double loss = losses(a2c, r, metrics);
+    differentiate(a2c, r);                                            /* d theta, d theta_v             */
+    return loss;
+}
+
 static int a2c_step(void *self, double *metrics, struct error *err)
 {
     struct a2c *a2c = self;
-    const struct a2c_hyper *h = &a2c->hyper;
     const struct round r = next_part(a2c);
     memset(metrics, 0, N_METRICS * sizeof(*metrics));
-    metrics[METRIC_LEARNING_RATE] =
-        h->learning_rate * schedule_factor((enum schedule)h->optimiser.schedule, r.progress);
+    metrics[METRIC_LEARNING_RATE] = actor_critic_learning_rate(&a2c->ac, r.progress);
 
     sort_rows(a2c, &r);
-    for (int64_t i = 0; i < h->value_epochs; i++)                     /* theta_v, batch actor-critic    */
+    for (int64_t i = 0; i < a2c->hyper.value_epochs; i++)             /* theta_v, batch actor-critic    */
         if (fit_value(a2c, &r, metrics, err) != 0)
             return ERR_NUMERIC;
-    evaluate(a2c, &r);                                                /* log pi(a_t|s_t), V(s_t)        */
-    estimate(a2c, &r);                                                /* R backwards from V(s_{t_max})  */
-    metrics[METRIC_EXPLAINED_VARIANCE] =
-        r.n_transitions > 1 ? returns_explained_variance(&r, a2c->value, a2c->target) : 0;
-    const struct spread A = returns_spread(a2c->advantage, a2c->order, r.n_transitions);
-    metrics[METRIC_ADVANTAGE_STD] = A.std;
-    if (h->normalise_advantages == A2C_NORMALISE_ROUND && r.n_transitions > 1)
-        returns_normalise(a2c->advantage, a2c->order, r.n_transitions, A);
-    const double loss = losses(a2c, &r, metrics);
-    differentiate(a2c, &r);                                           /* d theta, d theta_v             */
+    const double loss = gradient_of(a2c, &r, metrics);
     return actor_critic_step(&a2c->ac, r.progress, loss, &metrics[METRIC_GRAD_NORM], err);
+}
+
+/* What one of A3C's workers does between its copies of theta and theta_v, algorithm S3. */
+static int a2c_gradient(void *self, const struct round *r, real *grad, double *metrics, struct error *err)
+{
+    struct a2c *a2c = self;
+    assert(a2c->hyper.form == A2C_NSTEP && a2c->hyper.value_epochs == 0 && r->n_transitions > 0);
+    a2c->round = NULL;
+    memset(metrics, 0, N_METRICS * sizeof(*metrics));
+    sort_rows(a2c, r);
+    const double loss = gradient_of(a2c, r, metrics);
+    return actor_critic_take_gradient(&a2c->ac, loss, grad, err);
+}
+
+static int a2c_apply(void *self, const real *grad, double progress, double *metrics, struct error *err)
+{
+    struct a2c *a2c = self;
+    metrics[METRIC_LEARNING_RATE] = actor_critic_learning_rate(&a2c->ac, progress);
+    return actor_critic_apply(&a2c->ac, grad, progress, &metrics[METRIC_GRAD_NORM], err);
 }
 
 static void a2c_begin(void *self, const struct round *r, struct rng *rng)
@@ -327,7 +354,7 @@ static int check_online(const struct a2c_hyper *h, const struct settings *s, str
                          "nstep", (long long)s->actor.horizon);
     if (s->top.mode != MODE_SYNC)
         return error_set(err, ERR_CONFIG, "a2c.form: online learns from each transition before the next "
-                         "one is acted, and mode: async does not wait for that; set mode: sync, or "
+                         "one is acted, and of the modes only sync waits for that; set mode: sync, or "
                          "a2c.form: nstep");
     if (h->normalise_advantages != A2C_NORMALISE_NONE)
         return error_set(err, ERR_CONFIG, "a2c.form: online has one advantage per update, which "
@@ -364,6 +391,22 @@ static int a2c_check(const void *hyper, const struct settings *s, const struct e
         return ERR_CONFIG;
     return h->form == A2C_EPISODES ? check_episodes(s, spec, err)
          : h->form == A2C_ONLINE ? check_online(h, s, err) : 0;
+}
+
+static int a2c_check_gradients(const void *hyper, const struct settings *s, struct error *err)
+{
+    static const char *const forms[] = { "nstep", "episodes", "online" };
+    const struct a2c_hyper *h = hyper;
+    (void)s;
+    if (h->form != A2C_NSTEP)
+        return error_set(err, ERR_CONFIG, "mode: gradients is A3C, whose actors have one gradient of all that "
+                         "they collected, and a2c.form is %s; set a2c.form: nstep, or mode: sync",
+                         forms[h->form]);
+    if (h->value_epochs > 0)
+        return error_set(err, ERR_CONFIG, "a2c.value_epochs is %lld, steps of the value function on a round, and "
+                         "in mode: gradients a round stays with the actor, which takes no steps; set "
+                         "a2c.value_epochs: 0, or mode: sync", (long long)h->value_epochs);
+    return 0;
 }
 
 static void a2c_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)
@@ -443,6 +486,9 @@ const struct algorithm a2c_algorithm = {
     .begin = a2c_begin,
     .has_more = a2c_has_more,
     .step = a2c_step,
+    .check_gradients = a2c_check_gradients,
+    .gradient = a2c_gradient,
+    .apply = a2c_apply,
     .policy = a2c_policy,
     .arrays = a2c_arrays,
     .gradients = a2c_gradients,

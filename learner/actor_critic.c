@@ -146,6 +146,28 @@ int actor_critic_step(struct actor_critic *ac, double progress, double loss, dou
     return parameters_blame(&ac->params, 0, ac->params.n_parts - 1, "loss", err);
 }
 
+int actor_critic_take_gradient(struct actor_critic *ac, double loss, real *grad, struct error *err)
+{
+    const struct parameters *p = &ac->params;
+    if (!isfinite(loss) || !gradient_is_usable(p->grad, p->n))
+        return parameters_blame(p, 0, p->n_parts - 1, "loss", err);
+    memcpy(grad, p->grad, p->n * sizeof(real));
+    return 0;
+}
+
+int actor_critic_apply(struct actor_critic *ac, const real *grad, double progress, double *norm,
+                       struct error *err)
+{
+    memcpy(ac->params.grad, grad, ac->params.n * sizeof(real));
+    return actor_critic_step(ac, progress, 0, norm, err);
+}
+
+double actor_critic_learning_rate(const struct actor_critic *ac, double progress)
+{
+    const struct optimiser *o = &ac->optimiser;
+    return o->learning_rate * schedule_factor((enum schedule)o->hyper.schedule, progress);
+}
+
 /* ---- life ---- */
 
 enum policy_head actor_critic_head(int log_sigma, int n_choices)

@@ -1,7 +1,8 @@
 /* A policy and a value network for on-policy algorithms, whatever the policy's head: categorical,
  * gaussian or gaussian_of_state.
  *
- * Trained parameters: policy | log_sigma (free, of head gaussian) | value. The networks share nothing.
+ * Trained parameters, the array "params": policy | log_sigma (free, of head gaussian) | value. What an actor
+ * needs to act stands in front. The networks share nothing.
  * One optimiser sweeps over all, and gradients are clipped by their norm together, as CleanRL and
  * Stable-Baselines3 do. Used by the update thread only; nothing is allocated after init. */
 #ifndef SHOAL_LEARNER_ACTOR_CRITIC_H
@@ -60,6 +61,18 @@ void actor_critic_backward(struct actor_critic *ac, int B, const real *rows, con
  *   norm    of the gradient before clipping; NULL: not wanted */
 int actor_critic_step(struct actor_critic *ac, double progress, double loss, double *norm,
                       struct error *err);
+
+/* A step's two halves, for who computes gradients elsewhere: see struct algorithm's gradient and apply.
+ *   grad  [params.n]
+ *
+ * take: the gradient of the last backward, unless it or `loss` is not finite; nothing else changes.
+ * apply: one step with a gradient that came from elsewhere. */
+int actor_critic_take_gradient(struct actor_critic *ac, double loss, real *grad, struct error *err);
+int actor_critic_apply(struct actor_critic *ac, const real *grad, double progress, double *norm,
+                       struct error *err);
+
+/* As the schedule has it. */
+double actor_critic_learning_rate(const struct actor_critic *ac, double progress);
 
 /* The ops that every algorithm over this has: see struct algorithm. */
 const real *actor_critic_policy(const struct actor_critic *ac, size_t *n);

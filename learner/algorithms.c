@@ -8,3 +8,13 @@ const struct algorithm *const all_algorithms[] = {
 #undef X
     NULL
 };
+
+int algorithm_check_gradients(const struct algorithm *a, const void *hyper, const struct settings *s,
+                              struct error *err)
+{
+    if (!a->gradient)
+        return error_set(err, ERR_CONFIG, "mode: gradients has actors compute gradients on what they "
+                         "collected, and algorithm: %s learns from batches of the replay, which the learner "
+                         "holds; set mode: async, or algorithm: a2c", a->name);
+    return a->check_gradients(hyper, s, err);
+}

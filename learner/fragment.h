@@ -8,11 +8,15 @@
 #include "proto/frame.h"
 #include "proto/message.h"
 
+/* What became of it: learnt from, refused for what is in it, or too old. */
+enum fragment_fate { FRAGMENT_USED, FRAGMENT_REFUSED, FRAGMENT_STALE };
+
 struct fragment {
     struct fragment *next;
     struct frame *frame;        /* what everything below borrows from; NULL when void */
     int64_t stream, life, sequence, version;
-    int n_rows, n_transitions;  /* 0: a refused fragment that still takes its turn in `sync` */
+    int n_rows;                 /* 0: refused, and here to take its turn and to be written down */
+    int n_transitions;          /* as it was acted, refused or not */
     struct bytes rows, returns, lengths, state;
 };
 

@@ -10,9 +10,10 @@
  *                 episode ends (as Stable-Baselines3's VecNormalize; Gymnasium's wrapper goes on
  *                 behind a truncation)
  * var is the population's. Both begin as 1e-4 samples of mean 0 and variance 1. Every transition's
- * observation counts once; observations that close a fragment or an episode do not count.
+ * observation counts once; observations that close a fragment or an episode do not count. How they are
+ * kept, and merged with what actors consumed in mode gradients: row_statistics.h.
  *
- * Source: Chan, Golub, LeVeque 1983 (merging two samples); Gymnasium, wrappers/utils.py. */
+ * Source: Gymnasium, wrappers/utils.py. */
 #ifndef SHOAL_LEARNER_NORMALISATION_H
 #define SHOAL_LEARNER_NORMALISATION_H
 
@@ -21,6 +22,7 @@
 
 #include "common/arena.h"
 #include "common/row.h"
+#include "common/row_statistics.h"
 #include "common/safetensors.h"
 
 struct normalisation;
@@ -55,6 +57,9 @@ void normalisation_apply(const struct normalisation *n, int count, float *rows);
 /* What holds now is that of `version`, and remembered as such. Versions never go down. */
 void normalisation_keep(struct normalisation *n, int64_t version);
 
+/* Remember for `version` what normalisation_write had written, up to `end`. */
+void normalisation_keep_written(struct normalisation *n, int64_t version, const float *end);
+
 /* Normalise the observations of rows [n_rows][stride], CLOSE rows too, as `version` saw them. Returns false
  * when that was too long ago: then the oldest statistics that are remembered were used. */
 bool normalisation_apply_version(const struct normalisation *n, int64_t version, int n_rows,
@@ -70,6 +75,26 @@ void normalisation_take(struct normalisation *n, const struct normalisation *fro
 /* What a snapshot carries behind the network's parameters: mean [n_obs] | 1 / std [n_obs]; nothing
  * when observations are not normalised. Returns how many numbers. */
 size_t normalisation_write(const struct normalisation *n, float *out);
+
+/* ---- mode gradients ---- */
+
+/* Take over what an actor consumed (row_statistics.h): instead of normalisation_consume, for rows that stay
+ * with the actor.
+ *   increment  [normalisation_increment_n]
+ * Returns ERR_FORMAT, and changes nothing, for numbers that no rows have. */
+size_t normalisation_increment_n(const struct normalisation *n);
+int normalisation_merge(struct normalisation *n, const double *increment, struct error *err);
+
+/* What a snapshot carries in addition, for actors that make rounds (algorithm.h) of their rows: 1 / std of
+ * the discounted return, this version's; nothing when rewards are not scaled. Returns how many numbers.
+ *
+ * A snapshot of mode gradients is then
+ *     "params" | mean [n_obs] | 1 / std [n_obs] | 1 / std of the return
+ * with the policy's parameters in front. An actor keeps its rows raw, takes them into its row_statistics, and
+ * makes a round of a copy of them with normaliser_apply_rows and normaliser_scale_rewards, both with the
+ * numbers of the version that it acted with. (In the other modes the learner scales a round's rewards with
+ * everything up to that round.) */
+size_t normalisation_write_reward_scale(const struct normalisation *n, float *out);
 
 /* State for a checkpoint (borrowed until the next consume) and back. Returns how many tensors. */
 enum { NORMALISATION_MAX_TENSORS = 4 };

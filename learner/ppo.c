@@ -31,9 +31,12 @@
  *   - V-trace's advantage r + gamma v' - V goes without its factor min(rho_bar, pi / mu) here: the
  *     surrogate's r stands in front of it already. v' has lambda in its traces: where pi is mu, v is
  *     GAE's R, and the advantage GAE's where lambda is 1.
+ *   - Mode gradients: an actor's round is one minibatch of one epoch, in the order of its rows; the paper's
+ *     clipping then never acts, as pi is mu.
  *   - Observation and reward statistics hold for a whole round; CleanRL's move at every step. */
 #include "learner/ppo.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -95,7 +98,7 @@ struct ppo {
 
     /* The round at hand. */
     const struct round *round;          /* borrowed */
-    struct rng *rng;                    /* borrowed */
+    struct rng *rng;                    /* borrowed; NULL: rows stay in their order */
     int64_t epoch;                      /* hyper.epochs: the round is done */
     int next;                           /* how many transitions of the epoch are used up */
     double explained_variance;
@@ -180,7 +183,8 @@ static void gather(struct ppo *ppo)
     if (ppo->next == 0) {
         if (ppo->epoch > 0 && ppo->hyper.recompute_advantages)
             estimate(ppo);
-        shuffle(ppo->order, r->n_transitions, ppo->rng);
+        if (ppo->rng)
+            shuffle(ppo->order, r->n_transitions, ppo->rng);
     }
     const int left = r->n_transitions - ppo->next;
     mb->n = left <= ppo->batch_size + (ppo->batch_size > 1) ? left : ppo->batch_size;
@@ -266,30 +270,64 @@ static double entropy_bonus(struct ppo *ppo, double *metrics)
     return metrics[METRIC_ENTROPY] = sum / mb->n;
 }
 
-/* Algorithm 1, one minibatch: minimise -L = -L_clip + c_1 L_V - c_2 S                            Eq. 9 */
-static int ppo_step(void *self, double *metrics, struct error *err)
+/* -L = -L_clip + c_1 L_V - c_2 S of the minibatch, its derivatives and metrics. Returns -L.         Eq. 9 */
+static double losses(struct ppo *ppo, double *metrics)
 {
-    struct ppo *ppo = self;
     const struct ppo_hyper *h = &ppo->hyper;
     struct minibatch *mb = &ppo->mb;
-    memset(metrics, 0, N_METRICS * sizeof(*metrics));
-    gather(ppo);
     if (h->normalise_advantages == PPO_NORMALISE_MINIBATCH && mb->n > 1)
         returns_normalise(mb->advantage, NULL, mb->n, returns_spread(mb->advantage, NULL, mb->n));
     actor_critic_forward(&ppo->ac, mb->n, mb->rows, mb->log_prob, mb->entropy, mb->value);
 
-    const double progress = ppo->round->progress;
     const double loss = policy_loss(ppo, metrics) + h->value_coef * value_loss(ppo, metrics)
                       - h->entropy_coef * entropy_bonus(ppo, metrics);
     metrics[METRIC_EXPLAINED_VARIANCE] = ppo->explained_variance;
-    metrics[METRIC_LEARNING_RATE] = h->learning_rate
-                                  * schedule_factor((enum schedule)h->optimiser.schedule, progress);
+    return loss;
+}
+
+static void differentiate(struct ppo *ppo)
+{
+    const struct minibatch *mb = &ppo->mb;
+    actor_critic_backward(&ppo->ac, mb->n, mb->rows, mb->dlog_prob, mb->dentropy, mb->dvalue);
+}
+
+/* Algorithm 1, one minibatch: minimise -L */
+static int ppo_step(void *self, double *metrics, struct error *err)
+{
+    struct ppo *ppo = self;
+    const struct ppo_hyper *h = &ppo->hyper;
+    const double progress = ppo->round->progress;
+    memset(metrics, 0, N_METRICS * sizeof(*metrics));
+    gather(ppo);
+    const double loss = losses(ppo, metrics);
+    metrics[METRIC_LEARNING_RATE] = actor_critic_learning_rate(&ppo->ac, progress);
     if (h->target_kl > 0 && metrics[METRIC_APPROX_KL] > 1.5 * h->target_kl) {
         ppo->epoch = h->epochs;
         return 0;
     }
-    actor_critic_backward(&ppo->ac, mb->n, mb->rows, mb->dlog_prob, mb->dentropy, mb->dvalue);
+    differentiate(ppo);
     return actor_critic_step(&ppo->ac, progress, loss, &metrics[METRIC_GRAD_NORM], err);
+}
+
+/* The round as one minibatch. */
+static int ppo_gradient(void *self, const struct round *r, real *grad, double *metrics, struct error *err)
+{
+    struct ppo *ppo = self;
+    assert(r->n_transitions > 0 && r->n_transitions <= ppo->batch_size + (ppo->batch_size > 1));
+    memset(metrics, 0, N_METRICS * sizeof(*metrics));
+    ppo_begin(ppo, r, NULL);
+    gather(ppo);
+    ppo->epoch = ppo->hyper.epochs;
+    const double loss = losses(ppo, metrics);
+    differentiate(ppo);
+    return actor_critic_take_gradient(&ppo->ac, loss, grad, err);
+}
+
+static int ppo_apply(void *self, const real *grad, double progress, double *metrics, struct error *err)
+{
+    struct ppo *ppo = self;
+    metrics[METRIC_LEARNING_RATE] = actor_critic_learning_rate(&ppo->ac, progress);
+    return actor_critic_apply(&ppo->ac, grad, progress, &metrics[METRIC_GRAD_NORM], err);
 }
 
 /* ---- life ---- */
@@ -334,6 +372,27 @@ static int ppo_check(const void *hyper, const struct settings *s, const struct e
                          "normalised; choose at least 2, or ppo.normalise_advantages=none");
     const struct vtrace v = { h->gamma, h->lambda, h->rho_bar, h->c_bar };
     return h->vtrace ? returns_check_vtrace("ppo", &v, h->truncation_terminates, err) : 0;
+}
+
+static int ppo_check_gradients(const void *hyper, const struct settings *s, struct error *err)
+{
+    const struct ppo_hyper *h = hyper;
+    const int64_t round = s->top.envs_per_actor * s->actor.horizon;
+    if (h->epochs != 1)
+        return error_set(err, ERR_CONFIG, "ppo.epochs is %lld, and in mode: gradients what an actor collected is "
+                         "learnt from once, by its gradient; set ppo.epochs: 1, or mode: async",
+                         (long long)h->epochs);
+    if (s->learner.batch_size < round)
+        return error_set(err, ERR_CONFIG, "learner.batch_size %lld is below the %lld transitions that an actor has "
+                         "one gradient of in mode: gradients (envs_per_actor %lld of actor.horizon %lld); set "
+                         "learner.batch_size: %lld, or mode: async", (long long)s->learner.batch_size,
+                         (long long)round, (long long)s->top.envs_per_actor, (long long)s->actor.horizon,
+                         (long long)round);
+    if (h->target_kl > 0)
+        return error_set(err, ERR_CONFIG, "ppo.target_kl is %g, which ends a round before its last minibatch, and in "
+                         "mode: gradients a round is one minibatch; set ppo.target_kl: 0, or mode: async",
+                         h->target_kl);
+    return 0;
 }
 
 static void ppo_describe(const void *hyper, const struct env_spec *spec, struct algorithm_traits *out)
@@ -401,6 +460,9 @@ const struct algorithm ppo_algorithm = {
     .begin = ppo_begin,
     .has_more = ppo_has_more,
     .step = ppo_step,
+    .check_gradients = ppo_check_gradients,
+    .gradient = ppo_gradient,
+    .apply = ppo_apply,
     .policy = ppo_policy,
     .arrays = ppo_arrays,
     .gradients = ppo_gradients,

@@ -8,8 +8,6 @@
 #include "common/arena.h"
 #include "common/row.h"
 
-enum { MAX_FRUITLESS = 2 };
-
 const char *rejection_word(enum rejection r)
 {
     static const char *const words[N_REJECTIONS] = {
@@ -30,15 +28,22 @@ struct session *session_create(const struct session_setup *setup, struct session
     s->n_slots = (int)settings->top.actors;
     s->per_slot = settings->top.envs_per_actor;
     s->n_streams = s->n_slots * s->per_slot;
-    s->wants_state = settings->top.mode == MODE_SYNC && setup->state_bytes > 0;
+    s->is_lockstep = settings_are_lockstep(settings);
+    s->wants_state = s->is_lockstep && setup->state_bytes > 0;
+    s->began_us = s->round = -1;
+    s->versions[0] = s->versions[1] = -1;
     env_spec_hash(setup->spec, s->spec_hash);
     s->slots = memory_alloc((size_t)s->n_slots, sizeof(*s->slots));
     s->streams = memory_alloc((size_t)s->n_streams, sizeof(*s->streams));
     s->states = memory_alloc((size_t)s->n_streams, setup->state_bytes);
-    s->ack_buffer = memory_alloc((size_t)s->per_slot, sizeof(*s->ack_buffer));
-    s->life_buffer = memory_alloc((size_t)s->per_slot, sizeof(*s->life_buffer));
-    size_t per_stream = sizeof(int64_t) + sizeof(uint32_t) + setup->state_bytes;
-    s->frames = frame_pool_create(MESSAGE_HEADER_BYTES + (size_t)s->per_slot * per_stream);
+    session_share_out(s);
+    const size_t most = (size_t)s->max_streams;
+    s->ack_buffer = memory_alloc(most, sizeof(*s->ack_buffer));
+    s->life_buffer = memory_alloc(most, sizeof(*s->life_buffer));
+    s->saved_buffer = memory_alloc(most, 1);
+    s->state_buffer = memory_alloc(s->wants_state ? most : 0, setup->state_bytes);
+    s->frames = frame_pool_create(MESSAGE_HEADER_BYTES + most * sizeof(*s->ack_buffer));
+    s->welcomes = frame_pool_create(session_welcome_bytes(s, most));
     for (int64_t i = 0; setup->lives && i < s->n_streams; i++) {
         struct stream *st = &s->streams[i];
         st->life = setup->lives[i];
@@ -55,192 +60,21 @@ void session_destroy(struct session **session)
     struct session *s = *session;
     if (!s)
         return;
-    frame_release(s->snapshot);
+    frame_release(s->snapshots[0]);
+    frame_release(s->snapshots[1]);
     frame_pool_destroy(&s->frames);
+    frame_pool_destroy(&s->welcomes);
+    for (int i = 0; i < s->n_slots; i++)
+        free(s->slots[i].streams);
     free(s->slots);
     free(s->streams);
     free(s->states);
     free(s->ack_buffer);
     free(s->life_buffer);
+    free(s->saved_buffer);
+    free(s->state_buffer);
     free(s);
     *session = NULL;
-}
-
-/* ---- joining and leaving ---- */
-
-/* What the actor's policy is and how it explores; but for `hidden`. */
-static void fill_policy(struct welcome *w, const struct settings *settings,
-                        const struct algorithm_traits *traits)
-{
-    const struct mlp_body body = settings_policy_body(settings);
-    const struct exploration *e = &traits->exploration;
-    snprintf(w->head, sizeof(w->head), "%s", policy_head_name(traits->head));
-    snprintf(w->activation, sizeof(w->activation), "%s", activation_name(body.activation));
-    snprintf(w->exploration, sizeof(w->exploration), "%s", exploration_name(e->kind));
-    w->layer_norm = body.has_layer_norm;
-    w->sigma = e->sigma;
-    w->theta = e->theta;
-    w->dt = e->dt;
-    w->whole_episodes = traits->takes_whole_episodes;
-}
-
-static void welcome(struct session *s, struct slot *slot)
-{
-    const struct settings *settings = s->setup.settings;
-    const struct env_spec *spec = s->setup.spec;
-    int64_t first = session_first_stream(s, slot);
-    uint32_t hidden[OPTION_MAX_INTS];
-    bool is_saved = false;
-    /* What kills an actor may come again wherever it begins as before. */
-    bool is_hopeless = slot->fruitless > MAX_FRUITLESS;
-    for (int64_t i = 0; i < s->per_slot; i++) {
-        struct stream *st = &s->streams[first + i];
-        if (st->next_sequence == 0 && !is_hopeless)
-            continue;    /* nothing of this life was accepted: it begins as if for the first time */
-        if (s->wants_state && st->has_state && !is_hopeless) {
-            is_saved = true;
-        } else {
-            st->life++;
-            st->next_sequence = st->acked = 0;
-        }
-    }
-    if (is_hopeless)
-        session_say(s, "actor %s: %d processes in a row ended before they sent anything; its "
-                    "streams begin new episodes", slot->name, slot->fruitless - 1);
-    for (int64_t i = 0; i < s->per_slot; i++) {
-        s->life_buffer[i] = (uint32_t)s->streams[first + i].life;
-        s->ack_buffer[i] = s->streams[first + i].next_sequence;
-    }
-    for (int l = 0; l < settings->network.hidden.n; l++)
-        hidden[l] = (uint32_t)settings->network.hidden.v[l];
-
-    struct message m;
-    message_init(&m, MESSAGE_WELCOME);
-    struct welcome *w = &m.welcome;
-    w->run = s->setup.run;
-    w->incarnation = slot->incarnation;
-    w->seed = (uint64_t)settings->top.seed;
-    w->epoch = s->setup.epoch;
-    w->protocol = PROTOCOL_VERSION;
-    snprintf(w->algorithm, sizeof(w->algorithm), "%.15s", settings->top.algorithm);
-    snprintf(w->mode, sizeof(w->mode), "%s", settings_mode(settings));
-    snprintf(w->environment, sizeof(w->environment), "%s", spec->name);
-    memcpy(w->spec, s->spec_hash, sizeof(w->spec));
-    snprintf(w->options, sizeof(w->options), "%s", spec->options);
-    w->n_obs = spec->shape.n_obs;
-    w->n_act = spec->shape.n_act;
-    w->n_choices = spec->n_choices;
-    w->horizon = settings->actor.horizon;
-    w->first_stream = first;
-    w->n_streams = s->per_slot;
-    w->credit = session_credit(s);
-    w->heartbeat_ms = settings->transport.heartbeat_ms;
-    w->liveness_ms = settings->transport.liveness_ms;
-    if (settings->actor.step_timeout_s > 0)
-        w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
-    w->snapshot_port = s->setup.snapshot_port;
-    fill_policy(w, settings, s->setup.traits);
-    w->normalises = settings->learner.normalise_observations;
-    w->wants_state = s->wants_state;
-    w->hidden = (struct bytes){ (const unsigned char *)hidden,
-                                (size_t)settings->network.hidden.n * sizeof(*hidden) };
-    w->lives = (struct bytes){ (const unsigned char *)s->life_buffer,
-                               (size_t)s->per_slot * sizeof(*s->life_buffer) };
-    w->sequences = (struct bytes){ (const unsigned char *)s->ack_buffer,
-                                   (size_t)s->per_slot * sizeof(*s->ack_buffer) };
-    if (is_saved)
-        w->states = (struct bytes){ s->states + (size_t)first * s->setup.state_bytes,
-                                    (size_t)s->per_slot * s->setup.state_bytes };
-    session_send(s, slot->peer, &m);
-    /* At once: before it knows start_version and what is still being learnt from, it must not get a
-     * snapshot and begin. */
-    session_send_ack(s, slot);
-}
-
-static struct slot *slot_of_peer(struct session *s, uint64_t peer)
-{
-    for (int i = 0; i < s->n_slots; i++)
-        if (s->slots[i].is_connected && s->slots[i].peer == peer)
-            return &s->slots[i];
-    return NULL;
-}
-
-/* The slot a HELLO gets: its own, its predecessor's of the same name, a free one, or none. */
-static struct slot *slot_for(struct session *s, const struct hello *h)
-{
-    struct slot *vacant = NULL;
-    for (int i = 0; i < s->n_slots; i++) {
-        struct slot *slot = &s->slots[i];
-        if (slot->is_connected
-            && (slot->incarnation == h->incarnation || strcmp(slot->name, h->name) == 0))
-            return slot;
-        /* Prefer the place the name had before. */
-        if (!slot->is_connected && (!vacant || strcmp(slot->name, h->name) == 0))
-            vacant = slot;
-    }
-    return vacant;
-}
-
-static void leave(struct session *s, struct slot *slot, const char *why)
-{
-    session_say(s, "actor %s left: %s", slot->name, why);
-    slot->is_connected = false;
-    slot->wants_ack = false;
-}
-
-static void on_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h)
-{
-    if (h->protocol != PROTOCOL_VERSION) {
-        session_send_reject(s, peer, "hello", REJECT_PROTOCOL, false, NULL, "this learner speaks protocol "
-                            "%d, the actor (%s) %" PRId64 "; use the same version of shoal on both sides",
-                            PROTOCOL_VERSION, h->program, h->protocol);
-        return;
-    }
-    if (h->spec[0] && strcmp(h->spec, s->spec_hash) != 0) {
-        char ours[256];
-        env_spec_describe(s->setup.spec, ours, sizeof(ours));
-        session_send_reject(s, peer, "hello", REJECT_SPEC, false, NULL, "this run trains %s, specification "
-                            "%s; the actor is bound to specification %s", ours, s->spec_hash, h->spec);
-        return;
-    }
-    if (s->is_draining) {
-        struct slot leaving = { .peer = peer };
-        session_send_drain(s, &leaving);
-        return;
-    }
-    struct slot *slot = slot_for(s, h);
-    if (!slot) {
-        session_send_reject(s, peer, "hello", REJECT_FULL, true, NULL, "all %d places for actors are "
-                            "taken; raise `actors` in the configuration, or wait until one leaves",
-                            s->n_slots);
-        return;
-    }
-    bool is_back = slot->is_connected && slot->incarnation == h->incarnation;
-    bool is_replaced = slot->is_connected && !is_back;
-    if (is_replaced && slot->peer != peer)
-        session_send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
-                            "a newer actor called \"%s\" took this one's place", h->name);
-    struct slot *other = slot_of_peer(s, peer);
-    if (other && other != slot)
-        leave(s, other, "its connection took another place");
-    bool is_other_cpu = strcmp(h->cpu, s->setup.cpu) != 0;
-    slot->is_connected = true;
-    slot->peer = peer;
-    slot->incarnation = h->incarnation;
-    snprintf(slot->name, sizeof(slot->name), "%s", h->name);
-    slot->heard_us = slot->beat_us = now_us;
-    if (!is_back) {
-        slot->diverged_told = 0;
-        slot->fruitless++;
-    }
-    if (is_replaced)
-        session_say(s, "actor %s: a new process takes the place of the old one", h->name);
-    if (!is_back)
-        session_say(s, "actor %s joined (streams %" PRId64 " to %" PRId64 ")%s%s", slot->name,
-                    session_first_stream(s, slot), session_first_stream(s, slot) + s->per_slot - 1,
-                    is_other_cpu ? "; its class of CPU differs from the learner's, results are not "
-                                   "bit-for-bit: " : "", is_other_cpu ? h->cpu : "");
-    welcome(s, slot);
 }
 
 /* ---- events ---- */
@@ -279,24 +113,33 @@ static void on_diverged(struct session *s, struct slot *slot, int64_t n)
                 slot->name, n, n == 1 ? "" : "s");
 }
 
+/* The version asked for, where it is still held, or the newest. */
+static void on_want(struct session *s, const struct slot *slot, const struct want *w)
+{
+    struct frame *f = w->wanted >= 0 && w->wanted == s->versions[1] ? s->snapshots[1] : s->snapshots[0];
+    if (!f)
+        return;
+    s->counts.bytes_out += (int64_t)f->size;
+    s->out.send(s->out.context, slot->peer, frame_retain(f));
+}
+
 /* Act on a message of a member. Returns whether the frame was kept. */
-static bool on_member(struct session *s, struct slot *slot, const struct message *m,
+static bool on_member(struct session *s, int64_t now_us, struct slot *slot, const struct message *m,
                       struct frame *frame)
 {
     switch (m->type) {
     case MESSAGE_WANT:
-        if (s->snapshot) {
-            s->counts.bytes_out += (int64_t)s->snapshot->size;
-            s->out.send(s->out.context, slot->peer, frame_retain(s->snapshot));
-        }
+        on_want(s, slot, &m->want);
         return false;
     case MESSAGE_FRAGMENT:
         return session_fragment(s, slot, &m->fragment, frame);
     case MESSAGE_HEARTBEAT:
         on_diverged(s, slot, m->heartbeat.diverged);
+        slot->credit_ms = m->heartbeat.credit_ms > 0 ? m->heartbeat.credit_ms : 0;
+        slot->parameters_ms = m->heartbeat.parameters_ms > 0 ? m->heartbeat.parameters_ms : 0;
         return false;
     case MESSAGE_BYE:
-        leave(s, slot, m->bye.reason);
+        session_leave(s, slot, m->bye.reason, now_us);
         return false;
     default:
         return false;
@@ -312,16 +155,14 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
     s->counts.bytes_in += (int64_t)f->size;
     const char *wrong = message_decode(&m, f->data, f->size);
     s->counts.received += m.type == MESSAGE_FRAGMENT;
-    struct slot *slot = slot_of_peer(s, peer);
+    struct slot *slot = session_slot_of(s, peer);
     if (wrong) {
-        /* It may have been a fragment: `sync` cannot go on without it. */
-        session_send_reject(s, peer, "message", REJECT_MALFORMED,
-                            s->setup.settings->top.mode == MODE_SYNC, NULL, "%s", wrong);
+        /* It may have been a fragment: a round cannot go on without it. */
+        session_send_reject(s, peer, "message", REJECT_MALFORMED, s->is_lockstep, NULL, "%s", wrong);
     } else if (m.type == MESSAGE_HELLO) {
-        on_hello(s, now_us, peer, &m.hello);
+        session_hello(s, now_us, peer, &m.hello);
     } else if (!identity_of(&m, &run, &epoch, &incarnation)) {
-        session_send_reject(s, peer, "message", REJECT_MALFORMED,
-                            s->setup.settings->top.mode == MODE_SYNC, NULL,
+        session_send_reject(s, peer, "message", REJECT_MALFORMED, s->is_lockstep, NULL,
                             "an actor does not send %s", message_name(m.type));
     } else if (!slot || run != s->setup.run || epoch != s->setup.epoch
                || incarnation != slot->incarnation) {
@@ -331,7 +172,7 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
                                 message_name(m.type));
     } else {
         slot->heard_us = now_us;
-        is_kept = on_member(s, slot, &m, f);
+        is_kept = on_member(s, now_us, slot, &m, f);
     }
     if (!is_kept)
         frame_release(f);
@@ -340,6 +181,10 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
 void session_tick(struct session *s, int64_t now_us)
 {
     const struct settings *settings = s->setup.settings;
+    if (s->began_us < 0)
+        s->began_us = now_us;
+    if (s->is_lockstep && !settings->sync.strict && !s->is_draining)
+        session_stand_in(s, now_us);
     for (int i = 0; i < s->n_slots; i++) {
         struct slot *slot = &s->slots[i];
         if (!slot->is_connected)
@@ -348,7 +193,7 @@ void session_tick(struct session *s, int64_t now_us)
             char why[64];
             snprintf(why, sizeof(why), "silent for %.1f s",
                      (double)(now_us - slot->heard_us) * 1e-6);
-            leave(s, slot, why);
+            session_leave(s, slot, why, now_us);
             continue;
         }
         if (slot->wants_ack)
@@ -363,26 +208,59 @@ void session_tick(struct session *s, int64_t now_us)
     }
 }
 
-void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence)
+/* Fragments that were too old when their turn came: the actor hears of each, people every time their number
+ * has doubled. */
+static void on_stale(struct session *s, struct slot *slot, int64_t stream, int64_t sequence)
+{
+    const struct fragment_header h = { .incarnation = slot->incarnation, .stream = stream, .sequence = sequence };
+    if (!slot->is_connected) {
+        s->counts.rejected[REJECT_STALE]++;
+        slot->rejected[REJECT_STALE]++;
+        return;
+    }
+    session_send_reject(s, slot->peer, "fragment", REJECT_STALE, false, &h, "fragment %" PRId64 " of stream %" PRId64
+                        " was more than %" PRId64 " versions old when its turn came", sequence, stream,
+                        s->setup.settings->learner.max_staleness);
+    const int64_t n = slot->rejected[REJECT_STALE];
+    if (n < 2 * slot->stale_told)
+        return;
+    slot->stale_told = n;
+    session_say(s, "actor %s: %" PRId64 " fragment%s so far came too late (learner.max_staleness %" PRId64 ")",
+                slot->name, n, n == 1 ? "" : "s", s->setup.settings->learner.max_staleness);
+}
+
+void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence, enum fragment_fate fate)
 {
     struct stream *st = &s->streams[stream];
-    if (st->life != life)
+    struct slot *slot = &s->slots[st->owner];
+    if (fate == FRAGMENT_STALE)
+        on_stale(s, slot, stream, sequence);
+    /* In rounds numbers go on over lives. */
+    if (st->life != life && !s->is_lockstep)
         return;
     if (sequence + 1 > st->acked)
         st->acked = sequence + 1;
-    s->slots[stream / s->per_slot].wants_ack = true;
+    slot->wants_ack = true;
 }
 
-void session_publish(struct session *s, int64_t version, int64_t start_version, struct frame *f)
+void session_publish(struct session *s, int64_t version, struct frame *f)
 {
-    frame_release(s->snapshot);
-    s->snapshot = f;
-    s->newest = version;
-    s->start_version = start_version;
+    frame_release(s->snapshots[1]);
+    s->snapshots[1] = s->snapshots[0];
+    s->versions[1] = s->versions[0];
+    s->snapshots[0] = f;
+    s->versions[0] = version;
     struct session_counts counts;
     session_count(s, &counts);
     s->counts.bytes_out += (int64_t)f->size * counts.actors;
     s->out.publish(s->out.context, frame_retain(f));
+}
+
+void session_round(struct session *s, int64_t round, int64_t version, int64_t previous)
+{
+    s->round = round;
+    s->start_version = version;
+    s->previous = previous;
 }
 
 void session_drain(struct session *s, const char *reason)
@@ -400,4 +278,15 @@ void session_count(const struct session *s, struct session_counts *out)
     out->actors = 0;
     for (int i = 0; i < s->n_slots; i++)
         out->actors += s->slots[i].is_connected;
+}
+
+void session_count_actor(const struct session *s, int i, struct session_actor *out)
+{
+    const struct slot *slot = &s->slots[i];
+    *out = (struct session_actor){
+        .is_connected = slot->is_connected, .n_streams = slot->n_streams, .accepted = slot->accepted,
+        .transitions = slot->transitions, .credit_ms = slot->credit_ms, .parameters_ms = slot->parameters_ms,
+    };
+    memcpy(out->name, slot->name, sizeof(out->name));
+    memcpy(out->rejected, slot->rejected, sizeof(out->rejected));
 }

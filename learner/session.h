@@ -21,7 +21,7 @@
     X(FULL, "full") X(REPLACED, "replaced") X(UNKNOWN, "unknown") X(STREAM, "stream") \
     X(LIFE, "life") X(DUPLICATE, "duplicate") X(GAP, "gap") X(DIMENSIONS, "dimensions") \
     X(VERSION, "version") X(CHECKSUM, "checksum") X(NONFINITE, "nonfinite") X(ROWS, "rows") \
-    X(STATE, "state")
+    X(STATE, "state") X(STALE, "stale")
 
 enum rejection {
 #define X(name, word) REJECT_##name,
@@ -49,6 +49,7 @@ struct session_setup {
     const struct settings *settings;
     const struct env_spec *spec;
     const struct algorithm_traits *traits;    /* borrowed */
+    bool is_on_policy;
     int snapshot_port;
     const char *cpu;             /* class of CPU of the learner */
     size_t state_bytes;          /* of a stream's state; 0: streams cannot be saved */
@@ -78,16 +79,30 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
  * every batch of events. */
 void session_tick(struct session *s, int64_t now_us);
 
-/* The training core consumed (or discarded) a fragment. */
-void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence);
+/* The training core dealt with a fragment. */
+void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence, enum fragment_fate fate);
 
-/* A new version exists. `f` holds its encoded SNAPSHOT (one reference passes). No fragment may
- * begin with a version older than `start_version`. */
-void session_publish(struct session *s, int64_t version, int64_t start_version, struct frame *f);
+/* A new version exists. `f` holds its encoded SNAPSHOT (one reference passes). */
+void session_publish(struct session *s, int64_t version, struct frame *f);
+
+/* Rounds (lockstep only): `round` of them are done. `version` is behind them and `previous` behind one less; both
+ * were published. */
+void session_round(struct session *s, int64_t round, int64_t version, int64_t previous);
 
 /* Training is over or interrupted: tell everybody. Actors that answer leave with BYE. */
 void session_drain(struct session *s, const char *reason);
 
 void session_count(const struct session *s, struct session_counts *out);
+
+/* The books of one place for an actor; there are as many as the configuration has actors. */
+struct session_actor {
+    char name[64];                  /* of the actor that has or had the place; "" before the first */
+    bool is_connected;
+    int n_streams;                  /* it steps now */
+    int64_t accepted, transitions;  /* fragments, and what was in them */
+    int64_t rejected[N_REJECTIONS];
+    int64_t credit_ms, parameters_ms;   /* the newest actor there waited for credit, and for parameters */
+};
+void session_count_actor(const struct session *s, int i, struct session_actor *out);
 
 #endif

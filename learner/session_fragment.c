@@ -7,7 +7,8 @@
 #include "common/row.h"
 #include "learner/session_private.h"
 
-/* Refuse a fragment for good: it is dealt with, and in `sync` its round goes on without it. */
+/* Refuse a fragment for good: it is dealt with, and goes on as an empty one. Its round goes on without it, and the
+ * schedule tells what its stream did. */
 static void refuse(struct session *s, struct slot *slot, enum rejection r,
                    const struct fragment_header *h, const char *why)
 {
@@ -18,19 +19,16 @@ static void refuse(struct session *s, struct slot *slot, enum rejection r,
         return;
     session_say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
                 h->sequence, h->stream, rejection_word(r), why);
-    s->counts.lost += h->sequence - st->next_sequence;
     st->next_sequence = h->sequence + 1;
     st->has_state = false;
-    if (s->setup.settings->top.mode == MODE_SYNC) {
-        struct fragment *empty = fragment_pool_take(s->setup.fragments);
-        empty->stream = h->stream;
-        empty->life = h->life;
-        empty->sequence = h->sequence;
-        s->out.deliver(s->out.context, empty);
-    } else {
-        st->acked = h->sequence + 1;
-    }
-    slot->wants_ack = true;
+    const int64_t T = s->setup.settings->actor.horizon, newest = s->versions[0] > 0 ? s->versions[0] : 0;
+    struct fragment *empty = fragment_pool_take(s->setup.fragments);
+    empty->stream = h->stream;
+    empty->life = h->life;
+    empty->sequence = h->sequence;
+    empty->version = h->version < newest ? h->version : newest;
+    empty->n_transitions = (int)(h->n_transitions < T ? h->n_transitions : T);
+    s->out.deliver(s->out.context, empty);
 }
 
 /* What row_check does not know: the run's choices, and where its fragments must end. NULL: all is well. */
@@ -52,7 +50,7 @@ static const char *inspect_rows(const struct session *s, const struct fragment_h
             continue;
         if (kind != ROW_STEP && !is_last)
             return "it goes on behind the end of an episode, where this run's fragments end";
-        if (kind == ROW_STEP && is_last && is_short)
+        if (kind == ROW_STEP && is_last && is_short && s->setup.settings->learner.max_staleness == 0)
             return "it ends before the horizon and before its episode does";
     }
     return NULL;
@@ -63,7 +61,8 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
 {
     static _Thread_local char text[256];
     const struct settings *settings = s->setup.settings;
-    const int64_t least = s->setup.traits->takes_whole_episodes ? 1 : settings->actor.horizon;
+    const bool may_be_short = s->setup.traits->takes_whole_episodes || settings->learner.max_staleness > 0;
+    const int64_t least = may_be_short ? 1 : settings->actor.horizon;
     if (h->n_obs != s->shape.n_obs || h->n_act != s->shape.n_act || h->n_transitions < least
         || h->n_transitions > settings->actor.horizon) {
         *r = REJECT_DIMENSIONS;
@@ -72,10 +71,10 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
                  s->shape.n_obs, s->shape.n_act, least == 1 ? "at most " : "", settings->actor.horizon);
         return text;
     }
-    if (h->version > s->newest || h->version < 0) {
+    if (h->version > s->versions[0] || h->version < 0) {
         *r = REJECT_VERSION;
         snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %"
-                 PRId64, h->version, s->newest);
+                 PRId64, h->version, s->versions[0]);
         return text;
     }
     if (digest_crc32(h->rows.data, h->rows.size) != (uint32_t)h->checksum) {
@@ -96,11 +95,9 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
 bool session_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
                       struct frame *frame)
 {
-    int64_t first = session_first_stream(s, slot);
-    if (h->stream < first || h->stream >= first + s->per_slot) {
+    if (h->stream >= s->n_streams || &s->slots[s->streams[h->stream].owner] != slot) {
         session_send_reject(s, slot->peer, "fragment", REJECT_STREAM, true, h, "stream %" PRId64 " is not "
-                            "among this actor's, %" PRId64 " to %" PRId64, h->stream, first,
-                            first + s->per_slot - 1);
+                            "among this actor's %d", h->stream, slot->n_streams);
         return false;
     }
     struct stream *st = &s->streams[h->stream];
@@ -120,7 +117,9 @@ bool session_fragment(struct session *s, struct slot *slot, const struct fragmen
         refuse(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
         return false;
     }
-    if (h->sequence > st->next_sequence && s->setup.settings->top.mode == MODE_SYNC) {
+    /* What happened in between would be unknown: without it a round cannot go on, and no run be repeated. */
+    if (h->sequence > st->next_sequence) {
+        s->counts.lost += h->sequence - st->next_sequence;
         session_send_reject(s, slot->peer, "fragment", REJECT_GAP, true, h, "fragment %" PRId64 " of "
                             "stream %" PRId64 " never arrived", st->next_sequence, h->stream);
         return false;
@@ -130,8 +129,9 @@ bool session_fragment(struct session *s, struct slot *slot, const struct fragmen
         refuse(s, slot, r, h, wrong);
         return false;
     }
-    s->counts.lost += h->sequence - st->next_sequence;
     s->counts.accepted++;
+    slot->accepted++;
+    slot->transitions += h->n_transitions;
     slot->fruitless = 0;
     st->next_sequence = h->sequence + 1;
     if (s->wants_state) {

@@ -1,4 +1,4 @@
-/* What session.c, session_fragment.c and session_send.c share: the session's state, and what it says. */
+/* What the files session*.c share: the session's state, and what it says. */
 #ifndef SHOAL_LEARNER_SESSION_PRIVATE_H
 #define SHOAL_LEARNER_SESSION_PRIVATE_H
 
@@ -8,13 +8,20 @@
 struct stream {
     int64_t life, next_sequence, acked;
     bool has_state;             /* `states` holds where fragment next_sequence begins */
+    int owner;                  /* number of the slot that steps it */
 };
 
 struct slot {
-    bool is_connected, wants_ack;
+    bool is_connected, wants_ack, wants_welcome;
     uint64_t peer, incarnation;
     char name[64];
-    int64_t heard_us, beat_us;
+    uint32_t *streams;          /* [n_streams] those it steps; its own, and in rounds those of absent slots */
+    int n_streams, capacity;
+    int64_t heard_us, beat_us, left_us;
+    int64_t accepted, transitions;      /* fragments, and what was in them */
+    int64_t rejected[N_REJECTIONS];
+    int64_t stale_told;         /* fragments that came too late, when it was last said */
+    int64_t credit_ms, parameters_ms;   /* it waited for, as its last heartbeat tells */
     int64_t diverged_told;      /* episodes that broke down, when it was last said */
     int fruitless;              /* incarnations in a row of which nothing was accepted */
 };
@@ -24,19 +31,23 @@ struct session {
     struct session_out out;
     struct row_shape shape;
     int64_t n_streams, per_slot;
-    int n_slots;
-    bool wants_state;
+    int n_slots, max_streams;        /* max_streams: of one slot, when it stands in for others */
+    bool is_lockstep, wants_state;
+    int64_t began_us;                /* first tick; -1 before */
     char spec_hash[ENV_SPEC_HASH_BYTES];
 
     struct slot *slots;              /* [n_slots] */
     struct stream *streams;          /* [n_streams] */
     unsigned char *states;           /* [n_streams][state_bytes] after the last fragment received */
-    int64_t *ack_buffer;             /* [per_slot] */
-    uint32_t *life_buffer;           /* [per_slot] */
+    int64_t *ack_buffer;             /* [max_streams] */
+    uint32_t *life_buffer;           /* [max_streams] */
+    unsigned char *saved_buffer, *state_buffer;     /* [max_streams], [max_streams][state_bytes] */
 
-    struct frame_pool *frames;       /* for what the session says itself */
-    struct frame *snapshot;          /* newest SNAPSHOT, or NULL */
-    int64_t newest, start_version;
+    struct frame_pool *frames;       /* for what the session says itself, */
+    struct frame_pool *welcomes;     /* and for what takes states along */
+    struct frame *snapshots[2];      /* newest SNAPSHOT and the one before, or NULL */
+    int64_t versions[2];
+    int64_t round, start_version, previous;     /* rounds done, -1: none are kept; versions behind them */
     bool is_draining;
     char drain_reason[128];
     struct session_counts counts;
@@ -45,12 +56,33 @@ struct session {
 /* A line for people. */
 void session_say(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Fragments of a stream that may be unacknowledged, and the first stream of a slot. */
+/* Fragments of a stream that may be unacknowledged. */
 int64_t session_credit(const struct session *s);
-int64_t session_first_stream(const struct session *s, const struct slot *slot);
+
+/* ---- session_join.c ---- */
+
+void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h);
+
+/* Tell an actor what it is to do, and the bytes that takes. */
+void session_welcome(struct session *s, struct slot *slot);
+size_t session_welcome_bytes(const struct session *s, size_t n_streams);
+
+struct slot *session_slot_of(struct session *s, uint64_t peer);     /* or NULL */
+void session_leave(struct session *s, struct slot *slot, const char *why, int64_t now_us);
+
+/* ---- session_streams.c: who steps which streams ---- */
+
+void session_share_out(struct session *s);
+
+/* In rounds: actors that are here step the streams of those that vanished some time ago. */
+void session_stand_in(struct session *s, int64_t now_us);
+
+/* A slot's actor is here again: its own streams go back to it. */
+void session_give_back(struct session *s, struct slot *slot);
 
 /* Messages to one peer; counted. */
 void session_send(struct session *s, uint64_t peer, const struct message *m);
+void session_send_from(struct session *s, struct frame_pool *pool, uint64_t peer, const struct message *m);
 void session_send_ack(struct session *s, struct slot *slot);
 void session_send_heartbeat(struct session *s, struct slot *slot);
 void session_send_drain(struct session *s, const struct slot *slot);

@@ -15,7 +15,12 @@ void session_say(struct session *s, const char *format, ...)
 
 void session_send(struct session *s, uint64_t peer, const struct message *m)
 {
-    struct frame *f = frame_pool_take(s->frames);
+    session_send_from(s, s->frames, peer, m);
+}
+
+void session_send_from(struct session *s, struct frame_pool *pool, uint64_t peer, const struct message *m)
+{
+    struct frame *f = frame_pool_take(pool);
     f->size = message_encode(m, f->data, frame_capacity(f));
     s->counts.bytes_out += (int64_t)f->size;
     s->out.send(s->out.context, peer, f);
@@ -24,21 +29,22 @@ void session_send(struct session *s, uint64_t peer, const struct message *m)
 int64_t session_credit(const struct session *s)
 {
     const struct settings *settings = s->setup.settings;
-    return settings->top.mode == MODE_SYNC ? 1 : settings->transport.window;
-}
-
-int64_t session_first_stream(const struct session *s, const struct slot *slot)
-{
-    return (slot - s->slots) * s->per_slot;
+    if (s->is_lockstep)
+        return settings->top.mode == MODE_SYNC ? 1 : 2;
+    /* So many that the last of them is not too old when its turn comes. */
+    const double versions = settings_versions_per_fragment(settings, s->setup.is_on_policy);
+    const double most = (double)settings->learner.max_staleness / versions;
+    const int64_t window = settings->transport.window;
+    return settings->learner.max_staleness == 0 || most >= (double)window ? window : most < 1 ? 1 : (int64_t)most;
 }
 
 /* What ACK and the learner's HEARTBEAT have in common. */
 static struct bytes acked_of(struct session *s, const struct slot *slot)
 {
-    for (int64_t i = 0; i < s->per_slot; i++)
-        s->ack_buffer[i] = s->streams[session_first_stream(s, slot) + i].acked;
+    for (int i = 0; i < slot->n_streams; i++)
+        s->ack_buffer[i] = s->streams[slot->streams[i]].acked;
     return (struct bytes){ (const unsigned char *)s->ack_buffer,
-                           (size_t)s->per_slot * sizeof(*s->ack_buffer) };
+                           (size_t)slot->n_streams * sizeof(*s->ack_buffer) };
 }
 
 void session_send_ack(struct session *s, struct slot *slot)
@@ -48,8 +54,12 @@ void session_send_ack(struct session *s, struct slot *slot)
     m.ack.run = s->setup.run;
     m.ack.epoch = s->setup.epoch;
     m.ack.incarnation = slot->incarnation;
-    m.ack.newest = s->newest;
+    m.ack.newest = s->versions[0] > 0 ? s->versions[0] : 0;
     m.ack.start_version = s->start_version;
+    if (s->round >= 0) {
+        m.ack.round = s->round;
+        m.ack.previous = s->previous;
+    }
     m.ack.credit = session_credit(s);
     m.ack.acked = acked_of(s, slot);
     slot->wants_ack = false;
@@ -63,8 +73,12 @@ void session_send_heartbeat(struct session *s, struct slot *slot)
     m.heartbeat.run = s->setup.run;
     m.heartbeat.epoch = s->setup.epoch;
     m.heartbeat.incarnation = slot->incarnation;
-    m.heartbeat.newest = s->newest;
+    m.heartbeat.newest = s->versions[0] > 0 ? s->versions[0] : 0;
     m.heartbeat.start_version = s->start_version;
+    if (s->round >= 0) {
+        m.heartbeat.round = s->round;
+        m.heartbeat.previous = s->previous;
+    }
     m.heartbeat.credit = session_credit(s);
     m.heartbeat.acked = acked_of(s, slot);
     session_send(s, slot->peer, &m);
@@ -98,5 +112,8 @@ void session_send_reject(struct session *s, uint64_t peer, const char *of, enum 
         m.reject.sequence = fragment->sequence;
     }
     s->counts.rejected[r]++;
+    struct slot *slot = session_slot_of(s, peer);
+    if (slot)
+        slot->rejected[r]++;
     session_send(s, peer, &m);
 }

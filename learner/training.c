@@ -52,16 +52,21 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->start_normalisation = normalisation_create(&normalised, arena);
     t->loaded_normalisation = normalisation_create(&normalised, arena);
     training_create_start(t);
-    t->snapshot = arena_alloc(arena, n_policy + 2 * (size_t)t->shape.n_obs, sizeof(float));
+    t->n_snapshot = n_policy + (settings->learner.normalise_observations ? 2 * (size_t)t->shape.n_obs : 0);
+    t->snapshot = arena_alloc(arena, t->n_snapshot, sizeof(float));
+    const size_t n_kept = settings->top.mode == MODE_PIPELINED ? t->n_snapshot : 0;
+    t->current = arena_alloc(arena, n_kept, sizeof(float));
+    t->previous = arena_alloc(arena, n_kept, sizeof(float));
     rng_init(&t->sample_rng, as.seed, RNG_SAMPLE, 0, 0);
     rng_init(&t->update_rng, as.seed, RNG_UPDATE, 0, 0);
 
-    size_t n_queues = is_sync(t) ? (size_t)t->n_streams : 1;
+    size_t n_queues = is_lockstep(t) ? (size_t)t->n_streams : 1;
     t->queues = arena_alloc(arena, n_queues, sizeof(*t->queues));
     t->lives = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->lives));
     t->sequences = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->sequences));
     t->has_state = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->has_state));
     t->states = arena_alloc(arena, (size_t)t->n_streams, t->state_bytes);
+    t->places = arena_alloc(arena, (size_t)settings->top.actors, sizeof(*t->places));
     arena_seal(arena);
     return t;
 }
@@ -72,7 +77,7 @@ void training_destroy(struct training **training)
     if (!t)
         return;
     struct fragment *f;
-    for (int64_t i = 0; i < (is_sync(t) ? t->n_streams : 1); i++)
+    for (int64_t i = 0; i < (is_lockstep(t) ? t->n_streams : 1); i++)
         while ((f = fragment_pop(&t->queues[i])))
             fragment_pool_give(t->fragments, f);
     while ((f = fragment_pop(&t->gathered)))
@@ -94,17 +99,58 @@ void training_publish(struct training *t)
 {
     size_t n;
     const float *params = training_policy(t, &n);
-    const int64_t start_version = is_sync(t) ? t->version : 0;
     const bool is_random = t->version == 0 && !t->algorithm->is_on_policy;
     if (!training_is_finite(t, params, n, "the policy"))
         return;
     t->published = t->version;
-    t->out.publish(t->out.context, t->version, start_version, is_random, params, n);
+    t->out.publish(t->out.context, t->version, is_random, params, n);
+}
+
+/* pipelined: what is published now. A run that is resumed needs the one before again. */
+static void keep_current(struct training *t)
+{
+    size_t n;
+    if (t->settings->top.mode == MODE_PIPELINED)
+        memcpy(t->current, training_policy(t, &n), t->n_snapshot * sizeof(float));
+}
+
+void training_publish_round(struct training *t)
+{
+    if (t->version != t->published)
+        training_publish(t);
+    if (!is_lockstep(t))
+        return;
+    t->rounds++;
+    t->previous_version = t->round_version;
+    t->round_version = t->published;
+    if (t->settings->top.mode == MODE_PIPELINED)
+        memcpy(t->previous, t->current, t->n_snapshot * sizeof(float));
+    if (t->published == t->version)
+        keep_current(t);
+    t->out.round(t->out.context, t->rounds, t->round_version, t->previous_version);
+}
+
+/* Actors need the version before the last one, too, where a pipelined run goes on. */
+static void begin_rounds(struct training *t)
+{
+    t->round_version = t->version;
+    keep_current(t);
+    if (t->rounds == 0) {
+        t->previous_version = t->version;
+        memcpy(t->previous, t->current, t->settings->top.mode == MODE_PIPELINED ? t->n_snapshot * sizeof(float) : 0);
+    } else if (t->settings->top.mode == MODE_SYNC) {
+        t->previous_version = t->version;    /* nobody begins with it */
+    } else if (t->previous_version != t->version) {
+        const bool is_random = t->previous_version == 0 && !t->algorithm->is_on_policy;
+        normalisation_keep_written(t->normalisation, t->previous_version, t->previous + t->n_snapshot);
+        t->out.publish(t->out.context, t->previous_version, is_random, t->previous, t->n_snapshot);
+    }
 }
 
 void training_advance(struct training *t)
 {
     t->version++;
+    training_tell_ages(t);
     if (t->algorithm->is_on_policy) {
         normalisation_refresh(t->normalisation);
         normalisation_keep(t->normalisation, t->version);
@@ -113,9 +159,13 @@ void training_advance(struct training *t)
 
 void training_begin(struct training *t)
 {
+    if (is_lockstep(t))
+        begin_rounds(t);
     normalisation_keep(t->normalisation, t->version);
     training_keep_start(t);
     training_publish(t);
+    if (is_lockstep(t))
+        t->out.round(t->out.context, t->rounds, t->round_version, t->previous_version);
     /* An evaluation that was asked for before a restart and not answered: between rounds the policy is
      * still the same. */
     if (t->algorithm->is_on_policy)
@@ -140,7 +190,7 @@ void training_hash(struct training *t)
 
 void training_offer(struct training *t, struct fragment *f)
 {
-    struct fragment_queue *q = &t->queues[is_sync(t) ? f->stream : 0];
+    struct fragment_queue *q = &t->queues[is_lockstep(t) ? f->stream : 0];
     t->streams_ready += q->head == NULL;
     fragment_push(q, f);
 }
@@ -161,10 +211,28 @@ bool training_gather_streams(struct training *t)
     return true;
 }
 
-void training_finish_with(struct training *t, struct fragment *f)
+void training_finish_with(struct training *t, struct fragment *f, enum fragment_fate fate)
 {
-    t->out.consumed(t->out.context, f);
+    t->out.consumed(t->out.context, f, fate);
     fragment_pool_give(t->fragments, f);
+}
+
+enum fragment_fate training_fate(const struct training *t, const struct fragment *f)
+{
+    const int64_t bound = t->settings->learner.max_staleness;
+    return f->n_rows == 0                                 ? FRAGMENT_REFUSED
+         : bound > 0 && t->version - f->version > bound   ? FRAGMENT_STALE
+                                                          : FRAGMENT_USED;
+}
+
+void training_turn_away(struct training *t)
+{
+    const struct fragment *head;
+    while ((head = t->queues[0].head) && training_fate(t, head) != FRAGMENT_USED) {
+        struct fragment *f = training_take(t, 0);
+        training_count(t, f, 0);
+        training_finish_with(t, f, training_fate(t, f));
+    }
 }
 
 void training_settle(struct training *t, int rc, const double *metrics, const struct error *err)
@@ -185,10 +253,9 @@ void training_end_round(struct training *t)
 {
     struct fragment *f;
     t->in_round = false;
-    if (t->version != t->published)
-        training_publish(t);
+    training_publish_round(t);
     while ((f = fragment_pop(&t->gathered)))
-        training_finish_with(t, f);
+        training_finish_with(t, f, f->n_rows ? FRAGMENT_USED : FRAGMENT_REFUSED);
     training_evaluate_when_due(t);
 }
 
@@ -214,7 +281,7 @@ static void ask_evaluation(struct training *t)
     if (!training_is_finite(t, params, n, "the policy"))
         return;
     t->asked_eval = env_steps;
-    if (is_sync(t) && t->settings->eval.stop_at < 1e300)
+    if (is_lockstep(t) && t->settings->eval.stop_at < 1e300)
         t->awaited_eval = env_steps;    /* so that the run stops at the same place every time */
     t->out.evaluate(t->out.context, env_steps, params, n);
 }

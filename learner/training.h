@@ -3,13 +3,16 @@
  * A deterministic state machine. Results depend on the fragments and their order only. It owns no socket,
  * file, thread or clock.
  *
- * Off-policy, fragments are appended to replay only between updates; in `sync` a round (one fragment of
- * every stream) is appended in stream order whatever the order of arrival, then the updates it owes are
- * done. A version is an update.
+ * Lockstep (`sync`, `pipelined`) means rounds of one fragment of every stream, in stream order whatever the order
+ * of arrival. The two differ in what actors do meanwhile: in `sync` they wait for what round k gave before they
+ * begin round k + 1, in `pipelined` they collect it with what round k - 1 gave.
  *
- * On-policy, a round is learnt from and forgotten: in `sync` one fragment of every stream, in stream
- * order; in `async` the next n_streams fragments in order of arrival, whichever streams they are from,
- * while the queue goes on filling. A version is a round, and every version is published. An update is a
+ * Off-policy, fragments are appended to replay only between updates; in lockstep a round is appended, then the
+ * updates it owes are done. A version is an update.
+ *
+ * On-policy, a round is learnt from and forgotten; in `async` it is the next n_streams fragments in order of
+ * arrival, whichever streams they are from, while the queue goes on filling. A version is a round, and every
+ * version is published. An update is a
  * step of the algorithm: PPO's minibatch, also the one whose KL ends the round and that is not learnt from;
  * A2C's step of both networks, with the value_epochs before it. Observations are normalised with the
  * statistics of the version that acted, rewards scaled with the statistics as they are behind this round.
@@ -32,20 +35,32 @@
 #include "learner/replay.h"
 #include "learner/schedule.h"
 
+/* How old was what a version was learnt from: the fragments consumed since the last version that had any. In
+ * versions, as far as quantiles are integers. */
+struct version_staleness {
+    int64_t version, env_steps, fragments;
+    double mean;
+    int64_t p50, p90, p99, max;
+};
+
 struct training_out {
     void *context;
     /* A fragment is dealt with, or (async, on-policy) taken into a round. Called before its frame is given
      * back. */
-    void (*consumed)(void *context, const struct fragment *f);
+    void (*consumed)(void *context, const struct fragment *f, enum fragment_fate fate);
     /* A new version for the actors; `params` is borrowed during the call. */
-    void (*publish)(void *context, int64_t version, int64_t start_version, bool random,
-                    const float *params, size_t n);
+    void (*publish)(void *context, int64_t version, bool random, const float *params, size_t n);
+    /* Lockstep: `round` rounds are done, `version` is behind them and `previous` behind one less (the same at the
+     * beginning); both were published. */
+    void (*round)(void *context, int64_t round, int64_t version, int64_t previous);
     /* Play the policy; the answer comes back through training_evaluated. Borrowed. */
     void (*evaluate)(void *context, int64_t env_steps, const float *params, size_t n);
     /* Digest of all trained parameters after `update`. */
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
     /* A fragment entered, or was turned away: SCHEDULE_FRAGMENT. */
     void (*scheduled)(void *context, const struct schedule_record *r);
+    /* A version is done for which something was consumed. May be NULL. */
+    void (*aged)(void *context, const struct version_staleness *s);
     /* A line for people. May be NULL. */
     void (*log)(void *context, const char *line);
     /* Call training_restore with the last checkpoint. Returns 0, or an error when there is none to be
@@ -81,7 +96,7 @@ struct training_report {
     double return_mean, return_min, return_max, length_mean, length_min, length_max;
     /* versions, over the fragments since the last report; none: 0 */
     double staleness_mean;
-    int64_t staleness_p50, staleness_p99, staleness_max;
+    int64_t staleness_p50, staleness_p90, staleness_p99, staleness_max;
     double metrics[ALGORITHM_MAX_METRICS];    /* means since the last report; none: the last ones */
     bool is_random;                 /* warm-up */
     int64_t forgotten_statistics;   /* on-policy fragments normalised with later statistics than theirs */
@@ -140,6 +155,14 @@ int64_t training_updates(const struct training *t);
 /* Fill `r` and begin a new interval. */
 void training_report(struct training *t, struct training_report *r);
 
+/* What came from the streams of place i (envs_per_actor neighbours), all along: fragments consumed, and how many
+ * versions old they were. */
+struct training_place {
+    int64_t fragments, staleness_max;
+    double staleness_mean;
+};
+struct training_place training_place(const struct training *t, int64_t i);
+
 /* Whether everything that would be saved is finite. Otherwise ERR_NUMERIC, it counts as a failed update, and
  * the next step returns to the last checkpoint. */
 int training_check(struct training *t, struct error *err);
@@ -147,7 +170,7 @@ int training_check(struct training *t, struct error *err);
 /* Everything to go on from, as tensors (borrowed until the next step), and back. At rest only, and where
  * training_check is content. The contents of replay are not part of it: after training_load, min_size
  * transitions are collected with the loaded policy before updates go on. Returns the number of tensors. */
-enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 12 };
+enum { TRAINING_MAX_TENSORS = ALGORITHM_MAX_ARRAYS + 13 };
 int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS]);
 int training_load(struct training *t, const struct safetensors *file, struct error *err);
 

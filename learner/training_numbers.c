@@ -124,11 +124,11 @@ static void go_back(struct training *t)
     t->good_updates = 0;
     t->is_unsound = false;
     training_advance(t);
-    /* What is left of an on-policy round was prepared with what is gone. In a round of `sync` the actors
-     * get the version at its end. */
+    /* What is left of an on-policy round was prepared with what is gone. In lockstep actors get the version at
+     * the end of a round. */
     if (t->in_round && t->algorithm->is_on_policy)
         training_end_round(t);
-    else if (!t->in_round)
+    else if (!is_lockstep(t))
         training_publish(t);
 }
 

@@ -22,7 +22,15 @@ enum { RECENT_EPISODES = 20 };
 enum counter {
     COUNT_VERSION, COUNT_UPDATES, COUNT_INSERTS, COUNT_SAMPLES, COUNT_MIN_SIZE, COUNT_EPISODES,
     COUNT_SAMPLE_RNG, COUNT_UPDATE_RNG, COUNT_NEXT_EVAL, COUNT_STOP_STREAK, COUNT_HASHED, COUNT_EVALUATED,
+    COUNT_ROUNDS, COUNT_PREVIOUS,
     N_COUNTERS
+};
+
+/* How many versions old fragments were. */
+struct ages {
+    int64_t bins[TRAINING_STALENESS_BINS];      /* the last one: as old or older */
+    int64_t n, max;
+    double sum;
 };
 
 struct training {
@@ -52,10 +60,13 @@ struct training {
     int *first;
     int64_t *fragment_staleness;
 
-    struct fragment_queue *queues;       /* async: one; sync: one per stream */
-    int64_t streams_ready;               /* sync: streams with something in their queue */
-    bool in_round;                       /* sync and on-policy: a round's updates are under way */
-    /* The round's fragments. sync: to be acknowledged at its end; async, on-policy: until there are
+    struct fragment_queue *queues;       /* async: one; lockstep: one per stream */
+    int64_t streams_ready;               /* lockstep: streams with something in their queue */
+    bool in_round;                       /* lockstep and on-policy: a round's updates are under way */
+    int64_t rounds, round_version, previous_version;    /* lockstep: done, and what they gave */
+    float *current, *previous;           /* pipelined: [n_snapshot] the policies of those versions */
+    size_t n_snapshot;
+    /* The round's fragments. lockstep: to be acknowledged at its end; async, on-policy: until there are
      * enough. */
     struct fragment_queue gathered;
     int64_t n_gathered, gathered_transitions;
@@ -83,15 +94,18 @@ struct training {
     double limiter_start;
 
     double returns[RECENT_EPISODES], lengths[RECENT_EPISODES];    /* rings, by episodes */
-    int64_t staleness[TRAINING_STALENESS_BINS], staleness_n, staleness_max;
-    double staleness_sum;
+    struct ages ages, version_ages;      /* since the last report, and for the version to come */
+    struct place_ages {
+        int64_t fragments, max;
+        double sum;
+    } *places;                           /* [actors] */
     double metric_sums[ALGORITHM_MAX_METRICS], last_metrics[ALGORITHM_MAX_METRICS];
     int64_t metric_n;
 };
 
-static inline bool is_sync(const struct training *t)
+static inline bool is_lockstep(const struct training *t)
 {
-    return t->settings->top.mode == MODE_SYNC;
+    return settings_are_lockstep(t->settings);
 }
 
 static inline int64_t transitions_left(const struct training *t)
@@ -105,9 +119,16 @@ static inline int64_t transitions_left(const struct training *t)
 struct fragment *training_take(struct training *t, int64_t queue);
 
 /* Acknowledge a fragment and give it back. */
-void training_finish_with(struct training *t, struct fragment *f);
+void training_finish_with(struct training *t, struct fragment *f, enum fragment_fate fate);
 
-/* sync: one fragment of every stream, in stream order, into `gathered`, when all are there. Returns
+/* async: what becomes of a fragment whose turn it is. */
+enum fragment_fate training_fate(const struct training *t, const struct fragment *f);
+
+/* async, off-policy: book the fragments at the head of the queue that cannot be learnt from, refused or too old, and give them
+ * back. */
+void training_turn_away(struct training *t);
+
+/* lockstep: one fragment of every stream, in stream order, into `gathered`, when all are there. Returns
  * whether they were. */
 bool training_gather_streams(struct training *t);
 
@@ -119,6 +140,9 @@ void training_advance(struct training *t);
 
 void training_publish(struct training *t);
 void training_evaluate_when_due(struct training *t);
+
+/* Publish, and tell which version is behind the rounds that are done. */
+void training_publish_round(struct training *t);
 
 /* The round's updates are done; let everybody go on. */
 void training_end_round(struct training *t);
@@ -158,6 +182,9 @@ void training_recover_for_good(struct training *t);
 
 /* Enter a consumed fragment, of which the first n transitions count, into the books and statistics. */
 void training_count(struct training *t, const struct fragment *f, int n);
+
+/* The version is done: tell how old what it was learnt from was. */
+void training_tell_ages(struct training *t);
 
 /* Enter the metrics of an update, [n_metrics]. */
 void training_count_metrics(struct training *t, const double *metrics);

@@ -53,17 +53,19 @@ static void append(struct training *t, const struct fragment *f)
 static bool append_arrived(struct training *t)
 {
     bool did = false;
-    while (t->queues[0].head && transitions_left(t) > 0
-           && rate_limiter_may_insert(&t->limiter, t->queues[0].head->n_transitions)) {
+    for (;;) {
+        training_turn_away(t);
+        if (!t->queues[0].head || transitions_left(t) <= 0
+            || !rate_limiter_may_insert(&t->limiter, t->queues[0].head->n_transitions))
+            return did;
         struct fragment *f = training_take(t, 0);
         append(t, f);
-        training_finish_with(t, f);
+        training_finish_with(t, f, FRAGMENT_USED);
         did = true;
     }
-    return did;
 }
 
-/* sync: append one fragment of every stream, in stream order, when all are there. */
+/* lockstep: append one fragment of every stream, in stream order, when all are there. */
 static bool append_round(struct training *t)
 {
     if (!training_gather_streams(t))
@@ -82,7 +84,7 @@ bool training_may_update(const struct training *t)
     if (t->limiter.inserts < t->limiter.min_size || replay_size(t->replay) == 0)
         return false;
     bool is_owed = rate_limiter_owed(&t->limiter) >= (double)B;
-    return is_sync(t) || transitions_left(t) <= 0 ? is_owed
+    return is_lockstep(t) || transitions_left(t) <= 0 ? is_owed
                                                   : rate_limiter_may_sample(&t->limiter, B);
 }
 
@@ -109,21 +111,21 @@ static void update(struct training *t)
 bool training_step_replayed(struct training *t)
 {
     bool did = false;
-    if (!is_sync(t))
+    if (!is_lockstep(t))
         did = append_arrived(t);
     else if (!t->in_round)
         did = append_round(t);
 
-    if ((!is_sync(t) || t->in_round) && training_may_update(t)) {
+    if ((!is_lockstep(t) || t->in_round) && training_may_update(t)) {
         update(t);
-        if (!is_sync(t) && t->version - t->published >= t->settings->learner.publish_every)
+        if (!is_lockstep(t) && t->version - t->published >= t->settings->learner.publish_every)
             training_publish(t);
         did = true;
     } else if (t->in_round) {
         training_end_round(t);
         did = true;
     }
-    if (!is_sync(t))
+    if (!is_lockstep(t))
         training_evaluate_when_due(t);
     return did;
 }

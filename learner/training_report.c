@@ -27,14 +27,73 @@ static void count_episodes(struct training *t, const struct fragment *f, int n)
     }
 }
 
-static void count_staleness(struct training *t, int64_t staleness)
+/* ---- staleness ---- */
+
+static void ages_add(struct ages *a, int64_t age)
 {
-    int64_t bin = staleness < TRAINING_STALENESS_BINS ? staleness : TRAINING_STALENESS_BINS - 1;
-    t->staleness[bin]++;
-    t->staleness_n++;
-    t->staleness_sum += (double)staleness;
-    t->staleness_max = staleness > t->staleness_max ? staleness : t->staleness_max;
+    a->bins[age < TRAINING_STALENESS_BINS ? age : TRAINING_STALENESS_BINS - 1]++;
+    a->n++;
+    a->sum += (double)age;
+    a->max = age > a->max ? age : a->max;
 }
+
+/* Empty it: nothing stands behind the bin of the greatest age. */
+static void ages_clear(struct ages *a)
+{
+    const int64_t last = a->max < TRAINING_STALENESS_BINS ? a->max : TRAINING_STALENESS_BINS - 1;
+    memset(a->bins, 0, (size_t)(last + 1) * sizeof(*a->bins));
+    a->n = a->max = 0;
+    a->sum = 0;
+}
+
+static double ages_mean(const struct ages *a)
+{
+    return a->n ? a->sum / (double)a->n : 0;
+}
+
+/* The least age that a share q of all does not exceed. */
+static int64_t ages_quantile(const struct ages *a, double q)
+{
+    const int64_t wanted = (int64_t)ceil(q * (double)a->n);
+    int64_t seen = 0;
+    for (int64_t bin = 0; bin < TRAINING_STALENESS_BINS - 1 && bin <= a->max; bin++) {
+        seen += a->bins[bin];
+        if (seen >= wanted && seen > 0)
+            return bin;
+    }
+    return a->max;
+}
+
+void training_tell_ages(struct training *t)
+{
+    const struct ages *a = &t->version_ages;
+    if (a->n == 0)
+        return;
+    if (t->out.aged)
+        t->out.aged(t->out.context, &(struct version_staleness){
+            .version = t->version, .env_steps = t->limiter.inserts, .fragments = a->n, .mean = ages_mean(a),
+            .p50 = ages_quantile(a, 0.5), .p90 = ages_quantile(a, 0.9), .p99 = ages_quantile(a, 0.99), .max = a->max,
+        });
+    ages_clear(&t->version_ages);
+}
+
+static void count_staleness(struct training *t, int64_t stream, int64_t age)
+{
+    struct place_ages *p = &t->places[stream / t->settings->top.envs_per_actor];
+    p->fragments++;
+    p->sum += (double)age;
+    p->max = age > p->max ? age : p->max;
+    ages_add(&t->ages, age);
+    ages_add(&t->version_ages, age);
+}
+
+struct training_place training_place(const struct training *t, int64_t i)
+{
+    const struct place_ages *p = &t->places[i];
+    return (struct training_place){ p->fragments, p->max, p->fragments ? p->sum / (double)p->fragments : 0 };
+}
+
+/* ---- the books ---- */
 
 void training_count(struct training *t, const struct fragment *f, int n)
 {
@@ -53,7 +112,7 @@ void training_count(struct training *t, const struct fragment *f, int n)
         memcpy(t->states + (size_t)f->stream * t->state_bytes, f->state.data, t->state_bytes);
     if (n) {
         count_episodes(t, f, n);
-        count_staleness(t, t->version - f->version);
+        count_staleness(t, f->stream, t->version - f->version);
     }
     t->out.scheduled(t->out.context, &record);
 }
@@ -65,17 +124,6 @@ void training_count_metrics(struct training *t, const double *metrics)
         t->metric_sums[i] += metrics[i];
         t->last_metrics[i] = metrics[i];
     }
-}
-
-static int64_t staleness_quantile(const struct training *t, double q)
-{
-    int64_t seen = 0, wanted = (int64_t)ceil(q * (double)t->staleness_n);
-    for (int64_t bin = 0; bin < TRAINING_STALENESS_BINS; bin++) {
-        seen += t->staleness[bin];
-        if (seen >= wanted && seen > 0)
-            return bin == TRAINING_STALENESS_BINS - 1 ? t->staleness_max : bin;
-    }
-    return 0;
 }
 
 /* Mean, least and greatest of the first n numbers; NaN of none. */
@@ -100,9 +148,9 @@ void training_report(struct training *t, struct training_report *r)
         .version = t->version, .sampled = t->limiter.samples, .skipped_updates = t->skipped,
         .evaluated_steps = t->answered_eval,
         .samples_per_insert = inserted > 0 ? (double)t->limiter.samples / inserted : 0,
-        .staleness_mean = t->staleness_n ? t->staleness_sum / (double)t->staleness_n : 0,
-        .staleness_p50 = staleness_quantile(t, 0.5), .staleness_p99 = staleness_quantile(t, 0.99),
-        .staleness_max = t->staleness_max,
+        .staleness_mean = ages_mean(&t->ages), .staleness_p50 = ages_quantile(&t->ages, 0.5),
+        .staleness_p90 = ages_quantile(&t->ages, 0.9), .staleness_p99 = ages_quantile(&t->ages, 0.99),
+        .staleness_max = t->ages.max,
         .is_random = t->version == 0 && !t->algorithm->is_on_policy,
         .forgotten_statistics = t->forgotten_statistics,
     };
@@ -113,7 +161,5 @@ void training_report(struct training *t, struct training_report *r)
         t->metric_sums[i] = 0;
     }
     t->metric_n = 0;
-    memset(t->staleness, 0, sizeof(t->staleness));
-    t->staleness_n = t->staleness_max = 0;
-    t->staleness_sum = 0;
+    ages_clear(&t->ages);
 }

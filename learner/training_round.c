@@ -29,10 +29,17 @@ void training_create_round(struct training *t, const struct algorithm_setup *as)
 static bool gather_arrived(struct training *t)
 {
     const int64_t left = transitions_left(t);
-    while (t->n_gathered < t->n_streams && t->gathered_transitions < left && t->queues[0].head) {
+    while (t->n_gathered < t->n_streams && t->gathered_transitions < left) {
         struct fragment *f = training_take(t, 0);
-        t->out.consumed(t->out.context, f);
+        if (!f)
+            break;
+        const enum fragment_fate fate = training_fate(t, f);
+        t->out.consumed(t->out.context, f, fate);
         fragment_push(&t->gathered, f);
+        if (fate != FRAGMENT_USED) {
+            f->n_rows = 0;    /* to be booked in its turn, behind what its stream did before */
+            continue;
+        }
         t->n_gathered++;
         t->gathered_transitions += f->n_transitions;
     }
@@ -75,7 +82,7 @@ static void lay_out_round(struct training *t)
     r->progress = (double)t->limiter.inserts / (double)t->settings->top.total_steps;
     for (const struct fragment *f = t->gathered.head; f; f = f->next) {
         const int64_t left = transitions_left(t);
-        const int n = left < f->n_transitions ? (int)left : f->n_transitions;
+        const int most = f->n_rows ? f->n_transitions : 0, n = left < most ? (int)left : most;
         if (n > 0)
             lay_out(t, f, n);
         training_count(t, f, n);
@@ -88,7 +95,7 @@ static void begin_round(struct training *t)
 {
     struct fragment *f;
     lay_out_round(t);
-    while (!is_sync(t) && (f = fragment_pop(&t->gathered)))
+    while (!is_lockstep(t) && (f = fragment_pop(&t->gathered)))
         fragment_pool_give(t->fragments, f);
     t->n_gathered = t->gathered_transitions = 0;
     if (t->round.n_transitions > 0) {
@@ -96,8 +103,10 @@ static void begin_round(struct training *t)
         t->in_round = true;
         return;
     }
+    if (is_lockstep(t))
+        training_publish_round(t);
     while ((f = fragment_pop(&t->gathered)))
-        training_finish_with(t, f);
+        training_finish_with(t, f, FRAGMENT_REFUSED);
 }
 
 bool training_step_round(struct training *t)
@@ -105,7 +114,7 @@ bool training_step_round(struct training *t)
     double metrics[ALGORITHM_MAX_METRICS];
     struct error err;
     if (!t->in_round) {
-        if (transitions_left(t) <= 0 || !(is_sync(t) ? training_gather_streams(t) : gather_arrived(t)))
+        if (transitions_left(t) <= 0 || !(is_lockstep(t) ? training_gather_streams(t) : gather_arrived(t)))
             return false;
         begin_round(t);
         return true;

@@ -21,6 +21,7 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
 {
     struct array arrays[ALGORITHM_MAX_ARRAYS];
     int n_arrays = t->algorithm->arrays(t->self, arrays), n = 0;
+    const bool is_midway = is_lockstep(t) && t->in_round;
     for (int i = 0; i < n_arrays; i++)
         out[n++] = arrays[i].data
                  ? tensor_make(arrays[i].name, TENSOR_F32, arrays[i].n, arrays[i].data)
@@ -35,6 +36,8 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
         [COUNT_NEXT_EVAL] = t->asked_eval == t->answered_eval ? t->next_eval : t->answered_eval + 1,
         [COUNT_STOP_STREAK] = t->stop_streak,
         [COUNT_HASHED] = t->hashed_update, [COUNT_EVALUATED] = t->answered_eval,
+        /* In the middle of a round its fragments are in already. */
+        [COUNT_ROUNDS] = t->rounds + is_midway, [COUNT_PREVIOUS] = is_midway ? t->round_version : t->previous_version,
     };
     memcpy(t->counters, counters, sizeof(counters));
     t->limiter_start = t->limiter.start;
@@ -47,6 +50,8 @@ int training_save(struct training *t, struct tensor out[TRAINING_MAX_TENSORS])
     out[n++] = tensor_make("streams.sequences", TENSOR_I64, streams, t->sequences);
     out[n++] = tensor_make("streams.has_state", TENSOR_I64, streams, t->has_state);
     out[n++] = tensor_make("streams.states", TENSOR_U8, streams * t->state_bytes, t->states);
+    if (t->settings->top.mode == MODE_PIPELINED)
+        out[n++] = tensor_make("training.previous", TENSOR_F32, t->n_snapshot, is_midway ? t->current : t->previous);
     return n + normalisation_save(t->normalisation, out + n);
 }
 
@@ -100,8 +105,10 @@ int training_load(struct training *t, const struct safetensors *file, struct err
         { "streams.sequences", TENSOR_I64, streams, t->sequences },
         { "streams.has_state", TENSOR_I64, streams, t->has_state },
         { "streams.states", TENSOR_U8, streams * t->state_bytes, t->states },
+        { "training.previous", TENSOR_F32, t->n_snapshot, t->previous },
     };
-    for (size_t i = 0; i < sizeof(rest) / sizeof(*rest) && rc == 0; i++)
+    const size_t n_rest = sizeof(rest) / sizeof(*rest) - (t->settings->top.mode != MODE_PIPELINED);
+    for (size_t i = 0; i < n_rest && rc == 0; i++)
         rc = safetensors_copy(file, rest[i].name, rest[i].type, rest[i].n, rest[i].to, err);
     if (rc == 0)
         rc = normalisation_load(t->normalisation, file, err);
@@ -121,6 +128,8 @@ int training_load(struct training *t, const struct safetensors *file, struct err
     t->stop_streak = c[COUNT_STOP_STREAK];
     t->hashed_update = c[COUNT_HASHED];
     t->asked_eval = t->answered_eval = c[COUNT_EVALUATED];
+    t->rounds = c[COUNT_ROUNDS];
+    t->previous_version = c[COUNT_PREVIOUS];
     if (t->algorithm->is_on_policy)
         return 0;
     /* Leave something to learn from where little of the run is left. */

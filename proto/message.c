@@ -68,12 +68,12 @@ static const struct field welcome_fields[] = {
     INT_FIELD(MUST, welcome, n_act, 1, MAX_ACT),
     INT_FIELD(MUST, welcome, n_choices, 0, MAX_CHOICES),
     INT_FIELD(MUST, welcome, horizon, 1, MESSAGE_MAX_HORIZON),
-    INT_FIELD(MUST, welcome, first_stream, 0, MAX_STREAM),
-    INT_FIELD(MUST, welcome, n_streams, 1, MESSAGE_MAX_STREAMS),
     INT_FIELD(MUST, welcome, credit, 1, MAX_CREDIT),
     INT_FIELD(MUST, welcome, heartbeat_ms, 1, MAX_MS),
     INT_FIELD(MUST, welcome, liveness_ms, 1, MAX_MS),
     INT_FIELD(MAY, welcome, step_timeout_ms, 1, MAX_MS),
+    INT_FIELD(MAY, welcome, lag, 0, 1),
+    INT_FIELD(MAY, welcome, max_staleness, 1, MAX_COUNT),
     INT_FIELD(MUST, welcome, snapshot_port, 0, 65535),
     TEXT_FIELD(MUST, welcome, head, 1),
     TEXT_FIELD(MUST, welcome, activation, 1),
@@ -86,8 +86,10 @@ static const struct field welcome_fields[] = {
     BOOL_FIELD(MUST, welcome, normalises),
     BOOL_FIELD(MUST, welcome, wants_state),
     FIELD(U32S, MUST, welcome, hidden, 1, MAX_WIDTH, MESSAGE_MAX_HIDDEN),
+    FIELD(U32S, MUST, welcome, streams, 0, MAX_STREAM, MESSAGE_MAX_STREAMS),
     FIELD(U32S, MUST, welcome, lives, 0, UINT32_MAX, MESSAGE_MAX_STREAMS),
     FIELD(I64S, MUST, welcome, sequences, 0, MAX_COUNT, MESSAGE_MAX_STREAMS),
+    FIELD(RAW, MAY, welcome, saved, 0, 0, MESSAGE_MAX_STREAMS),
     FIELD(RAW, MAY, welcome, states, 0, 0, ANY),
 };
 
@@ -106,6 +108,7 @@ static const struct field want_fields[] = {
     ID_FIELD(MUST, want, incarnation, 1),
     INT_FIELD(MUST, want, epoch, 0, MAX_COUNT),
     INT_FIELD(MUST, want, version, -1, MAX_COUNT),
+    INT_FIELD(MAY, want, wanted, 0, MAX_COUNT),
 };
 
 static const struct field fragment_fields[] = {
@@ -134,6 +137,8 @@ static const struct field ack_fields[] = {
     INT_FIELD(MUST, ack, epoch, 0, MAX_COUNT),
     INT_FIELD(MUST, ack, newest, 0, MAX_COUNT),
     INT_FIELD(MUST, ack, start_version, 0, MAX_COUNT),
+    INT_FIELD(MAY, ack, round, 0, MAX_COUNT),
+    INT_FIELD(MAY, ack, previous, 0, MAX_COUNT),
     INT_FIELD(MUST, ack, credit, 1, MAX_CREDIT),
     FIELD(I64S, MUST, ack, acked, 0, MAX_COUNT, MESSAGE_MAX_STREAMS),
 };
@@ -153,10 +158,14 @@ static const struct field heartbeat_fields[] = {
     INT_FIELD(MUST, heartbeat, epoch, 0, MAX_COUNT),
     INT_FIELD(MAY, heartbeat, newest, 0, MAX_COUNT),
     INT_FIELD(MAY, heartbeat, start_version, 0, MAX_COUNT),
+    INT_FIELD(MAY, heartbeat, round, 0, MAX_COUNT),
+    INT_FIELD(MAY, heartbeat, previous, 0, MAX_COUNT),
     INT_FIELD(MAY, heartbeat, credit, 1, MAX_CREDIT),
     INT_FIELD(MAY, heartbeat, steps, 0, MAX_COUNT),
     INT_FIELD(MAY, heartbeat, version, -1, MAX_COUNT),
     INT_FIELD(MAY, heartbeat, diverged, 0, MAX_COUNT),
+    INT_FIELD(MAY, heartbeat, credit_ms, 0, MAX_COUNT),
+    INT_FIELD(MAY, heartbeat, parameters_ms, 0, MAX_COUNT),
     TEXT_FIELD(MAY, heartbeat, state, 0),
     FIELD(I64S, MAY, heartbeat, acked, 0, MAX_COUNT, MESSAGE_MAX_STREAMS),
 };
@@ -187,9 +196,16 @@ static void check_hello(struct wire_reader *r, const struct message *m)
 static void check_welcome(struct wire_reader *r, const struct message *m)
 {
     const struct welcome *w = &m->welcome;
-    size_t n = (size_t)w->n_streams;
+    const size_t n = w->streams.size / sizeof(uint32_t);
+    if (n == 0) {
+        wire_fail(r, "\"streams\" is empty");
+        return;
+    }
     if (w->lives.size != n * sizeof(uint32_t) || w->sequences.size != n * sizeof(int64_t))
         wire_fail(r, "\"lives\" and \"sequences\" are not as long as the %zu streams", n);
+    if (w->saved.size != (w->states.size ? n : 0))
+        wire_fail(r, "\"saved\" has %zu bytes beside %zu bytes of \"states\" for %zu streams", w->saved.size,
+                  w->states.size, n);
     if (w->states.size % n != 0)
         wire_fail(r, "the %zu bytes of \"states\" do not divide by %zu streams", w->states.size, n);
 }
@@ -212,6 +228,18 @@ static void check_fragment(struct wire_reader *r, const struct message *m)
         wire_fail(r, "more episodes than transitions");
 }
 
+/* What lockstep adds to the books: both or neither. */
+static void check_rounds(struct wire_reader *r, int64_t round, int64_t previous)
+{
+    if ((round >= 0) != (previous >= 0))
+        wire_fail(r, "\"round\" and \"previous\" go together");
+}
+
+static void check_ack(struct wire_reader *r, const struct message *m)
+{
+    check_rounds(r, m->ack.round, m->ack.previous);
+}
+
 static void check_heartbeat(struct wire_reader *r, const struct message *m)
 {
     const struct heartbeat *h = &m->heartbeat;
@@ -219,6 +247,7 @@ static void check_heartbeat(struct wire_reader *r, const struct message *m)
     if ((h->newest >= 0) != has_acked || (h->start_version >= 0) != has_acked
         || (h->credit >= 1) != has_acked)
         wire_fail(r, "\"newest\", \"start_version\", \"credit\" and \"acked\" go together");
+    check_rounds(r, h->round, h->previous);
 }
 
 /* ---- one row per type ---- */
@@ -236,7 +265,7 @@ static const struct layout {
     [MESSAGE_REJECT] = { "REJECT", FIELDS(reject_fields), NULL },
     [MESSAGE_WANT] = { "WANT", FIELDS(want_fields), NULL },
     [MESSAGE_FRAGMENT] = { "FRAGMENT", FIELDS(fragment_fields), check_fragment },
-    [MESSAGE_ACK] = { "ACK", FIELDS(ack_fields), NULL },
+    [MESSAGE_ACK] = { "ACK", FIELDS(ack_fields), check_ack },
     [MESSAGE_SNAPSHOT] = { "SNAPSHOT", FIELDS(snapshot_fields), NULL },
     [MESSAGE_HEARTBEAT] = { "HEARTBEAT", FIELDS(heartbeat_fields), check_heartbeat },
     [MESSAGE_DRAIN] = { "DRAIN", FIELDS(drain_fields), NULL },

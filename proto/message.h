@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    PROTOCOL_VERSION = 3,
+    PROTOCOL_VERSION = 4,
     MESSAGE_HEADER_BYTES = 3072,    /* a message without its `bin` fields never needs more */
     MESSAGE_MAX_STREAMS = 1024,     /* streams of one actor */
     MESSAGE_MAX_HORIZON = 16384,    /* transitions in a fragment */
@@ -48,10 +48,13 @@ struct welcome {
     char options[1024];                     /* the environment's, what is not the default */
     int64_t n_obs, n_act, n_choices;
     int64_t horizon;                        /* T */
-    int64_t first_stream, n_streams;
+    struct bytes streams;                   /* uint32 [n_streams]: their numbers, each once */
     struct bytes lives;                     /* uint32 [n_streams] */
     struct bytes sequences;                 /* int64 [n_streams]: next sequence number */
+    struct bytes saved;                     /* uint8 [n_streams]: 1: goes on from its state */
     struct bytes states;                    /* [n_streams][state_bytes]; empty: all start afresh */
+    int64_t lag;                            /* optional, rounds: 0 sync, 1 pipelined */
+    int64_t max_staleness;                  /* optional, versions: fragments are closed early */
     int64_t credit;                         /* fragments per stream that may be unacknowledged */
     int64_t heartbeat_ms, liveness_ms;
     int64_t step_timeout_ms;                /* optional: what one environment call may take */
@@ -78,6 +81,7 @@ struct reject {
 struct want {
     uint64_t run, incarnation;
     int64_t epoch, version;     /* the version held; -1: none */
+    int64_t wanted;             /* optional: this version and no newer one */
 };
 
 struct fragment_header {
@@ -97,6 +101,7 @@ struct ack {
     int64_t epoch;
     int64_t newest;             /* newest version there is */
     int64_t start_version;      /* begin no fragment with an older version than this */
+    int64_t round, previous;    /* optional: rounds done, with start_version behind them; behind one less */
     int64_t credit;
     struct bytes acked;         /* int64 [n_streams]: fragments dealt with, this life */
 };
@@ -113,12 +118,13 @@ struct heartbeat {
     uint64_t run, incarnation;
     int64_t epoch;
     /* learner to actor: as in ACK (optional) */
-    int64_t newest, start_version, credit;
+    int64_t newest, start_version, credit, round, previous;
     struct bytes acked;
     /* actor to learner (optional) */
     int64_t steps;              /* transitions collected by this incarnation */
     int64_t version;            /* version it acts with */
     int64_t diverged;           /* episodes of this incarnation that broke down */
+    int64_t credit_ms, parameters_ms;    /* it waited for each */
     char state[16];             /* acting, credit, parameters */
 };
 

@@ -171,6 +171,7 @@ static void acknowledge(struct desk *d)
 static void welcome(struct desk *d)
 {
     static const uint32_t lives[MAX_E];
+    static uint32_t streams[MAX_E];
     static const int64_t sequences[MAX_E];
     const struct bench_case *c = d->subject->is;
     const uint32_t hidden[2] = { (uint32_t)c->width, (uint32_t)c->width };
@@ -187,7 +188,6 @@ static void welcome(struct desk *d)
     w->n_obs = spec->shape.n_obs;
     w->n_act = spec->shape.n_act;
     w->n_choices = spec->n_choices;
-    w->n_streams = d->E;
     w->horizon = d->horizon;
     w->step_timeout_ms = 10000;
     env_spec_hash(spec, w->spec);
@@ -197,6 +197,9 @@ static void welcome(struct desk *d)
     snprintf(w->head, sizeof(w->head), "%s", policy_head_name(c->head));
     snprintf(w->activation, sizeof(w->activation), "%s", activation_name(c->activation));
     snprintf(w->exploration, sizeof(w->exploration), "none");
+    for (int i = 0; i < d->E; i++)
+        streams[i] = (uint32_t)i;
+    w->streams = (struct bytes){ (const unsigned char *)streams, (size_t)d->E * sizeof(*streams) };
     w->hidden = (struct bytes){ (const unsigned char *)hidden, sizeof(hidden) };
     w->lives = (struct bytes){ (const unsigned char *)lives, (size_t)d->E * sizeof(*lives) };
     w->sequences = (struct bytes){ (const unsigned char *)sequences, (size_t)d->E * sizeof(*sequences) };

@@ -70,7 +70,7 @@ static void close_case(struct trial *c)
     golden_case_close(&c->g);
 }
 
-static void begin_round(struct trial *c, int i)
+static void take_round(struct trial *c, int i)
 {
     const int *first = c->first + i * c->n_fragments, stride = row_stride(c->g.setup.shape);
     for (int f = 0; f <= c->n_fragments; f++)
@@ -82,7 +82,6 @@ static void begin_round(struct trial *c, int i)
     for (int t = 0; t < c->round.n_rows; t++)
         c->round.n_transitions +=
             c->round.rows[t * stride + row_kind(c->g.setup.shape)] < (real)ROW_CLOSE;
-    a2c_algorithm.begin(c->g.self, &c->round, &c->rng);
 }
 
 static void check_case(const char *name)
@@ -92,7 +91,8 @@ static void check_case(const char *name)
     int n_steps = 0;
     open_case(&c, name);
     for (int i = 0; i < c.n_rounds; i++) {
-        begin_round(&c, i);
+        take_round(&c, i);
+        a2c_algorithm.begin(c.g.self, &c.round, &c.rng);
         for (; a2c_algorithm.has_more(c.g.self); n_steps++) {
             ck_assert_int_eq(a2c_algorithm.step(c.g.self, c.g.metrics, &err), 0);
             golden_check_metrics(&c.g, n_steps, columns, TEST_COUNT(columns), n_steps == 0 ? 1e-5 : 1e-4);
@@ -105,6 +105,27 @@ static void check_case(const char *name)
     ck_assert_int_eq(n_steps, N_STEPS);
     ck_assert_uint_eq(golden_count(c.g.file, "metrics"), N_STEPS * TEST_COUNT(columns));
     golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
+    close_case(&c);
+}
+
+/* The same, each update as a gradient and its application: rounds of one update alone. */
+static void check_apart(const char *name)
+{
+    struct trial c;
+    struct error err;
+    open_case(&c, name);
+    real *grad = malloc(c.g.params.n * sizeof(*grad));
+    ck_assert_int_eq(c.n_rounds, N_STEPS);
+    for (int i = 0; i < c.n_rounds; i++) {
+        take_round(&c, i);
+        ck_assert_int_eq(a2c_algorithm.gradient(c.g.self, &c.round, grad, c.g.metrics, &err), 0);
+        ck_assert_int_eq(a2c_algorithm.apply(c.g.self, grad, c.round.progress, c.g.metrics, &err), 0);
+        golden_check_metrics(&c.g, i, columns, TEST_COUNT(columns), i == 0 ? 1e-5 : 1e-4);
+        if (i == 0)
+            golden_check_actor_critic(&c.g);
+    }
+    golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
+    free(grad);
     close_case(&c);
 }
 
@@ -138,6 +159,14 @@ START_TEST(online_actor_critic_transition_by_transition_equals_pytorch)
 }
 END_TEST
 
+START_TEST(gradients_and_their_application_equal_pytorch)
+{
+    check_apart("a2c_gaussian");
+    check_apart("a2c_categorical");
+    check_apart("a2c_vtrace");
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
@@ -146,6 +175,7 @@ int main(void)
         vtrace_of_stale_rows_with_sigmas_of_the_state_equals_pytorch,
         batch_actor_critic_that_fits_values_first_equals_pytorch,
         online_actor_critic_transition_by_transition_equals_pytorch,
+        gradients_and_their_application_equal_pytorch,
     };
     return suite_run("a2c_golden", tests, TEST_COUNT(tests), 60);
 }

@@ -95,19 +95,23 @@ static void on_log(void *context, const char *line)
         fprintf(stderr, "%s\n", line);
 }
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
-    session_consumed(((struct sim *)context)->session, f->stream, f->life, f->sequence);
+    session_consumed(((struct sim *)context)->session, f->stream, f->life, f->sequence, fate);
 }
 
-static void on_version(void *context, int64_t version, int64_t start_version, bool random,
-                       const float *params, size_t n)
+static void on_round(void *context, int64_t round, int64_t version, int64_t previous)
+{
+    session_round(((struct sim *)context)->session, round, version, previous);
+}
+
+static void on_version(void *context, int64_t version, bool random, const float *params, size_t n)
 {
     struct sim *s = context;
     for (size_t i = 0; i < n; i++)
         ck_assert_msg(isfinite(params[i]), "version %d is not finite", (int)version);
     struct frame *f = snapshot_encode(s->snapshots, 7, s->setup->is_resumed ? 2 : 1, version, random, params, n);
-    session_publish(s->session, version, start_version, f);
+    session_publish(s->session, version, f);
 }
 
 static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
@@ -255,11 +259,12 @@ static void create(struct sim *s)
     };
     struct session_setup session = {
         .run = 7, .epoch = setup->is_resumed ? 2 : 1, .settings = settings, .spec = env_spec(s->model),
-        .traits = &s->traits, .cpu = "simulated",
+        .traits = &s->traits, .is_on_policy = setup->algorithm->is_on_policy,
+        .cpu = "simulated",
         .state_bytes = stream_state_bytes(s->model), .fragments = s->fragments,
     };
     s->training = training_create(&training, (struct training_out){
-        .context = s, .consumed = on_consumed, .publish = on_version, .evaluate = on_evaluate,
+        .context = s, .consumed = on_consumed, .publish = on_version, .round = on_round, .evaluate = on_evaluate,
         .hash = on_hash, .scheduled = on_scheduled, .log = on_training_log, .restore = on_restore });
     if (setup->is_resumed)
         load(s, &session);

@@ -599,7 +599,7 @@ START_TEST(incompatible_choices_are_refused_with_the_reason)
     check_refused("episodes", NULL, "above 16384, the most that actor.horizon can be", "env.max_episode_steps");
     time_limit = 1000;
     check_refused("online", "actor.horizon=5", "actor.horizon is 5", "actor.horizon: 1");
-    check_refused("online", "mode=async", "mode: async", "mode: sync");
+    check_refused("online", "mode=async", "only sync waits", "set mode: sync");
     check_refused("online", "a2c.normalise_advantages=round", "normalise_advantages", "none");
     check_refused("online", "a2c.value_epochs=1", "value_epochs", "episodes");
     check_refused("impala", "a2c.truncation_terminates=true", "truncation_terminates", "vtrace");
