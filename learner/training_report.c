@@ -98,9 +98,9 @@ struct training_place training_place(const struct training *t, int64_t i)
 void training_count(struct training *t, const struct fragment *f, int n)
 {
     const struct schedule_record record = {
-        .update = (uint64_t)t->updates, .stream = (uint32_t)f->stream, .life = (uint32_t)f->life,
-        .sequence = (uint64_t)f->sequence, .version = (uint64_t)f->version,
-        .n_transitions = (uint32_t)n,
+        .kind = SCHEDULE_FRAGMENT, .update = (uint64_t)t->updates, .stream = (uint32_t)f->stream,
+        .life = (uint32_t)f->life, .sequence = (uint64_t)f->sequence, .version = (uint64_t)f->version,
+        .n_transitions = (uint32_t)f->n_transitions, .n_used = (uint32_t)n,
     };
     normalisation_consume(t->normalisation, f->stream, f->life != t->lives[f->stream], f->rows.data,
                           f->n_rows, n);
