@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "learner/algorithms.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 #include "tests/support.h"
 
 static const int64_t HOUR_US = 3600000000;
@@ -12,9 +12,9 @@ enum { STREAMS = 8, HORIZON = 16, ROUND = STREAMS * HORIZON, ROUNDS = 6, TOTAL =
 static const struct algorithm *const algorithms[] = { &ppo_algorithm, &a2c_algorithm, &ddpg_algorithm, &td3_algorithm,
                                                       &sac_algorithm };
 
-static void prepare(struct simulation_setup *s, const struct algorithm *algorithm, enum mode mode, int actors)
+static void prepare(struct trial *s, const struct algorithm *algorithm, enum mode mode, int actors)
 {
-    simulation_defaults(s, algorithm, mode, actors, STREAMS / actors);
+    trial_defaults(s, algorithm, mode, actors, STREAMS / actors);
     s->settings.top.total_steps = TOTAL;
     s->settings.actor.horizon = HORIZON;
     s->settings.learner.batch_size = 32;
@@ -27,9 +27,9 @@ static void prepare(struct simulation_setup *s, const struct algorithm *algorith
     s->settings.learner.normalise_observations = true;
 }
 
-static void run(const struct simulation_setup *s, struct simulation_result *r)
+static void run(const struct trial *s, struct trial_result *r)
 {
-    simulation_run(s, HOUR_US, r);
+    trial_run(s, HOUR_US, r);
     ck_assert_int_eq(r->status, TRAINING_FINISHED);
     ck_assert_int_eq(r->report.env_steps, TOTAL);
     ck_assert_int_eq(r->scheduled, TOTAL);
@@ -38,7 +38,7 @@ static void run(const struct simulation_setup *s, struct simulation_result *r)
     ck_assert_int_ge(r->report.updates, ROUNDS);
 }
 
-static void expect_equal(const struct simulation_result *r, const struct simulation_result *calm,
+static void expect_equal(const struct trial_result *r, const struct trial_result *calm,
                          const struct algorithm *algorithm, enum mode mode, const char *what)
 {
     ck_assert_msg(r->hashes == calm->hashes && strcmp(r->params_sha256, calm->params_sha256) == 0,
@@ -46,10 +46,10 @@ static void expect_equal(const struct simulation_result *r, const struct simulat
     ck_assert_double_eq(r->evaluation.mean, calm->evaluation.mean);
 }
 
-static void try_rounds(const struct algorithm *algorithm, enum mode mode, struct simulation_result *calm)
+static void try_rounds(const struct algorithm *algorithm, enum mode mode, struct trial_result *calm)
 {
-    struct simulation_setup s;
-    struct simulation_result r;
+    struct trial s;
+    struct trial_result r;
     prepare(&s, algorithm, mode, 1);
     run(&s, calm);
     for (int n = 0; n < N_REJECTIONS; n++)
@@ -90,7 +90,7 @@ static void try_rounds(const struct algorithm *algorithm, enum mode mode, struct
 
 START_TEST(every_algorithm_learns_the_same_in_rounds_whatever_happens)
 {
-    struct simulation_result sync, pipelined;
+    struct trial_result sync, pipelined;
     try_rounds(algorithms[_i], MODE_SYNC, &sync);
     try_rounds(algorithms[_i], MODE_PIPELINED, &pipelined);
     ck_assert_uint_ne(sync.hashes, pipelined.hashes);
@@ -100,8 +100,8 @@ END_TEST
 /* Collecting and learning take turns in one and go on together in the other. */
 START_TEST(pipelined_takes_less_time_than_sync)
 {
-    struct simulation_setup s;
-    struct simulation_result sync, pipelined;
+    struct trial s;
+    struct trial_result sync, pipelined;
     prepare(&s, &ppo_algorithm, MODE_SYNC, 4);
     s.step_us = s.update_us = 1000;
     run(&s, &sync);
@@ -113,8 +113,8 @@ END_TEST
 
 START_TEST(strict_rounds_learn_the_same_as_well)
 {
-    struct simulation_setup s;
-    struct simulation_result calm, r;
+    struct trial s;
+    struct trial_result calm, r;
     prepare(&s, &a2c_algorithm, MODE_PIPELINED, 4);
     run(&s, &calm);
     s.settings.sync.strict = true;
@@ -134,8 +134,8 @@ START_TEST(async_keeps_its_bound)
     static const int64_t bounds[] = { 1, 2, 5 };
     for (size_t b = 0; b < TEST_COUNT(bounds); b++)
         for (int is_slow_network = 0; is_slow_network < 2; is_slow_network++) {
-            struct simulation_setup s;
-            struct simulation_result r;
+            struct trial s;
+            struct trial_result r;
             prepare(&s, algorithms[_i], MODE_ASYNC, 4);
             s.settings.transport.window = 6;
             s.settings.learner.publish_every = 1;
@@ -154,8 +154,8 @@ END_TEST
 
 START_TEST(without_a_bound_async_gets_older_than_that)
 {
-    struct simulation_setup s;
-    struct simulation_result r;
+    struct trial s;
+    struct trial_result r;
     prepare(&s, &ppo_algorithm, MODE_ASYNC, 4);
     s.settings.transport.window = 6;
     s.update_us = 4000;
