@@ -292,7 +292,9 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
         last - first == n - 1 ? " to " : " ... ", last);
     a->was_told_full = false;
     a->out.subscribe(a->out.context, (int)w->snapshot_port);
-    send_want(a, now_us);
+    a->want_us = now_us;
+    if (a->lag < 0)
+        send_want(a, now_us);    /* in rounds the books, right behind, tell for which */
 }
 
 /* The learner does not know what we are talking about: begin again. */
@@ -344,6 +346,37 @@ static void on_snapshot(struct actor *a, const struct snapshot *s)
     a->pending_random = s->random;
 }
 
+/* The round that comes next: that of the stream that is furthest behind. */
+static int64_t next_round(const struct actor *a)
+{
+    int64_t round = INT64_MAX;
+    for (int i = 0; i < a->work.n_streams; i++)
+        if (a->work.streams[i].sequence < round)
+            round = a->work.streams[i].sequence;
+    return round;
+}
+
+/* The version that `round` is acted with: what is behind round - lag rounds, or the first. -1: not known yet. */
+static int64_t version_of_round(const struct actor *a, int64_t round)
+{
+    const int64_t behind = round > a->lag ? round - a->lag : 0;
+    return a->round < 0             ? -1
+         : behind == a->round       ? a->start_version
+         : behind == a->round - 1   ? a->previous
+                                    : -1;
+}
+
+/* In rounds: ask by name for what comes next, where nothing was held or asked for yet. What comes next may be older
+ * than the newest there is. */
+static void ask_first(struct actor *a, int64_t now_us)
+{
+    if (a->lag < 0 || a->needed >= 0 || a->version >= 0)
+        return;
+    a->needed = version_of_round(a, next_round(a));
+    if (a->needed >= 0 && a->needed != a->pending_version)
+        send_want(a, now_us);
+}
+
 static void on_books(struct actor *a, int64_t now_us, const struct ack *books)
 {
     if (books->run != a->run || books->epoch != a->epoch
@@ -362,6 +395,7 @@ static void on_books(struct actor *a, int64_t now_us, const struct ack *books)
         a->behind_since_us = -1;
     else if (a->behind_since_us < 0)
         a->behind_since_us = now_us;
+    ask_first(a, now_us);
 }
 
 void actor_receive(struct actor *a, int64_t now_us, const struct frame *f)
@@ -410,26 +444,6 @@ static void adopt_pending(struct actor *a)
     policy_set(a->work.policy, a->work.pending);
     a->version = a->pending_version;
     a->is_random = a->pending_random;
-}
-
-/* The round that comes next: that of the stream that is furthest behind. */
-static int64_t next_round(const struct actor *a)
-{
-    int64_t round = INT64_MAX;
-    for (int i = 0; i < a->work.n_streams; i++)
-        if (a->work.streams[i].sequence < round)
-            round = a->work.streams[i].sequence;
-    return round;
-}
-
-/* The version that `round` is acted with: what is behind round - lag rounds, or the first. -1: not known yet. */
-static int64_t version_of_round(const struct actor *a, int64_t round)
-{
-    const int64_t behind = round > a->lag ? round - a->lag : 0;
-    return a->round < 0             ? -1
-         : behind == a->round       ? a->start_version
-         : behind == a->round - 1   ? a->previous
-                                    : -1;
 }
 
 /* In rounds: hold the version of the next one. Returns whether that is so. */

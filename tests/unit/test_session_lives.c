@@ -105,6 +105,9 @@ START_TEST(sync_begins_a_new_life_where_the_state_was_refused)
     /* The numbers of fragments go on: they are those of rounds. */
     ck_assert(bytes_u32(w->lives, 0) == 1 && bytes_i64(w->sequences, 0) == 1);
     ck_assert(bytes_u32(w->lives, 1) == 0 && bytes_i64(w->sequences, 1) == 0);
+    session_consumed(d->session, 0, 0, 0, FRAGMENT_REFUSED);    /* of the old life, and of this round */
+    tick(d, 1000);
+    ck_assert_int_eq(acked(next(d, ALICE, MESSAGE_ACK), 0), 1);
     desk_destroy(d);
 }
 END_TEST

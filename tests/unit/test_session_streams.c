@@ -60,6 +60,7 @@ START_TEST(streams_of_an_actor_that_vanished_go_to_others_and_come_back)
         for (int64_t stream = 0; stream < 3; stream++)
             send_good(d, stream < 2 ? ALICE : BOB, stream, 0, 0);
         send_good(d, ALICE, 1, 0, 1);
+        WAIT(d, 20, ALICE, BOB);    /* counted from when it left */
         say(d, MESSAGE_BYE, ALICE);
         WAIT(d, 9, BOB);
         ck_assert_int_eq(books_of(d, 1).n_streams, 2);
