@@ -18,6 +18,7 @@ static const struct {
     { "rollout", "play an environment or a run and write the transitions to a file", command_rollout },
     { "envs", "the environments there are, and their options", command_envs },
     { "render", "a video of an environment or of a run's policy", command_render },
+    { "plot", "figures of runs: returns, staleness, throughput", command_plot },
     { "config", "print a resolved configuration", command_config },
     { "bench", "how fast this machine does what a training is made of", command_bench },
     { "evaluator", NULL, command_evaluator },    /* between our own processes */
