@@ -73,7 +73,7 @@ static void fit_panel(struct plot_frame *frame, const struct plot_panel *p)
     }
     if (p->has_reference)
         include(&x, p->reference);
-    const int n_x = (int)fmax(3, frame->width / 62), n_y = (int)fmax(4, frame->height / 42);
+    const int n_x = (int)fmax(3, frame->width / 75), n_y = (int)fmax(4, frame->height / 48);
     if (p->has_x_range)
         x = (struct range){ p->x_range[0], p->x_range[1], p->x_range[0] };
     if (p->has_y_range)

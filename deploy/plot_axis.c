@@ -6,12 +6,12 @@
 
 #define MINUS "\xE2\x88\x92"    /* U+2212 */
 
-/* The least of 1, 2 and 5 times a power of ten that is at least `step`. */
+/* The one of 1, 2 and 5 times a power of ten that is nearest to `step`. */
 static double nice_step(double step)
 {
     const double power = pow(10, floor(log10(step)));
     const double share = step / power;
-    return power * (share <= 1.0001 ? 1 : share <= 2.0001 ? 2 : share <= 5.0001 ? 5 : 10);
+    return power * (share < 1.45 ? 1 : share < 3.3 ? 2 : share < 7.2 ? 5 : 10);
 }
 
 static void choose_unit(struct plot_axis *a, double step)

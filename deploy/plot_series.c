@@ -5,7 +5,7 @@
 #include "common/arena.h"
 #include "deploy/plot_private.h"
 
-enum { FEW_POINTS = 16 };       /* of a line: each gets a dot */
+enum { FEW_POINTS = 8 };       /* of a line: each gets a dot */
 
 /* Whether both axes can show the point. */
 static bool is_shown(const struct plot_frame *f, double x, double y)
