@@ -20,12 +20,12 @@ static void list_runs(struct report_page *page, const struct comparison *c, stru
     report_page_table(page, "run|group|environment|status|seed|configuration|transitions|final return|time (s)", 4);
     for (int i = 0; i < c->n_runs; i++) {
         const struct results *r = &c->runs[i];
-        char steps[PLOT_LABEL_BYTES], result[PLOT_LABEL_BYTES], time_s[PLOT_LABEL_BYTES];
-        plot_number(r->env_steps, 12, steps);
+        char result[PLOT_LABEL_BYTES], time_s[PLOT_LABEL_BYTES];
         plot_number(r->final_return, 4, result);
         plot_number(r->time_s, 3, time_s);
         const char *const cells[] = { r->path, c->arms[c->arm[i]], r->environment, r->status,
-                                      comparison_print(arena, "%" PRId64, r->seed), r->config_hash, steps, result,
+                                      comparison_print(arena, "%" PRId64, r->seed), r->config_hash,
+                                      comparison_print(arena, "%.0f", r->env_steps), result,
                                       time_s };
         for (int k = 0; k < COUNT(cells); k++)
             report_page_cell(page, cells[k], false);

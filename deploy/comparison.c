@@ -11,7 +11,7 @@
 #include "deploy/curves.h"
 #include "deploy/plot.h"
 
-enum { MAX_HASHES = 8, NEUTRAL = -1 /* the last colour */ };
+enum { MAX_HASHES = 8, ANY_ARM = -1, NEUTRAL = -1 /* the last colour */ };
 
 static const struct {
     const char *file, *title;
@@ -92,7 +92,7 @@ static char *arm_seeds(const struct comparison *c, int arm, struct arena *arena)
     int64_t *seeds = arena_alloc(arena, (size_t)c->n_runs + 1, sizeof(*seeds));
     int n = 0;
     for (int i = 0; i < c->n_runs; i++)
-        if (c->arm[i] == arm)
+        if (c->arm[i] == arm || arm == ANY_ARM)
             seeds[n++] = c->runs[i].seed;
     return comparison_seeds(seeds, n, arena);
 }
@@ -130,8 +130,8 @@ char *comparison_provenance(const struct comparison *c, struct arena *arena)
         if (before < MAX_HASHES)
             hashes = comparison_print(arena, "%s%s%s", hashes, i ? ", " : "", text);
     }
-    if (same_seeds)
-        seeds = arm_seeds(c, 0, arena);
+    if (same_seeds || c->n_arms > MAX_HASHES)
+        seeds = arm_seeds(c, same_seeds ? 0 : ANY_ARM, arena);
     if (c->config_hash)
         return comparison_print(arena, "Seeds: %s. Configuration: %s.", seeds, c->config_hash);
     if (n_hashes > MAX_HASHES)
@@ -246,6 +246,8 @@ static void add_rate(struct sheet *s, int task, enum curve_kind kind)
     }
     p->series = series;
     p->is_log_y = wants_log(series, p->n_series);
+    if (p->is_log_y)
+        p->y_label = comparison_print(s->arena, "%s (logarithmic)", p->y_label);
 }
 
 static void add_panels(struct sheet *s, int task, enum comparison_figure which)

@@ -9,7 +9,7 @@
 #include "deploy/plot_private.h"
 
 static const double TITLE_SIZE = 15, LEGEND_SIZE = 12.5, LABEL_SIZE = 12.5, TICK_SIZE = 11.5,
-                    CAPTION_SIZE = 11, MARGIN = 14, ROW_HEIGHT = 30, MOST_ROW_NAME = 200;
+                    CAPTION_SIZE = 11, MARGIN = 14, ROW_HEIGHT = 36, MOST_ROW_NAME = 200;
 static const struct svg_style GRID = { .stroke = "#e6e6e6", .width = 1 },
                               SPINE = { .stroke = "#555555", .width = 1 },
                               REFERENCE = { .stroke = "#555555", .width = 1, .dashes = "4 3" };
@@ -235,7 +235,7 @@ static double inner_height(const struct plot_figure *f, int n_columns, double ar
 {
     const double row = f->row_height > 0 ? f->row_height : ROW_HEIGHT;
     if (f->panels[0].n_rows > 0)
-        return row * f->panels[0].n_rows;
+        return fmax(row * f->panels[0].n_rows, 1.5 * row);
     if (f->n_panels == 1)
         return fmax(240, PLOT_HEIGHT - around);
     return n_columns == 3 ? 150 : 210;

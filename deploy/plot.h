@@ -52,7 +52,7 @@ struct plot_figure {
     const struct plot_panel *panels;            /* [n_panels] one or more */
     int n_panels;
     int n_columns;                              /* of panels; 0: as fits */
-    double row_height;                          /* pixels per row of named rows; 0: 30 */
+    double row_height;                          /* pixels per row of named rows; 0: as fits */
 };
 
 enum { PLOT_WIDTH = 720, PLOT_HEIGHT = 440 };

@@ -61,9 +61,9 @@ void plot_axis_fit(struct plot_axis *a, double low, double high, double margin, 
         a->low = low / 1.5;
         a->high = high * 1.5;
     } else if (!is_log && high - low <= 1e-9 * fmax(fabs(low), fabs(high))) {
-        const double room = low == 0 ? 1 : 0.1 * fabs(low);
+        const double room = 0.1 * fabs(low);
         a->low = low - room;
-        a->high = high + room;
+        a->high = low == 0 ? 1 : high + room;
     }
     if (is_log)
         fit_log(a, margin, n_wanted);

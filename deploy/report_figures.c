@@ -6,7 +6,7 @@
 #include "deploy/plot.h"
 #include "deploy/report_private.h"
 
-enum { N_LEVELS = 101, N_SHARES = 51 };
+enum { N_LEVELS = 401, N_SHARES = 51 };
 
 #define SAY(d, ...) comparison_print((d)->arena, __VA_ARGS__)
 
@@ -158,34 +158,43 @@ static char *draw_finals(const struct report_data *d)
                 "runs.", panels, r->n_tasks, false);
 }
 
+/* Of normalised returns, or of one task's own. NULL where all runs scored alike: there is nothing to see. */
 static char *draw_profile(const struct report_data *d)
 {
     const struct report *r = d->r;
+    const bool is_one = r->n_tasks == 1;
+    const struct report_scores *scores = is_one ? &d->final : &d->normal;
     struct plot_series *series = arena_alloc(d->arena, 2 * (size_t)r->n_arms, sizeof(*series));
-    struct plot_panel p = { .title = "", .x_label = "Normalised final return \xCF\x84", .has_y_range = true,
-                            .y_label = "Share of runs above \xCF\x84", .y_range = { 0, 1 }, .series = series };
-    double *levels = numbers(d, N_LEVELS), low = 0, high = 1;
+    struct plot_panel p = { .title = "", .x_label = is_one ? "Final return \xCF\x84" : "Normalised final return \xCF\x84",
+                            .has_y_range = true, .y_label = "Share of runs above \xCF\x84", .y_range = { 0, 1 },
+                            .has_x_range = true, .series = series };
+    double *levels = numbers(d, N_LEVELS);
+    p.x_range[0] = (double)INFINITY;
+    p.x_range[1] = -(double)INFINITY;
     for (size_t i = 0; i < (size_t)r->n_arms * (size_t)d->n_rows * (size_t)r->n_tasks; i++)
-        if (isfinite(d->normal.at[i])) {
-            low = fmin(low, d->normal.at[i]);
-            high = fmax(high, d->normal.at[i]);
+        if (isfinite(scores->at[i])) {
+            p.x_range[0] = fmin(p.x_range[0], scores->at[i]);
+            p.x_range[1] = fmax(p.x_range[1], scores->at[i]);
         }
+    if (!(p.x_range[0] < p.x_range[1]))
+        return NULL;
     for (int i = 0; i < N_LEVELS; i++)
-        levels[i] = low + (high - low) * i / (N_LEVELS - 1);
+        levels[i] = p.x_range[0] + (p.x_range[1] - p.x_range[0]) * i / (N_LEVELS - 1);
     for (int a = 0; a < r->n_arms; a++) {
         struct interval *out = arena_alloc(d->arena, N_LEVELS, sizeof(*out));
-        const struct scores s = report_view(d, &d->normal, a, ALL_TASKS);
+        const struct scores s = report_view(d, scores, a, ALL_TASKS);
         double *y[3];
         statistics_profile(&s, NULL, &(struct statistic){ .kind = STATISTIC_ABOVE }, levels, N_LEVELS, &HOW, out);
         columns(d, out, N_LEVELS, y);
         add_band(&p, series, N_LEVELS, levels, y, a);
     }
-    return draw(d, "Performance profile", d->has_scale
-                ? "Share of runs whose final return is above a level, with its 95 % interval; higher is better."
-                : "Share of runs whose final return is above a level, with its 95 % interval; higher is better. 0 and 1 "
-                "are a task's lowest and highest final return here.", &p, 1, true);
+    const char *scale = is_one || d->has_scale ? "" : " 0 and 1 are a task's lowest and highest final return here.";
+    return draw(d, is_one ? SAY(d, "Performance profile, %s", r->tasks[0]) : "Performance profile",
+                SAY(d, "Share of runs whose final return is above a level, with its 95 %% interval; higher is better.%s",
+                    scale), &p, 1, true);
 }
 
+/* NULL where no two arms have runs in one task. */
 static char *draw_improvement(const struct report_data *d)
 {
     const struct report *r = d->r;
@@ -195,18 +204,23 @@ static char *draw_improvement(const struct report_data *d)
     struct plot_panel p = { .title = "", .x_label = SAY(d, "Probability that a run is better than one of %s",
                                                         r->arms[r->baseline]),
                             .y_label = "", .has_x_range = true, .x_range = { 0, 1 }, .has_reference = true,
-                            .reference = 0.5, .rows = rows, .n_rows = n_rows, .series = series };
+                            .reference = 0.5, .rows = rows, .series = series };
     for (int a = 0; a < r->n_arms; a++)
         for (int k = 0; k < n_scopes && a != r->baseline; k++) {
             const int task = r->n_tasks == 1 ? 0 : k == 0 ? ALL_TASKS : k - 1;
             const struct duel duel = report_duel(d, a, r->baseline, task);
             double *row = numbers(d, 1), *own[3];
+            if (!isfinite(duel.improvement.value))
+                continue;
             columns(d, &duel.improvement, 1, own);
             row[0] = p.n_series;
             rows[p.n_series] = r->n_tasks == 1 ? r->arms[a]
                 : SAY(d, "%s, %s", r->arms[a], task == ALL_TASKS ? "all tasks" : r->tasks[task]);
             series[p.n_series++] = (struct plot_series){ PLOT_INTERVAL, 1, own[0], row, own[1], own[2], a, false, false };
         }
+    p.n_rows = p.n_series;
+    if (p.n_rows == 0)
+        return NULL;
     return draw(d, "Probability of improvement",
                 "P(X > Y) over pairs of runs, ties count one half, with its 95 % stratified bootstrap interval; an "
                 "interval that crosses 0.5 shows no difference.", &p, 1, false);
@@ -241,10 +255,12 @@ int report_figures(const struct report_data *d, struct report_page *page, const 
     report_page_heading(page, "How runs ended");
     if (rc == 0)
         rc = put(page, folder, "final_returns.svg", "Final returns", draw_finals(d), err);
-    if (rc == 0 && d->r->n_arms > 1)
-        rc = put(page, folder, "improvement.svg", "Probability of improvement", draw_improvement(d), err);
-    if (rc == 0)
-        rc = put(page, folder, "profile.svg", "Performance profile", draw_profile(d), err);
+    char *improvement = rc == 0 && d->r->n_arms > 1 ? draw_improvement(d) : NULL;
+    if (improvement)
+        rc = put(page, folder, "improvement.svg", "Probability of improvement", improvement, err);
+    char *profile = rc == 0 ? draw_profile(d) : NULL;
+    if (profile)
+        rc = put(page, folder, "profile.svg", "Performance profile", profile, err);
     report_page_heading(page, "How runs went");
     if (rc == 0)
         rc = put_comparison(d, page, folder, FIGURE_STALENESS, err);

@@ -127,15 +127,28 @@ static const char *time_text(const struct report_data *d, int arm, int other, in
                isfinite(i.low) ? SAY(d, " (%s)", share_range(d, &i)) : "");
 }
 
+/* A task in which all runs ended alike has no normalised returns: not to be passed over. */
+static const char *all_tasks_text(const struct report_data *d)
+{
+    int n = 0;
+    for (int t = 0; t < d->r->n_tasks; t++)
+        n += d->high[t] > d->low[t];
+    return n == d->r->n_tasks ? SAY(d, "Over all %d tasks: ", n)
+           : SAY(d, "Over all %d tasks (final returns differ in %d): ", d->r->n_tasks, n);
+}
+
 static const char *finding_text(const struct report_data *d, int arm, int task)
 {
     const int other = d->r->baseline;
-    if (report_seeds(d, arm, task) == 0 || report_seeds(d, other, task) == 0)
-        return SAY(d, "%s%s: %s cannot be compared with %s, as one of them has no run with a final return.",
-                   task == ALL_TASKS ? "All tasks" : d->r->tasks[task], "", d->r->arms[arm], d->r->arms[other]);
+    const bool lacks_x = report_seeds(d, arm, task) == 0, lacks_y = report_seeds(d, other, task) == 0;
+    if ((lacks_x || lacks_y) && task == ALL_TASKS)
+        return SAY(d, "Over all %d tasks: %s and %s cannot be compared, as they do not both have final returns in "
+                   "every task.", d->r->n_tasks, d->r->arms[arm], d->r->arms[other]);
+    if (lacks_x || lacks_y)
+        return SAY(d, "%s: %s and %s cannot be compared, as %s no final return.", d->r->tasks[task], d->r->arms[arm],
+                   d->r->arms[other], lacks_x && lacks_y ? "both have" : SAY(d, "%s has", d->r->arms[lacks_x ? arm : other]));
     const struct duel duel = report_duel(d, arm, other, task);
-    const char *where = task == ALL_TASKS ? SAY(d, "Over all %d tasks: ", d->r->n_tasks)
-                      : SAY(d, "%s: ", d->r->tasks[task]);
+    const char *where = task == ALL_TASKS ? all_tasks_text(d) : SAY(d, "%s: ", d->r->tasks[task]);
     if (!isfinite(duel.iqm.value))
         return SAY(d, "%severy run of a task scored the same; nothing tells the arms apart.", where);
     return SAY(d, "%s%s: %s.%s%s", where, measure_text(d, &duel, arm, other, task),
@@ -273,7 +286,7 @@ static void course_row(const struct report_data *d, struct report_page *page, in
     report_page_cell(page, report_number(d, c.steps_per_s, 3), false);
     report_page_cell(page, report_number(d, c.updates_per_s, 3), false);
     report_page_cell(page, share(d, c.staleness_mean), false);
-    report_page_cell(page, report_number(d, c.staleness_max, 4), false);
+    report_page_cell(page, isfinite(c.staleness_max) ? SAY(d, "%.0f", c.staleness_max) : "-", false);
 }
 
 void report_tables(const struct report_data *d, struct report_page *page)
@@ -353,7 +366,7 @@ void report_runs(const struct report_data *d, struct report_page *page)
                     continue;
                 const char *const cells[] = {
                     r->tasks[t], r->arms[a], run->name, run->status, SAY(d, "%" PRId64, r->runs[i].seed),
-                    report_number(d, run->final_return, 5), report_number(d, run->env_steps, 12),
+                    report_number(d, run->final_return, 5), SAY(d, "%.0f", run->env_steps),
                     report_number(d, run->time_s, 4), run->config_hash
                 };
                 for (size_t k = 0; k < sizeof(cells) / sizeof(*cells); k++)
