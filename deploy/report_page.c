@@ -18,7 +18,7 @@ struct report_page {
 
 static const char STYLE[] =
     "body{font:15px/1.5 -apple-system,'Segoe UI',Helvetica,Arial,'Liberation Sans',sans-serif;color:#222;"
-    "background:#fff;max-width:760px;margin:2em auto;padding:0 1em}\n"
+    "background:#fff;max-width:800px;margin:2em auto;padding:0 1em}\n"
     "h1{font-size:1.6em;line-height:1.25;margin:0 0 .6em}\n"
     "h2{font-size:1.15em;margin:2em 0 .5em;border-bottom:1px solid #ddd;padding-bottom:.2em}\n"
     "p{margin:.6em 0}\n"
@@ -31,7 +31,7 @@ static const char STYLE[] =
     "th{border-bottom:1.5px solid #888;vertical-align:bottom;font-weight:600}\n"
     ".t{text-align:left}\n"
     "td{white-space:nowrap}\n"
-    "td.t{white-space:normal;overflow-wrap:anywhere}\n"
+    "td.t{white-space:normal;overflow-wrap:break-word;max-width:20em}\n"
     "figure{margin:1.2em 0;break-inside:avoid}\n"
     "figure svg{max-width:100%;height:auto;display:block}\n"
     "@media print{body{font-size:11pt;max-width:none;margin:0;padding:0}table{font-size:8.5pt}"
