@@ -78,14 +78,16 @@ double plot_axis_place(const struct plot_axis *a, double value)
     return (value - a->low) / (a->high - a->low);
 }
 
-/* "%.*f" with a real minus sign, and none in front of 0. */
+/* "%.*f" with a real minus sign; 0 has none, nor a unit. */
 static void put_decimal(double value, int decimals, const char *suffix, char out[PLOT_LABEL_BYTES])
 {
     char text[PLOT_LABEL_BYTES];
     snprintf(text, sizeof(text), "%.*f", decimals, fabs(value));
     const bool is_zero = strspn(text, "0.") == strlen(text);
-    snprintf(out, PLOT_LABEL_BYTES, "%s%.16s%s", value < 0 && !is_zero ? MINUS : "", text,
-             is_zero ? "" : suffix);
+    if (is_zero && *suffix)
+        snprintf(out, PLOT_LABEL_BYTES, "0");
+    else
+        snprintf(out, PLOT_LABEL_BYTES, "%s%.24s%s", value < 0 && !is_zero ? MINUS : "", text, suffix);
 }
 
 static const char *unit_suffix(double unit)
