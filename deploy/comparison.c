@@ -72,7 +72,8 @@ char *comparison_seeds(const int64_t *seeds, int n, struct arena *arena)
 {
     int64_t *sorted = arena_alloc(arena, (size_t)n + 1, sizeof(*sorted));
     char *text = comparison_print(arena, "%s", n == 0 ? "none" : "");
-    memcpy(sorted, seeds, (size_t)n * sizeof(*seeds));
+    for (int i = 0; i < n; i++)
+        sorted[i] = seeds[i];
     qsort(sorted, (size_t)n, sizeof(*sorted), by_value);
     for (int i = 0; i < n;) {
         int end = i;

@@ -32,7 +32,8 @@ static void write_head(const struct report_data *d, struct report_page *page)
         enumerate(d, r->tasks, r->n_tasks), comparison_seeds(seeds, r->n_runs, d->arena),
         d->c.config_hash ? "; configuration " : "", d->c.config_hash ? d->c.config_hash : "",
         r->is_virtual ? " Times are virtual: the runs were simulated." : "",
-        r->n_missing > 0 ? SAY(d, " %d cell%s missing, see the end.", r->n_missing, r->n_missing == 1 ? " is" : "s are") : ""));
+        r->n_missing == 0 ? "" : SAY(d, " %d cell%s missing, see the end.", r->n_missing,
+                                     r->n_missing == 1 ? " is" : "s are")));
     if (r->command && *r->command)
         report_page_code(page, r->command);
 }

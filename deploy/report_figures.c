@@ -165,9 +165,11 @@ static char *draw_profile(const struct report_data *d)
     const bool is_one = r->n_tasks == 1;
     const struct report_scores *scores = is_one ? &d->final : &d->normal;
     struct plot_series *series = arena_alloc(d->arena, 2 * (size_t)r->n_arms, sizeof(*series));
-    struct plot_panel p = { .title = "", .x_label = is_one ? "Final return \xCF\x84" : "Normalised final return \xCF\x84",
-                            .has_y_range = true, .y_label = "Share of runs above \xCF\x84", .y_range = { 0, 1 },
-                            .has_x_range = true, .series = series };
+    struct plot_panel p = {
+        .title = "", .x_label = is_one ? "Final return \xCF\x84" : "Normalised final return \xCF\x84",
+        .y_label = "Share of runs above \xCF\x84", .has_y_range = true, .y_range = { 0, 1 }, .has_x_range = true,
+        .series = series,
+    };
     double *levels = numbers(d, N_LEVELS);
     p.x_range[0] = (double)INFINITY;
     p.x_range[1] = -(double)INFINITY;

@@ -21,6 +21,9 @@ static struct error err;
 
 static void begin(void)
 {
+    arena_destroy(&arena);
+    for (int i = 0; i < MAX_RUNS; i++)
+        results_fini(&runs[i]);
     test_directory("comparison", folder, sizeof(folder));
     arena = arena_create(1 << 16);
 }
@@ -174,7 +177,7 @@ END_TEST
 
 START_TEST(seeds_are_listed_in_ranges)
 {
-    arena = arena_create(1 << 12);
+    begin();
     ck_assert_str_eq(comparison_seeds((const int64_t[]){ 3, 1, 2, 9, 5, 6 }, 6, arena), "1 to 3, 5, 6, 9");
     ck_assert_str_eq(comparison_seeds((const int64_t[]){ 4, 4 }, 2, arena), "4");
     ck_assert_str_eq(comparison_seeds(NULL, 0, arena), "none");

@@ -48,6 +48,8 @@ static void write_report(void)
 {
     err = (struct error){ 0 };
     ck_assert_msg(report_write(&report, out, &err) == 0, "%s", err.text);
+    free(markdown);
+    free(html);
     markdown = read_out("report.md");
     html = read_out("report.html");
 }
@@ -238,6 +240,7 @@ START_TEST(the_same_runs_give_the_same_report)
     add_clear_difference(0);
     write_report();
     char *before = html;
+    html = NULL;
     write_report();
     ck_assert_str_eq(before, html);
     free(before);
