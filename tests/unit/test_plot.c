@@ -27,6 +27,8 @@ START_TEST(ticks_stand_at_round_numbers)
     expect_ticks(&a, "0 20 40 60 80 100");
     ck_assert_double_eq(a.low, 0);
     ck_assert_double_eq(a.high, 100);
+    plot_axis_fit(&a, 0, 150, 0, false, 5);
+    expect_ticks(&a, "0 20 40 60 80 100 120 140");
     plot_axis_fit(&a, -1, 1, 0, false, 4);
     expect_ticks(&a, "\xE2\x88\x92" "1.0 \xE2\x88\x92" "0.5 0.0 0.5 1.0");
     plot_axis_fit(&a, 101, 104.9, 0, false, 4);
@@ -251,6 +253,26 @@ START_TEST(intervals_have_rows_with_names_and_a_reference)
 }
 END_TEST
 
+START_TEST(a_reference_beyond_the_data_is_shown)
+{
+    const char *const rows[] = { "a" };
+    const double x[] = { 1 }, y[] = { 0 };
+    const struct plot_series series = { PLOT_INTERVAL, 1, x, y, x, x, 0, false, false };
+    const struct plot_panel panel = { .title = "", .x_label = "P", .y_label = "", .has_reference = true, .reference = 5,
+                                      .rows = rows, .n_rows = 1, .series = &series, .n_series = 1 };
+    double spine[6];
+    char *svg = plot_draw(&(struct plot_figure){ .title = "", .caption = "", .panels = &panel, .n_panels = 1 });
+    ck_assert_int_eq(points_of(svg, "polyline", 0, spine, 3), 3);
+    char *line = strstr(svg, "stroke-dasharray=\"4 3\"");
+    ck_assert_ptr_nonnull(line);
+    while (strncmp(line, "<line x1=\"", 10) != 0)
+        line--;
+    const double at = strtod(line + 10, NULL);
+    ck_assert(at > spine[2] && at <= spine[4]);
+    free(svg);
+}
+END_TEST
+
 START_TEST(texts_are_escaped_and_the_same_data_give_the_same_bytes)
 {
     const double x[] = { 0, 1.0 / 3 }, y[] = { 0, 2.0 / 3 };
@@ -322,6 +344,7 @@ int main(void)
         steps_hold_a_value_until_the_next,
         a_histogram_counts_every_value_once,
         intervals_have_rows_with_names_and_a_reference,
+        a_reference_beyond_the_data_is_shown,
         texts_are_escaped_and_the_same_data_give_the_same_bytes,
         nothing_to_show_is_an_empty_chart,
         panels_do_not_overlap,
