@@ -216,7 +216,7 @@ static double improvement(const struct strata *x, const struct strata *y)
             n++;
         }
     }
-    return n > 0 ? sum / n : (double)NAN;
+    return sum / n;     /* of no tasks: NaN */
 }
 
 static double of_arms(struct strata *x, struct strata *y, const struct statistic *what)

@@ -185,6 +185,14 @@ START_TEST(arms_are_resampled_independently)
     ck_assert_double_eq(v.value, 0);
     ck_assert_double_lt(v.low, -0.1);
     ck_assert_double_gt(v.high, 0.1);
+
+    /* Of twos, and of 1 and 3: draws of the latter are two ones, two threes or one of each. */
+    const double twos[] = { 2, 2 }, around[] = { 1, 3 };
+    const struct scores a = SCORES(twos, 1), b = SCORES(around, 1);
+    const struct interval won = statistics_interval(&a, &b, &improvement, &thousand);
+    const struct interval lost = statistics_interval(&b, &a, &improvement, &thousand);
+    ck_assert(won.value == 0.5 && won.low == 0 && won.high == 1);
+    ck_assert(lost.value == 0.5 && lost.low == 0 && lost.high == 1);
 }
 END_TEST
 
@@ -376,15 +384,15 @@ END_TEST
 
 START_TEST(points_that_are_not_finite_are_left_out_and_the_last_of_equal_ones_counts)
 {
-    const double x[] = { 0, 1, 2, 2, 3, 4 }, y[] = { 0, NAN, 4, 6, 8, INFINITY };
+    const double x[] = { 0, 1, NAN, 2, 2, 3, 4 }, y[] = { 0, NAN, 1, 4, 6, 8, INFINITY };
     const double grid[] = { 1, 2, 2.5, 3, 3.5 }, linear[] = { 2, 6, 7, 8 };
     double out[5];
-    statistics_on_grid(x, y, 6, BETWEEN_LINEAR, grid, 5, out);
+    statistics_on_grid(x, y, 7, BETWEEN_LINEAR, grid, 5, out);
     for (int i = 0; i < 4; i++)
         ck_assert_double_eq(out[i], linear[i]);
     ck_assert(isnan(out[4]));
-    ck_assert_double_eq(statistics_area(x, y, 6, BETWEEN_LINEAR, 0, 3), 4 + 7);
-    ck_assert_double_eq(statistics_area(x, y, 6, BETWEEN_STEP, 0, 3), 0 + 6);
+    ck_assert_double_eq(statistics_area(x, y, 7, BETWEEN_LINEAR, 0, 3), 4 + 7);
+    ck_assert_double_eq(statistics_area(x, y, 7, BETWEEN_STEP, 0, 3), 0 + 6);
 }
 END_TEST
 
@@ -404,7 +412,7 @@ END_TEST
 
 START_TEST(normalised_scores_are_0_at_low_and_1_at_high)
 {
-    double returns[] = { -200, 5, 7, -100, 10, 7, 0, NAN, 7 };
+    double returns[] = { -200, 5, 7, -100, 10, 8, 0, NAN, 7 };
     const double low[] = { -200, 5, 7 }, high[] = { 0, 25, 7 };
     const struct scores x = SCORES(returns, 3);
     statistics_normalise(&x, low, high, returns);
