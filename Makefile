@@ -7,7 +7,7 @@
 #   make check-render     tests of shoal-render
 #   make test-long        the learning and system tests that take longer (hours)
 #   make test-learning    the learning gates alone, all seeds; CASES='ppo-hopper td3-*' for some
-#   make test-peers       every environment against the real Gymnasium
+#   make test-peers       every environment against the real Gymnasium, statistics against rliable
 #   make bench            how fast kernels, updates, actors, transport and replay are here
 #   make bench-parts      programs that measure single parts, under build/release/tests/bench
 #   make bench-peers      updates against Stable-Baselines3, steps against Gymnasium, in one run

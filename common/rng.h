@@ -19,7 +19,8 @@ enum rng_purpose {
     RNG_UPDATE,         /* noise inside the updates */
     RNG_EVAL,           /* environment resets of evaluation episodes */
     RNG_TEST,
-    RNG_SIMULATION      /* what a simulated network and machines do */
+    RNG_SIMULATION,     /* what a simulated network and machines do */
+    RNG_BOOTSTRAP       /* resampling of scores */
 };
 
 struct rng {

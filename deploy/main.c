@@ -19,6 +19,7 @@ static const struct {
     { "envs", "the environments there are, and their options", command_envs },
     { "render", "a video of an environment or of a run's policy", command_render },
     { "rerun", "repeat a run from its recorded schedule", command_rerun },
+    { "plot", "figures of runs: returns, staleness, throughput", command_plot },
     { "config", "print a resolved configuration", command_config },
     { "simulate", "a training under virtual time, with up to 10000 actors and with faults", command_simulate },
     { "bench", "how fast this machine does what a training is made of", command_bench },

@@ -142,16 +142,22 @@ test-learning: deps
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/learning/learn.py --jobs $(shell nproc) $(CASES)
 
-# Against the real Gymnasium, in a Python environment of its own (network, once). ENVS=... for some.
+# Against the real Gymnasium (ENVS=... for some) and rliable, in a Python environment of its own (network, once).
 PEERS := build/peers
 $(PEERS)/.stamp: tests/peers/requirements.txt
 	python3 -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+STATISTICS_OF := $(BUILD)/tests/peers/statistics_of
+$(STATISTICS_OF): tests/peers/statistics_of.c $(BUILD)/libshoal.a
+	@mkdir -p $(@D)
+	@echo '  peer $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) -Wl,-rpath,$(MUJOCO)/lib
+
 .PHONY: test-peers
 test-peers: deps $(PEERS)/.stamp
-	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(MAKE) --no-print-directory $(JOBS) all $(STATISTICS_OF)
+	@$(PEERS)/bin/python tests/peers/statistics_parity.py --program $(STATISTICS_OF)
 	@$(PEERS)/bin/python tests/peers/parity.py --shoal $(PROGRAM) $(ENVS)
 
 # ---- benchmarks ----
@@ -198,4 +204,4 @@ unit: $(if $(T),$(BUILD)/$(T:.c=),no-test-named)
 no-test-named:
 	@echo 'make unit: say which test: make unit T=tests/unit/test_row.c' >&2; exit 1
 
--include $(AMX_EMULATED:.o=.d) $(BENCH_PARTS:=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
+-include $(AMX_EMULATED:.o=.d) $(STATISTICS_OF:=.d) $(BENCH_PARTS:=.d) $(TEST_BIN:=.d) $(TEST_SUPPORT:.o=.d) $(DOUBLE_LIB:.o=.d) $(RENDER_TEST:=.d) $(RENDER_HELP:.o=.d)
