@@ -144,14 +144,41 @@ static void name_cell(struct cell *cell, const struct study *s)
     snprintf(cell->name + strlen(cell->name), bytes - strlen(cell->name), "-%" PRId64, cell->seed);
 }
 
+/* The run's seed, wherever it counts. What a simulation draws differs from seed to seed as well, unless the study
+ * gives simulate.seed. */
+static void set_seed(struct experiment *e, int64_t seed, bool has_simulation_seed)
+{
+    e->settings.top.seed = seed;
+    for (int i = 0; i < e->n_sections; i++) {
+        const struct option_section *section = &e->sections[i];
+        for (int k = 0; k < section->n_options; k++)
+            if (!has_simulation_seed && strcmp(section->name, "simulate") == 0
+                && strcmp(section->options[k].name, "seed") == 0)
+                memcpy((char *)section->base + section->options[k].offset, &seed, sizeof(seed));
+    }
+}
+
+static bool gives(const struct study *s, int arm, int task, const char *key)
+{
+    struct study_setting *settings;
+    const char *base;
+    const int n = study_merge(s, arm, task, &settings, &base);
+    for (int i = 0; i < n; i++)
+        if (strcmp(settings[i].key, key) == 0)
+            return true;
+    return false;
+}
+
 /* The cells of all seeds of an arm on a task. */
 static void fill(struct cells *c, const struct study *s, struct experiment *e, int arm, int task)
 {
+    const bool has_simulation_seed = gives(s, arm, task, "simulate.seed");
     for (int k = 0; k < s->n_seeds; k++) {
         struct cell *cell = &c->v[(k * s->n_tasks + task) * s->n_arms + arm];
+        set_seed(e, s->seeds[k], has_simulation_seed);
         cell->arm = arm;
         cell->task = task;
-        cell->seed = e->settings.top.seed = s->seeds[k];
+        cell->seed = s->seeds[k];
         cell->total_steps = e->settings.top.total_steps;
         cell->config = print_config(e, false);
     }

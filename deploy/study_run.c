@@ -20,7 +20,7 @@
 #include "deploy/study_progress.h"
 
 enum { MAX_FAILURES = 2, GRACE_US = 40000000, ORPHANS_US = 1000000, STATUS_DIVERGED = 70, MAX_OPEN = 16,
-       SAID_BYTES = 200 };
+       SAID_BYTES = RUN_PATH_BYTES + 512 };
 
 struct session {
     struct cells *cells;
@@ -129,7 +129,7 @@ static void start_what_fits(struct session *s)
 
 /* ---- endings ---- */
 
-/* The last line that a cell said, without what terminals are told. */
+/* ": " and the last line that a cell said. */
 static void last_words(const struct cell *cell, const char *dir, char *out, size_t bytes)
 {
     char path[RUN_PATH_BYTES + 512], tail[1024];
@@ -147,7 +147,7 @@ static void last_words(const struct cell *cell, const char *dir, char *out, size
         tail[--n] = '\0';
     const char *line = strrchr(tail, '\n');
     line = line ? line + 1 : tail;
-    snprintf(out, bytes, "%s", *line ? line : "it said nothing");
+    snprintf(out, bytes, ": %.200s", *line ? line : "it said nothing");
 }
 
 static void describe(int status, char *out, size_t bytes)
@@ -178,11 +178,13 @@ static void on_failure(struct session *s, struct cell *cell, int status)
     const char *dir = s->options->dir;
     const bool has_diverged = cell->state == CELL_FAILED || (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_DIVERGED);
     describe(status, how, sizeof(how));
-    last_words(cell, dir, words, sizeof(words));
+    snprintf(words, sizeof(words), "; %s/logs/%s.txt", dir, cell->name);
+    if (WIFEXITED(status))
+        last_words(cell, dir, words, sizeof(words));
     cell->failures++;
     if (has_diverged || cell->failures >= MAX_FAILURES)
         cell->state = CELL_FAILED;
-    console_say("%s %s%s: %s", cell->name, how, cell->state != CELL_FAILED ? ", and is tried once more behind the others"
+    console_say("%s %s%s%s", cell->name, how, cell->state != CELL_FAILED ? ", and is tried once more behind the others"
                 : has_diverged ? "" : ", again, and is left out", words);
 }
 
@@ -223,7 +225,7 @@ static void on_stop(struct session *s, bool is_ctrl_c)
     if (!s->is_stopping) {
         s->is_stopping = true;
         s->stop_by_us = program_now_us() + GRACE_US;
-        console_say("stopping: %d cell%s a checkpoint (once more: stop at once)", n, n == 1 ? " writes" : "s write");
+        console_say("stopping: %d run%s a checkpoint (once more: stop at once)", n, n == 1 ? " writes" : "s write");
         tell_all(s, SIGTERM);
     } else if (is_ctrl_c) {
         console_say("stopped at once; what came after the last checkpoints is lost");
