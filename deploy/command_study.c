@@ -196,8 +196,8 @@ static int run(struct cells *c, const struct study *s, const char *dir, int jobs
         rc = study_run(c, &options, err);
         run_shell_word(dir, word, sizeof(word));
         if (rc == ERR_INTERRUPTED)
-            error_set(err, rc, "interrupted with %d of %d runs done; go on with: shoal study %s", cells_count(c, CELL_DONE),
-                      c->n, word);
+            error_set(err, rc, "interrupted with %d of %d runs done; go on with: shoal study %s",
+                      cells_count(c, CELL_DONE), c->n, word);
     }
     if (rc == 0 && cells_count(c, CELL_DONE) > 0)
         rc = report(c, s, dir, command, err);

@@ -121,16 +121,23 @@ static const char *locate_task(const struct study *s, const char *value)
     return found && realpath(found, absolute) ? study_text(s, "%s", absolute) : value;
 }
 
+static int check_key(const struct reader *r, const struct node *node, const char *key)
+{
+    if (strlen(node->text) != node->bytes || !*node->text || strpbrk(node->text, "= "))
+        return document_fail(r->d, node, r->err, "expected the name of an option, found \"%.40s\"", node->text);
+    if (strcmp(key, "seed") == 0)
+        return document_fail(r->d, node, r->err, "seed: every run of a study has its own; list them in `seeds`");
+    return 0;
+}
+
 static int add_setting(const struct reader *r, struct study_settings *out, const char *section,
                        const struct node *node)
 {
     const char *key = study_text(r->s, "%s%s%s", section ? section : "", section ? "." : "", node->text);
     const char *value = NULL;
     int rc = 0;
-    if (strlen(node->text) != node->bytes || !*node->text || strpbrk(node->text, "= "))
-        return document_fail(r->d, node, r->err, "expected the name of an option");
-    if (strcmp(key, "seed") == 0)
-        return document_fail(r->d, node, r->err, "seed: every run of a study has its own; list them in `seeds`");
+    if ((rc = check_key(r, node, key)) != 0)
+        return rc;
     const struct study_setting *first = study_setting_find(out, key);
     if (first)
         return document_fail(r->d, node, r->err, "%s is given twice; first on line %d", key, first->line);
@@ -258,48 +265,67 @@ static int check_free(const struct reader *r, const struct node *key, const stru
     return 0;
 }
 
-static int read_factor(const struct reader *r, const struct node *key)
+/* The list of values of a factor, and where they go. */
+static int find_values(const struct reader *r, const struct node *key, const struct node **list, bool *is_tasks)
 {
-    struct study *s = r->s;
-    const struct node *list = key->value;
-    bool is_tasks = false;
-    int rc = 0, n = 0;
-    if (list->kind == NODE_MAPPING) {
-        static const char *const known[] = { "values", "into" };
-        for (const struct node *k = list->first; k; k = k->next)
+    static const char *const known[] = { "values", "into" };
+    const struct node *node = key->value;
+    *list = node;
+    if (node->kind == NODE_MAPPING) {
+        for (const struct node *k = node->first; k; k = k->next)
             if (strcmp(k->text, known[0]) != 0 && strcmp(k->text, known[1]) != 0)
                 return document_fail(r->d, k, r->err, "vary.%s: unknown key \"%.40s\"; write values: [...] and "
                                      "into: arms or tasks; sections are dotted here: vary.%s.%.40s", key->text,
                                      k->text, key->text, k->text);
-        rc = read_into(r, key->text, document_find(list, "into"), &is_tasks);
-        list = document_find(list, "values");
+        int rc = read_into(r, key->text, document_find(node, "into"), is_tasks);
+        *list = document_find(node, "values");
+        if (rc != 0)
+            return rc;
     }
-    if (rc != 0)
-        return rc;
-    if (!list || list->kind != NODE_LIST || list->n == 0)
-        return document_fail(r->d, list ? list : key, r->err, "vary.%s: expected a list of values", key->text);
-    rc = check_text(r, key, "vary", STUDY_NAME_BYTES / 2);
-    if (rc == 0)
-        rc = check_free(r, key, s->arms, s->n_arms, "arm");
-    if (rc == 0)
-        rc = check_free(r, key, s->tasks, s->n_tasks, "task");
-    const char **values = study_make(r, list->n, sizeof(*values));
-    for (const struct node *e = list->first; e && rc == 0; e = e->next) {
+    if (!*list || (*list)->kind != NODE_LIST || (*list)->n == 0)
+        return document_fail(r->d, *list ? *list : key, r->err, "vary.%s: expected a list of values", key->text);
+    return 0;
+}
+
+static int read_values(const struct reader *r, const struct node *key, const struct node *list, const char **values)
+{
+    int rc = 0, n = 0;
+    for (const struct node *e = list->first; e && rc == 0; e = e->next, n++) {
         rc = read_value(r, key->text, e, &values[n]);
         for (int i = 0; i < n && rc == 0; i++)
             if (strcmp(values[i], values[n]) == 0)
                 rc = document_fail(r->d, e, r->err, "vary.%s: %s is given twice", key->text, values[n]);
-        n++;
     }
+    return rc;
+}
+
+static int read_factor(const struct reader *r, const struct node *key)
+{
+    struct study *s = r->s;
+    const struct node *list;
+    bool is_tasks = false;
+    int rc = check_text(r, key, "vary", STUDY_NAME_BYTES / 2);
+    if (rc == 0)
+        rc = check_key(r, key, key->text);
+    if (rc == 0)
+        rc = find_values(r, key, &list, &is_tasks);
+    if (rc == 0)
+        rc = check_free(r, key, s->arms, s->n_arms, "arm");
+    if (rc == 0)
+        rc = check_free(r, key, s->tasks, s->n_tasks, "task");
     if (rc != 0)
         return rc;
-    const struct study_setting setting = { study_text(s, "%s", key->text), NULL, key->line, key->column };
-    if ((is_tasks ? s->n_tasks : s->n_arms) * (int64_t)n > STUDY_MAX_PARTS)
+    const char **values = study_make(r, list->n, sizeof(*values));
+    if ((rc = read_values(r, key, list, values)) != 0)
+        return rc;
+    const int64_t n_before = is_tasks ? s->n_tasks : s->n_arms;
+    if ((n_before > 0 ? n_before : 1) * list->n > STUDY_MAX_PARTS)
         return document_fail(r->d, key, r->err, "vary: more than %d combinations", STUDY_MAX_PARTS);
+    const struct study_setting setting = { study_text(s, "%s", key->text), NULL, key->line, key->column };
     if (is_tasks)
-        multiply(r, &s->tasks, &s->n_tasks, &setting, values, n);
+        multiply(r, &s->tasks, &s->n_tasks, &setting, values, list->n);
     else
-        multiply(r, &s->arms, &s->n_arms, &setting, values, n);
+        multiply(r, &s->arms, &s->n_arms, &setting, values, list->n);
     return 0;
 }
 

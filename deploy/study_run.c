@@ -176,7 +176,8 @@ static void on_failure(struct session *s, struct cell *cell, int status)
 {
     char how[96], words[SAID_BYTES];
     const char *dir = s->options->dir;
-    const bool has_diverged = cell->state == CELL_FAILED || (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_DIVERGED);
+    const bool has_diverged = cell->state == CELL_FAILED
+                              || (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_DIVERGED);
     describe(status, how, sizeof(how));
     snprintf(words, sizeof(words), "; %s/logs/%s.txt", dir, cell->name);
     if (WIFEXITED(status))

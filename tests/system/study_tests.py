@@ -115,7 +115,8 @@ def a_killed_study_takes_its_runs_with_it_and_a_second_one_waits():
     study.wait()
     wait_for("the end of everything", lambda: not living(os.getpid()), 5)
     study = shoal("study", "dir")
-    study.says("4 runs, 2 to go on with, ")
+    wait_for("two runs again", lambda: len(system_tests.children(study, "train")) == 2)
+    assert "4 runs, 2 to go on with, " in study.output()
     study.send_signal(signal.SIGTERM)
     study.ends_with(INTERRUPTED)
 

@@ -63,7 +63,8 @@ START_TEST(a_study_says_what_is_compared_over_what)
     struct study s;
     accept(&s, "title: Two modes\nquestion: \"Which\\nis better?\"\nbase: base.yaml\n" TWO_ARMS
                "tasks:\n  Pendulum-v1:\n  short: {env.name: CartPole-v1, total_steps: 1e3}\n"
-               "seeds: [7, 1e3]\nbaseline: b\nrun: simulate\nscores: {short: [-1.5, 500], Pendulum-v1: [-1200, -150]}\n");
+               "seeds: [7, 1e3]\nbaseline: b\nrun: simulate\n"
+               "scores: {short: [-1.5, 500], Pendulum-v1: [-1200, -150]}\n");
     ck_assert_str_eq(s.title, "Two modes");
     ck_assert_str_eq(s.question, "Which is better?");
     ck_assert(s.n_arms == 2 && s.n_tasks == 2 && s.n_seeds == 2 && s.baseline == 1);
@@ -177,6 +178,9 @@ START_TEST(what_a_study_cannot_mean_is_refused_where_it_stands)
         { TWO_ARMS "vary: {mode: [sync, async]}\nseeds: [1]\n", "a.yaml:2:8: vary: arm \"a\" gives mode as well; take "
           "it out of one" },
         { TWO_ARMS "vary: {x: [1, 2, 1]}\nseeds: [1]\n", "a.yaml:2:18: vary.x: 1 is given twice" },
+        { TWO_ARMS "vary: {seed: [1, 2]}\nseeds: [1]\n", "a.yaml:2:8: seed: every run of a study has its own; list them "
+          "in `seeds`" },
+        { TWO_ARMS "vary: {a b: [1, 2]}\nseeds: [1]\n", "a.yaml:2:8: expected the name of an option, found \"a b\"" },
         { TWO_ARMS "vary: {x: 1}\nseeds: [1]\n", "a.yaml:2:11: vary.x: expected a list of values" },
         { TWO_ARMS "vary: {x: {values: [1], into: arm}}\nseeds: [1]\n", "a.yaml:2:31: vary.x: `into` is arms or "
           "tasks" },
@@ -226,11 +230,12 @@ START_TEST(a_copy_reads_back_as_the_same_study)
     struct study s, again;
     struct error err = { 0 };
     char *overrides[] = { "total_steps=9", "x=a \"b\" \\c", "total_steps=10" };
-    ck_assert_msg(load(&s, "title: \"A: \\\"study\\\"\"\nbase: base.yaml\nsettings: {total_steps: 3, w: null x}\n" TWO_ARMS
+    ck_assert_msg(load(&s, "title: \"A: \\\"study\\\"\"\nbase: base.yaml\n"
+                           "settings: {total_steps: 3, w: null x}\n" TWO_ARMS
                            "tasks: {X: {total_steps: 4}, \"Y, far\": {env.name: Y, u: [1, 2], q: -3}}\n"
                            "vary: {z: [1, -2], t: {values: [[a], b c], into: tasks}}\nseeds: [3, 1]\n"
-                           "baseline: \"b, z=1\"\nrun: simulate\nscores: {X: [0.1, 1], \"Y, far\": [-1, 2]}\n", overrides, 3,
-                       &err) == 0, "%s", err.text);
+                           "baseline: \"b, z=1\"\nrun: simulate\nscores: {X: [0.1, 1], \"Y, far\": [-1, 2]}\n",
+                       overrides, 3, &err) == 0, "%s", err.text);
     reread(&s, &again);
     ck_assert_str_eq(again.title, "A: \"study\"");
     ck_assert(again.n_arms == 4 && again.n_tasks == 4 && again.n_seeds == 2 && again.baseline == s.baseline

@@ -70,7 +70,8 @@ static int look(struct error *err)
 
 START_TEST(every_arm_task_and_seed_has_a_cell_with_its_configuration)
 {
-    accept(TWO_ARMS "tasks: {one: {actors: 1}, \"two, actors=2\": {actors: 2, total_steps: 700}}\nseeds: [5, 3]\n", NULL);
+    accept(TWO_ARMS "tasks: {one: {actors: 1}, \"two, actors=2\": {actors: 2, total_steps: 700}}\n"
+           "seeds: [5, 3]\n", NULL);
     static const char *const names[] = { "sync-one-5", "async-one-5", "sync-two_actors2-5", "async-two_actors2-5",
                                          "sync-one-3", "async-one-3", "sync-two_actors2-3", "async-two_actors2-3" };
     ck_assert_int_eq(cells.n, 8);
@@ -94,7 +95,8 @@ START_TEST(a_task_without_a_name_is_called_after_its_environment)
     struct error err = { 0 };
     accept(TWO_ARMS "seeds: [1]\nscores: {CartPole-v1: [0, 500]}\n", NULL);
     ck_assert_str_eq(cells.v[0].name, "sync-CartPole-v1-1");
-    accept(TWO_ARMS "vary: {actors: {values: [1, 2], into: tasks}}\nseeds: [1]\nscores: {CartPole-v1: [0, 500]}\n", NULL);
+    accept(TWO_ARMS "vary: {actors: {values: [1, 2], into: tasks}}\nseeds: [1]\n"
+           "scores: {CartPole-v1: [0, 500]}\n", NULL);
     ck_assert_str_eq(study.tasks[1].name, "CartPole-v1, actors=2");
     ck_assert_str_eq(cells.v[2].name, "sync-CartPole-v1_actors2-1");
     ck_assert_int_eq(load(BASE "arms: {a: {}, b: {env.name: Pendulum-v1}}\nseeds: [1]\n", NULL, &err), ERR_CONFIG);
@@ -135,7 +137,8 @@ START_TEST(names_that_share_a_directory_and_incomplete_scores_are_refused)
     ck_assert_ptr_nonnull(strstr(err.text, "would both be called a_b-CartPole-v1-1; rename one"));
     ck_assert_int_eq(load(TWO_ARMS "seeds: [1]\nscores: {X: [1, 2]}\n", NULL, &err), ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.text, "scores: \"CartPole-v1\" has none; give every task one"));
-    ck_assert_int_eq(load(TWO_ARMS "seeds: [1]\nscores:\n  CartPole-v1: [1, 2]\n  X: [1, 2]\n", NULL, &err), ERR_CONFIG);
+    ck_assert_int_eq(load(TWO_ARMS "seeds: [1]\nscores:\n  CartPole-v1: [1, 2]\n  X: [1, 2]\n", NULL, &err),
+                     ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(err.text, "a.yaml:6:3: scores: there is no task \"X\""));
 }
 END_TEST
@@ -148,7 +151,8 @@ START_TEST(a_summary_decides_whether_a_cell_is_run_gone_on_with_or_left_alone)
     } cases[] = {
         { NULL, CELL_INTERRUPTED }, { "{\"status\": \"interrupted\"}", CELL_INTERRUPTED },
         { "{\"status\": \"finished\"}", CELL_DONE }, { "{\"status\": \"stopped at eval.stop_at\"}", CELL_DONE },
-        { "{\"status\": \"diverged\"}", CELL_FAILED }, { "{\"status\": \"fini", CELL_INTERRUPTED }, { "", CELL_INTERRUPTED },
+        { "{\"status\": \"diverged\"}", CELL_FAILED }, { "{\"status\": \"fini", CELL_INTERRUPTED },
+        { "", CELL_INTERRUPTED },
     };
     accept(TWO_ARMS "seeds: [1]\n", NULL);
     struct error err;
@@ -224,7 +228,8 @@ START_TEST(transitions_and_returns_are_read_from_runs_as_they_are_written)
     const struct cell *c = &cells.v[0];
     ck_assert_int_eq(cell_steps(c, directory), 0);
     ck_assert(isnan(cell_return(c, directory)));
-    static const char *const texts[] = { "time_s,env_steps,x\n", "time_s,env_steps,x\n0.5,7", "a,b,env_steps\n1,2,3\n,,40\n",
+    static const char *const texts[] = { "time_s,env_steps,x\n", "time_s,env_steps,x\n0.5,7",
+                                         "a,b,env_steps\n1,2,3\n,,40\n",
                                          "env_steps,x\n10,1\n20,1\n3", "x\n1\n2\n", "", "env_steps\n" };
     static const int64_t steps[] = { 0, 0, 40, 20, 0, 0, 0 };
     for (size_t i = 0; i < TEST_COUNT(texts); i++) {
