@@ -226,7 +226,10 @@ static void on_stop(struct session *s, bool is_ctrl_c)
     if (!s->is_stopping) {
         s->is_stopping = true;
         s->stop_by_us = program_now_us() + GRACE_US;
-        console_say("stopping: %d run%s a checkpoint (once more: stop at once)", n, n == 1 ? " writes" : "s write");
+        if (s->options->runner == STUDY_SIMULATE)
+            console_say("stopping: what is not finished will begin again (once more: stop at once)");
+        else
+            console_say("stopping: %d run%s a checkpoint (once more: stop at once)", n, n == 1 ? " writes" : "s write");
         tell_all(s, SIGTERM);
     } else if (is_ctrl_c) {
         console_say("stopped at once; what came after the last checkpoints is lost");
