@@ -117,11 +117,26 @@ static int report(const struct cells *c, const struct study *s, const char *dir,
     return rc;
 }
 
-/* "shoal study configs/study/a.yaml total_steps=1000" */
-static char *command_line(char *const *rest, int n)
+/* The command that began the study whose copy this is; NULL: it does not say. */
+static char *first_command(const char *file)
 {
-    char *text = NULL;
+    static const char begin[] = "# shoal study ";
+    char line[RUN_PATH_BYTES] = "";
+    FILE *fp = fopen(file, "r");
+    const bool is_there = fp && fgets(line, sizeof(line), fp) && strncmp(line, begin, strlen(begin)) == 0;
+    if (fp)
+        fclose(fp);
+    line[strcspn(line, "\n")] = '\0';
+    return is_there ? memory_copy_text(line + strlen("# ")) : NULL;
+}
+
+/* "shoal study configs/study/a.yaml total_steps=1000", also where the study goes on from its copy. */
+static char *command_line(const char *file, char *const *rest, int n)
+{
+    char *text = n == 1 && strcmp(file, rest[0]) != 0 ? first_command(file) : NULL;
     size_t bytes = 0;
+    if (text)
+        return text;
     FILE *out = open_memstream(&text, &bytes);
     fputs("shoal study", out);
     for (int i = 0; i < n; i++) {
@@ -130,6 +145,7 @@ static char *command_line(char *const *rest, int n)
         fprintf(out, " %s", word);
     }
     fclose(out);
+    text_join_lines(text);
     return text;
 }
 
@@ -189,7 +205,7 @@ static int run(struct cells *c, const struct study *s, const char *dir, int jobs
         return lock;
     int rc = cells_look(c, s, dir, err);
     if (rc == 0)
-        rc = cells_write(c, s, dir, err);
+        rc = cells_write(c, s, dir, command, err);
     if (rc == 0) {
         say_beginning(c, dir, jobs);
         const struct study_run_options options = { .dir = dir, .runner = s->runner, .jobs = jobs };
@@ -241,7 +257,7 @@ int command_study(int argc, char **argv, struct error *err)
         return error_set(err, ERR_USAGE, "shoal study needs a study, for example: shoal study "
                          "configs/study/sync_vs_async_ppo.yaml");
     find_places(argv[0], dir, file, folder, sizeof(file));
-    char *line = command_line(argv, n);
+    char *line = command_line(file, argv, n);
     int rc = use_env_path(env_path, err);
     if (rc == 0 && strchr(folder, '='))
         rc = error_set(err, ERR_USAGE, "--dir: \"%.200s\" has a '=', which stands for overrides", folder);

@@ -175,7 +175,7 @@ static int write_config(const struct cell *cell, const char *dir, struct error *
     return file_commit(&w, err);
 }
 
-int cells_write(const struct cells *c, const struct study *s, const char *dir, struct error *err)
+int cells_write(const struct cells *c, const struct study *s, const char *dir, const char *command, struct error *err)
 {
     static const char *const folders[] = { "configs", "runs", "logs" };
     char path[RUN_PATH_BYTES + 64];
@@ -193,6 +193,7 @@ int cells_write(const struct cells *c, const struct study *s, const char *dir, s
         rc = file_begin(&w, path, err);
     if (rc != 0)
         return rc;
+    fprintf(w.fp, "# %s\n", command);
     study_print(s, w.fp);
     return file_commit(&w, err);
 }

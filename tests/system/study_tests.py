@@ -55,6 +55,8 @@ def a_study_is_interrupted_gone_on_with_and_reported():
         assert summary(f"dir/runs/{cell}")["env_steps"] == total and epoch(f"dir/runs/{cell}") == n_learners
     assert Path("dir/report.html").stat().st_size > 0 and "Tiny" in Path("dir/report.md").read_text()
 
+    assert Path("dir/study.yaml").read_text().startswith("# shoal study tiny.yaml\n")
+
     # Once more: nothing is run; another seed is.
     before = state_of("dir/runs")
     Path("dir/report.md").unlink()

@@ -173,7 +173,7 @@ START_TEST(runs_of_another_configuration_are_refused_by_the_first_setting_that_d
 {
     struct error err;
     accept(TWO_ARMS "seeds: [1, 2]\n", NULL);
-    ck_assert_int_eq(cells_write(&cells, &study, directory, &err), 0);
+    ck_assert_int_eq(cells_write(&cells, &study, directory, "shoal study a.yaml", &err), 0);
     write_file("runs/async-CartPole-v1-2/config.yaml", cells.v[3].config);
     ck_assert_msg(look(&err) == 0, "%s", err.text);
     accept(TWO_ARMS "seeds: [1, 2, 3]\n", NULL);
@@ -203,7 +203,7 @@ START_TEST(a_study_goes_on_from_its_own_copy)
     write_file("base.yaml", "algorithm: a2c\nenv: {name: Pendulum-v1}\n");
     accept("base: base.yaml\narms: {a: {mode: sync}}\nvary: {actors: {values: [1, 2], into: tasks}}\nseeds: [1]\n",
            "total_steps=321");
-    ck_assert_int_eq(cells_write(&cells, &study, directory, &err), 0);
+    ck_assert_int_eq(cells_write(&cells, &study, directory, "shoal study a.yaml", &err), 0);
     cells_hash(&cells, &study, hash[0]);
     char *config = memory_copy_text(cells.v[1].config);
     study_fini(&study);
