@@ -1,8 +1,6 @@
 /* shoal study: a grid of experiments, run side by side, gone on with, and reported. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

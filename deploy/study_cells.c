@@ -1,17 +1,14 @@
 #include "deploy/study_cells.h"
 
 #include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/digest.h"
-#include "common/file.h"
 #include "common/text.h"
 #include "deploy/experiment.h"
 
-enum { MAX_OVERRIDES = 400, LINE_BYTES = 640, MAX_CONFIG_BYTES = 1 << 20 };
+enum { MAX_OVERRIDES = 400 };
 
 /* ---- configurations ---- */
 

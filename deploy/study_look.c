@@ -1,5 +1,4 @@
 /* What a study's directory holds, and what is put there in front of the runs. */
-#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 #include "deploy/study_progress.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
