@@ -11,6 +11,12 @@
 #include "deploy/program.h"
 #include "learner/algorithms.h"
 
+/* In front of messages that are about all that was given. */
+static const char *source_name(const char *path)
+{
+    return path ? path : "the configuration";
+}
+
 /* "ppo", "a2c", ...; returns how many. */
 static int algorithm_names(const char *names[EXPERIMENT_MAX_ALGORITHMS])
 {
@@ -28,10 +34,10 @@ static int unknown_name(const char *path, const char *what, const char *name, co
     const char *near = nearest_word(name, names, n);
     for (int i = 0; i < n && used < sizeof(list) - 1; i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", names[i]);
-    return near ? error_set(err, ERR_CONFIG, "%s: unknown %s \"%.40s\"; did you mean \"%s\"?", path, what,
-                            name, near)
-                : error_set(err, ERR_CONFIG, "%s: unknown %s \"%.40s\"; there is %s", path, what, name,
-                            n ? list : "none");
+    return near ? error_set(err, ERR_CONFIG, "%s: unknown %s \"%.40s\"; did you mean \"%s\"?",
+                            source_name(path), what, name, near)
+                : error_set(err, ERR_CONFIG, "%s: unknown %s \"%.40s\"; there is %s", source_name(path), what,
+                            name, n ? list : "none");
 }
 
 /* Find the algorithm; giving an option of another one is an error from now on. */
@@ -90,7 +96,7 @@ static void list_sections(struct experiment *e)
 static void look_beside(const char *config, char *name, size_t bytes)
 {
     char beside[PATH_MAX];
-    const char *slash = strrchr(config, '/');
+    const char *slash = config ? strrchr(config, '/') : NULL;
     if (!slash || name[0] == '/' || !env_source_is_task(name) || file_exists(name))
         return;
     const int n = snprintf(beside, sizeof(beside), "%.*s/%s", (int)(slash - config), config, name);
@@ -178,7 +184,7 @@ static int find_environment(struct experiment *e, const char *path, char *const 
     if (rc == 0)
         rc = env_source_find(&e->source, last_part(e->settings.env.name), program_env_path(), err);
     if (rc != 0)
-        return error_prefix(err, "%s", path);
+        return error_prefix(err, "%s", source_name(path));
     fill_env_section(e);
     return 0;
 }
@@ -190,7 +196,7 @@ static int describe_environment(struct experiment *e, const char *path, struct e
     section.n_options--;
     if (options_print_line(&section, true, e->env_options, sizeof(e->env_options)) < 0)
         return error_set(err, ERR_CONFIG, "%s: env: the options are longer than %zu bytes together",
-                         path, sizeof(e->env_options) - 1);
+                         source_name(path), sizeof(e->env_options) - 1);
     snprintf(e->env_name, sizeof(e->env_name), "%.63s", last_part(e->settings.env.name));
     e->env = (struct env_setup){ e->env_name, e->env_options, program_models_dir(),
                                  program_env_path() };
@@ -219,7 +225,7 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     if (rc == 0) {
         rc = settings_check(&e->settings, e->algorithm->is_on_policy, err);
         if (rc != 0)
-            error_prefix(err, "%s", path);
+            error_prefix(err, "%s", source_name(path));
     }
     return rc;
 }

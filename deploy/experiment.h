@@ -30,7 +30,7 @@ struct experiment {
     struct policy_shape policy;                         /* the same */
 };
 
-/* Read CONFIG and apply overrides. The environment's options are those of the environment that it
+/* Read CONFIG (NULL: none) and apply overrides. The environment's options are those of the environment that it
  * names. A task given as a path to its YAML file, relative to the working directory or else to CONFIG's,
  * is put on the environment path. */
 int experiment_load(struct experiment *e, const char *path, char *const *overrides,

@@ -22,6 +22,7 @@ static const struct {
     { "plot", "figures of runs: returns, staleness, throughput", command_plot },
     { "config", "print a resolved configuration", command_config },
     { "simulate", "a training under virtual time, with up to 10000 actors and with faults", command_simulate },
+    { "study", "a grid of experiments, and a report about it", command_study },
     { "bench", "how fast this machine does what a training is made of", command_bench },
     { "evaluator", NULL, command_evaluator },    /* between our own processes */
 };

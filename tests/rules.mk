@@ -105,6 +105,7 @@ check-tsan: $(PROGRAM) $(THREADED) $(PLUGINS)
 	@$(SYSTEM) $(SHARED_WORK)
 check-system: $(PROGRAM) $(PLUGINS)
 	@$(SYSTEM)
+	@$(SYSTEM:system_tests.py=study_tests.py)
 # Short trainings that must learn; the long ones are `make test-learning`.
 check-learning: $(PROGRAM)
 	@rm -rf $(BUILD)/learning

@@ -1728,7 +1728,7 @@ def run_test(function, seconds):
     except Exception as e:
         wrong = f"{type(e).__name__}: {e}" if not isinstance(e, AssertionError) else str(e) or "an assertion"
         line = e.__traceback__
-        while line.tb_next and line.tb_next.tb_frame.f_code.co_filename == __file__:
+        while line.tb_next and Path(line.tb_next.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
             line = line.tb_next
         wrong += f" (line {line.tb_lineno})"
     finally:
