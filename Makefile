@@ -10,6 +10,7 @@
 #   make test-peers       every environment against the real Gymnasium, statistics against rliable
 #   make bench            how fast kernels, updates, actors, transport and replay are here
 #   make bench-parts      programs that measure single parts, under build/release/tests/bench
+#   make check-instructions  instructions of fixed work against those recorded; ARGS=--record
 #   make bench-peers      updates against Stable-Baselines3, steps against Gymnasium, in one run
 #   make deps             Debian packages, MuJoCo and the models, under build/deps
 #   make install PREFIX=  program, models and MuJoCo's library, self-contained

@@ -163,6 +163,7 @@ int bench_ingest(struct bench *b, struct error *err);
 int bench_snapshots(struct bench *b, struct error *err);
 int bench_replay(struct bench *b, struct error *err);
 int bench_speed(struct bench *b, struct error *err);
+int bench_overhead(struct bench *b, struct error *err);
 int bench_threshold(struct bench *b, struct error *err);
 
 #endif

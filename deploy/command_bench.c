@@ -22,6 +22,7 @@ static const struct {
     { "ingest", "transitions from a socket into replay", true, bench_ingest },
     { "snapshots", "parameters to many actors", true, bench_snapshots },
     { "replay", "appending to replay, drawing, priorities", true, bench_replay },
+    { "overhead", "a learner with an actor: what its updates leave over (about a minute)", false, bench_overhead },
     { "speed", "shoal train, PPO on HalfCheetah: transitions per second (about a minute)", false, bench_speed },
     { "threshold", "shoal train until InvertedPendulum is learnt, SAC and PPO (many minutes)", false,
       bench_threshold },

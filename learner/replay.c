@@ -7,7 +7,8 @@
 
 #include "learner/sum_tree.h"
 
-enum { PREFETCH_AHEAD = 8 };
+enum { CACHE_LINE = 64, MOST_PREFETCHED = 512, PREFETCH_AHEAD = 8,
+       TOGETHER = 256 };        /* draws and priorities that the sum tree gets at once */
 static const double PRIORITY_FLOOR = 1e-6;    /* what was learned well is drawn now and then */
 
 /* Where one appended fragment lies; the books of what goes when the ring comes round. */
@@ -174,13 +175,29 @@ int64_t replay_size(const struct replay *r)
 
 /* ---- drawing ---- */
 
+/* Ask for a row and its successor before they are needed; of long ones the beginning, what follows streams. */
+static void prefetch_transition(const struct replay *r, int64_t row)
+{
+    const char *first = (const char *)row_at(r, row);
+    const size_t bytes = 2 * (size_t)r->stride * sizeof(float);
+    for (size_t i = 0; i < bytes && i < MOST_PREFETCHED; i += CACHE_LINE)
+        __builtin_prefetch(first + i);
+}
+
 static void draw_uniformly(const struct replay *r, struct rng *rng, int B,
                            struct replay_ticket *tickets)
 {
-    for (int b = 0; b < B; b++)
-        do
+    /* As many as are missing, then those of them that are transitions: the order of the draws is that of
+     * drawing one by one until it is a transition. */
+    for (int n_drawn = 0; n_drawn < B; ) {
+        for (int b = n_drawn; b < B; b++) {
             tickets[b].row = (int64_t)rng_below(rng, (uint64_t)r->used);
-        while (is_close(r, tickets[b].row));
+            __builtin_prefetch(&row_at(r, tickets[b].row)[row_kind(r->shape)]);
+        }
+        for (int b = n_drawn; b < B; b++)
+            if (!is_close(r, tickets[b].row))
+                tickets[n_drawn++].row = tickets[b].row;
+    }
 }
 
 /* w_i / max_j w_j = (N P(i))^-beta / max_j (N P(j))^-beta = (min_j m_j / m_i)^beta, m the masses. */
@@ -197,9 +214,17 @@ static void weigh_draws(const struct replay *r, int B, double beta, const struct
 static void draw_by_priority(const struct replay *r, struct rng *rng, int B,
                              struct replay_ticket *tickets)
 {
-    double part = sum_tree_total(&r->masses) / B;
-    for (int b = 0; b < B; b++)
-        tickets[b].row = sum_tree_find(&r->masses, part * (b + rng_uniform(rng, 0, 1)));
+    const double part = sum_tree_total(&r->masses) / B;
+    double mass[TOGETHER];
+    int64_t rows[TOGETHER];
+    for (int b = 0; b < B; b += TOGETHER) {
+        const int n = B - b < TOGETHER ? B - b : TOGETHER;
+        for (int k = 0; k < n; k++)
+            mass[k] = part * (b + k + rng_uniform(rng, 0, 1));
+        sum_tree_find_many(&r->masses, n, mass, rows);
+        for (int k = 0; k < n; k++)
+            tickets[b + k].row = rows[k];
+    }
 }
 
 /* The round in which a row was written last. */
@@ -237,7 +262,7 @@ void replay_sample(const struct replay *r, struct rng *rng, int B, double import
         draw_uniformly(r, rng, B, out->tickets);
     for (int b = 0; b < B; b++) {
         if (b + PREFETCH_AHEAD < B)
-            __builtin_prefetch(row_at(r, out->tickets[b + PREFETCH_AHEAD].row));
+            prefetch_transition(r, out->tickets[b + PREFETCH_AHEAD].row);
         int64_t row = out->tickets[b].row;
         out->tickets[b].lap = lap_of(r, row);
         out->discount[b] = (float)copy_transition(r, row, out->rows + 2 * (size_t)b * (size_t)r->stride);
@@ -247,21 +272,31 @@ void replay_sample(const struct replay *r, struct rng *rng, int B, double import
         weigh_draws(r, B, importance_exponent, out->tickets, out->weight);
 }
 
+/* Put the masses of up to TOGETHER tickets and sum above them.   Returns how many were passed over. */
+static int prioritise_some(struct replay *r, int n, const struct replay_ticket *tickets, const float *td_error)
+{
+    int64_t rows[TOGETHER];
+    int n_put = 0;
+    for (int k = 0; k < n; k++) {
+        const int64_t row = tickets[k].row;
+        const bool is_held = lap_of(r, row) == tickets[k].lap && sum_tree_get(&r->masses, row) > 0;
+        if (!is_held || !isfinite(td_error[k]))
+            continue;
+        const double p = fabs((double)td_error[k]) + PRIORITY_FLOOR;
+        const double mass = pow(p, r->priority_exponent);
+        sum_tree_put(&r->masses, row, mass);
+        r->largest = fmax(r->largest, mass);
+        rows[n_put++] = row;
+    }
+    sum_tree_sum_above(&r->masses, n_put, rows);
+    return n - n_put;
+}
+
 int replay_prioritise(struct replay *r, int B, const struct replay_ticket *tickets,
                       const float *td_error)
 {
     int n_passed_over = 0;
-    for (int b = 0; r->is_prioritised && b < B; b++) {
-        int64_t row = tickets[b].row;
-        bool is_held = lap_of(r, row) == tickets[b].lap && sum_tree_get(&r->masses, row) > 0;
-        if (!is_held || !isfinite(td_error[b])) {
-            n_passed_over++;
-            continue;
-        }
-        double p = fabs((double)td_error[b]) + PRIORITY_FLOOR;
-        double mass = pow(p, r->priority_exponent);
-        sum_tree_set(&r->masses, row, mass);
-        r->largest = fmax(r->largest, mass);
-    }
+    for (int b = 0; r->is_prioritised && b < B; b += TOGETHER)
+        n_passed_over += prioritise_some(r, B - b < TOGETHER ? B - b : TOGETHER, tickets + b, td_error + b);
     return n_passed_over;
 }

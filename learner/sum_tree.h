@@ -35,8 +35,18 @@ void sum_tree_set(struct sum_tree *t, int64_t i, double value);
 void sum_tree_put(struct sum_tree *t, int64_t i, double value);
 void sum_tree_sum(struct sum_tree *t, int64_t first, int64_t last);
 
+/* The same for scattered numbers: put each, then sum above all of them. Waits for memory together, which is
+ * most of the time in a large tree.
+ *   i  [n], in any order, twice or more often, too */
+void sum_tree_sum_above(struct sum_tree *t, int n, const int64_t *i);
+
 /* The number i with sum_{k<i} <= mass < sum_{k<=i}, up to rounding; never one that is 0, even where
  * rounding or a mass of the total or more leads past the end. The total must not be 0. */
 int64_t sum_tree_find(const struct sum_tree *t, double mass);
+
+/* The same numbers for n masses, found side by side: memory is waited for together.
+ *   mass  [n], fastest in ascending order
+ *   i     [n] */
+void sum_tree_find_many(const struct sum_tree *t, int n, const double *mass, int64_t *i);
 
 #endif

@@ -134,6 +134,7 @@ test-long: deps
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@SHOAL=$(PROGRAM) /usr/bin/python3 tests/system/system_tests.py --long
 	@tests/system/test_ssh.sh
+	@$(MAKE) --no-print-directory check-instructions
 	@$(MAKE) --no-print-directory check-render
 	@$(MAKE) --no-print-directory test-learning
 
@@ -172,12 +173,19 @@ bench: deps
 # The same against others, in turns: ENVS='Ant-v5 ...' against Gymnasium's environments, CASES='sac ...' and
 # THREADS=2 against Stable-Baselines3's updates.
 # Parts by themselves, for whoever works on them: make bench-parts, then build/release/tests/bench/bench_vector
-BENCH_PARTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+BENCH_PARTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 $(BENCH_PARTS): $(BUILD)/tests/bench/%: tests/bench/%.c $(BUILD)/libshoal.a
 	@mkdir -p $(@D)
 	@echo '  bench $@'; $(COMPILE) $(filter-out %.h,$^) -o $@ $(LDFLAGS) $(LDLIBS) -Wl,-rpath,$(MUJOCO)/lib
 .PHONY: bench-parts
 bench-parts: $(BENCH_PARTS)
+
+# Instructions of fixed work against those recorded; ARGS=--record writes the record anew.
+.PHONY: check-instructions
+check-instructions: deps
+	@$(MAKE) --no-print-directory $(JOBS) $(BUILD)/tests/bench/instructions
+	@/usr/bin/python3 tests/bench/instructions.py --program $(BUILD)/tests/bench/instructions --cc '$(CC)' \
+	    --mujoco $(MUJOCO)/lib/libmujoco.so $(ARGS)
 
 .PHONY: bench-peers bench-peers-environments bench-peers-learners
 bench-peers: bench-peers-learners bench-peers-environments

@@ -95,6 +95,55 @@ START_TEST(numbers_put_together_are_summed_like_numbers_set_one_by_one)
 }
 END_TEST
 
+/* Scattered changes with repetitions, as replay makes them. */
+START_TEST(scattered_numbers_are_summed_like_numbers_set_one_by_one)
+{
+    enum { MOST = 90 };
+    for (int64_t n = 1; n <= 300; n += 13) {
+        struct sum_tree a, b;
+        struct arena *arena_a = start(&a, n), *arena_b = start(&b, n);
+        for (int round = 0; round < 40; round++) {
+            const int n_set = (int)rng_below(&rng, MOST);
+            int64_t i[MOST];
+            for (int k = 0; k < n_set; k++) {
+                const double x = rng_uniform(&rng, 0, 1);
+                i[k] = (int64_t)rng_below(&rng, (uint64_t)n);
+                sum_tree_set(&a, i[k], x);
+                sum_tree_put(&b, i[k], x);
+            }
+            sum_tree_sum_above(&b, n_set, i);
+            ck_assert_mem_eq(a.nodes, b.nodes, 2 * (size_t)a.n_leaves * sizeof(double));
+        }
+        arena_destroy(&arena_a);
+        arena_destroy(&arena_b);
+    }
+}
+END_TEST
+
+START_TEST(masses_found_side_by_side_find_what_each_finds_alone)
+{
+    enum { MOST = 200, N = 5000 };
+    struct sum_tree t;
+    struct arena *arena = start(&t, N);
+    for (int64_t i = 0; i < N; i++)
+        sum_tree_set(&t, i, rng_below(&rng, 3) ? rng_uniform(&rng, 0, 1) : 0);
+    for (int n = 1; n <= MOST; n++) {
+        double mass[MOST];
+        int64_t found[MOST + 1];
+        for (int k = 0; k < n; k++)
+            mass[k] = rng_uniform(&rng, 0, sum_tree_total(&t));
+        found[n] = -7;
+        sum_tree_find_many(&t, n, mass, found);
+        for (int k = 0; k < n; k++) {
+            ck_assert_int_eq(found[k], sum_tree_find(&t, mass[k]));
+            ck_assert_double_gt(sum_tree_get(&t, found[k]), 0);
+        }
+        ck_assert_int_eq(found[n], -7);
+    }
+    arena_destroy(&arena);
+}
+END_TEST
+
 /* Numbers of 24 orders of magnitude: adjusting sums by differences would leave garbage behind. */
 START_TEST(a_million_changes_of_a_million_numbers_leave_no_drift)
 {
@@ -139,6 +188,8 @@ int main(void)
         no_mass_finds_a_number_that_is_0,
         a_mass_of_the_total_finds_the_last_number_that_is_not_0,
         numbers_put_together_are_summed_like_numbers_set_one_by_one,
+        scattered_numbers_are_summed_like_numbers_set_one_by_one,
+        masses_found_side_by_side_find_what_each_finds_alone,
         a_million_changes_of_a_million_numbers_leave_no_drift,
         sum_tree_bytes_covers_what_is_taken,
     };
