@@ -7,6 +7,7 @@
 #include "common/digest.h"
 #include "common/text.h"
 #include "deploy/experiment.h"
+#include "deploy/simulation.h"
 
 enum { MAX_OVERRIDES = 400 };
 
@@ -74,6 +75,11 @@ static int resolve(struct experiment *e, const struct study *s, int arm, int tas
         rc = env_open(&model, &e->env, err);
     if (rc == 0)
         rc = experiment_bind(e, env_spec(model), err);
+    if (rc == 0 && s->runner == STUDY_SIMULATE) {
+        struct conditions conditions;
+        rc = conditions_read(&conditions, &e->settings, e->algorithm->is_on_policy, err);
+        conditions_fini(&conditions);
+    }
     env_close(&model);
     /* Cells share the cores by running side by side. */
     if (e->settings.learner.workers == 0)
