@@ -5,14 +5,16 @@
 
 #include "common/arena.h"
 
-void exchange_init(struct exchange *x)
+void exchange_init(struct exchange *x, int n_actors)
 {
-    *x = (struct exchange){ 0 };
+    *x = (struct exchange){ .n_actors = n_actors };
+    x->actors = memory_alloc((size_t)n_actors, sizeof(*x->actors));
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&x->mutex, NULL);
     pthread_cond_init(&x->to_training, &attributes);
+    pthread_cond_init(&x->actors_told, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -21,6 +23,8 @@ void exchange_fini(struct exchange *x)
     for (int i = 0; i < x->outgoing.n; i++)
         frame_release(x->outgoing.items[i].frame);
     free(x->outgoing.items);
+    free(x->actors);
+    pthread_cond_destroy(&x->actors_told);
     pthread_cond_destroy(&x->to_training);
     pthread_mutex_destroy(&x->mutex);
 }
@@ -43,17 +47,22 @@ void exchange_wake(struct exchange *x)
     pthread_cond_signal(&x->to_training);
 }
 
+/* The moment `ms` from now, for the conditions' clock. */
+static struct timespec in_ms(int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return until;
+}
+
 struct fragment_queue exchange_take(struct exchange *x, int wait_ms)
 {
     pthread_mutex_lock(&x->mutex);
     if (wait_ms > 0 && !x->arrived.head && !x->is_woken) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += wait_ms * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
+        const struct timespec until = in_ms(wait_ms);
         pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
     }
     struct fragment_queue arrived = x->arrived;
@@ -61,6 +70,30 @@ struct fragment_queue exchange_take(struct exchange *x, int wait_ms)
     x->is_woken = false;
     pthread_mutex_unlock(&x->mutex);
     return arrived;
+}
+
+bool exchange_ask_actors(struct exchange *x)
+{
+    const struct timespec until = in_ms(1000);
+    int rc = 0;
+    pthread_mutex_lock(&x->mutex);
+    x->wants_actors = true;
+    while (x->wants_actors && rc == 0)
+        rc = pthread_cond_timedwait(&x->actors_told, &x->mutex, &until);
+    const bool was_told = !x->wants_actors;
+    x->wants_actors = false;
+    pthread_mutex_unlock(&x->mutex);
+    return was_told;
+}
+
+void exchange_tell_actors(struct exchange *x, const struct session *s)
+{
+    if (!x->wants_actors)
+        return;
+    for (int i = 0; i < x->n_actors; i++)
+        session_count_actor(s, i, &x->actors[i]);
+    x->wants_actors = false;
+    pthread_cond_signal(&x->actors_told);
 }
 
 bool notices_add(struct notices *list, struct notice n)

@@ -27,15 +27,19 @@ struct notices {
 
 struct exchange {
     pthread_mutex_t mutex;
-    pthread_cond_t to_training;
+    pthread_cond_t to_training, actors_told;
     struct fragment_queue arrived;          /* I/O -> update */
     struct notices outgoing;                /* update -> I/O */
     struct session_counts counts;           /* I/O -> update, a copy */
+    struct session_actor *actors;           /* [n_actors] a copy, made when it is asked for */
+    int n_actors;
+    bool wants_actors;
     bool is_woken;                          /* evaluator -> update: there is an answer */
     bool must_stop;                         /* the I/O thread ends */
 };
 
-void exchange_init(struct exchange *x);
+/* For so many places for actors. */
+void exchange_init(struct exchange *x, int n_actors);
 void exchange_fini(struct exchange *x);
 
 /* Hand a fragment to the update thread; end its wait for another reason. */
@@ -44,6 +48,13 @@ void exchange_wake(struct exchange *x);
 
 /* Everything that has arrived; waits up to `wait_ms` for it, or for exchange_wake. */
 struct fragment_queue exchange_take(struct exchange *x, int wait_ms);
+
+/* The update thread: ask for `actors` to be brought up to date and wait for it, at most a second. Returns whether it
+ * was; then nobody writes them until the next call. */
+bool exchange_ask_actors(struct exchange *x);
+
+/* The I/O thread: bring them up to date when that was asked for. The mutex is held by the caller. */
+void exchange_tell_actors(struct exchange *x, const struct session *s);
 
 /* Append; returns whether the list was empty before. The mutex is held by the caller. */
 bool notices_add(struct notices *list, struct notice n);

@@ -92,6 +92,7 @@ static void *io_thread(void *context)
         struct notices theirs = x->outgoing;
         x->outgoing = mine;
         session_count(l->session, &x->counts);
+        exchange_tell_actors(x, l->session);
         must_stop = x->must_stop;
         pthread_mutex_unlock(&x->mutex);
         for (int i = 0; i < theirs.n; i++)
@@ -294,7 +295,7 @@ int learner_run(const struct learner_options *o, struct error *err)
         rc = check_message_size(&l, err);
     if (rc == 0)
         create_evaluations(&l);
-    exchange_init(&l.exchange);
+    exchange_init(&l.exchange, (int)s->top.actors);
     l.fragments = fragment_pool_create();
     if (rc == 0) {
         l.link = zmq_hub_create(o->bind, o->snapshot_port, o->allow_remote, &limits, err);

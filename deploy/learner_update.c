@@ -3,7 +3,9 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "common/arena.h"
 #include "common/text.h"
 #include "deploy/console.h"
 #include "deploy/program.h"
@@ -60,6 +62,11 @@ static void on_scheduled(void *context, const struct schedule_record *r)
     run_write_schedule(&l->run, r);
 }
 
+static void on_aged(void *context, const struct version_staleness *s)
+{
+    run_write_staleness(&((struct learner *)context)->run, s);
+}
+
 static int on_restore(void *context, struct error *err)
 {
     struct learner *l = context;
@@ -70,15 +77,30 @@ struct training_out learner_training_out(struct learner *l)
 {
     return (struct training_out){
         .context = l, .consumed = on_consumed, .publish = on_version, .round = on_round, .evaluate = on_evaluate, .hash = on_hash,
-        .scheduled = on_scheduled, .log = learner_say, .restore = on_restore,
+        .scheduled = on_scheduled, .aged = on_aged, .log = learner_say, .restore = on_restore,
     };
 }
 
 /* ---- the work ---- */
 
+/* What every place for an actor did so far; not worth stopping for. */
+static void write_actors(struct learner *l)
+{
+    struct exchange *x = &l->exchange;
+    struct error err;
+    struct training_place *places = memory_alloc((size_t)x->n_actors, sizeof(*places));
+    for (int i = 0; i < x->n_actors; i++)
+        places[i] = training_place(l->training, i);
+    link_wake(l->link);
+    if (exchange_ask_actors(x) && run_write_actors(&l->run, x->n_actors, x->actors, places, &err) != 0)
+        learner_say_format(l, "actors.csv: %s", err.text);
+    free(places);
+}
+
 static void save(struct learner *l)
 {
     struct error err;
+    write_actors(l);
     if (run_save(&l->run, l->experiment, l->training, &err) != 0)
         learner_say_format(l, "the checkpoint could not be written, training goes on: %s", err.text);
 }
@@ -118,7 +140,10 @@ static void read_evaluations(struct learner *l)
 
 static void read_arrived(struct learner *l, bool may_wait)
 {
+    const int64_t began_us = may_wait ? program_now_us() : 0;
     struct fragment_queue arrived = exchange_take(&l->exchange, may_wait ? UPDATE_WAIT_MS : 0);
+    if (may_wait)
+        l->progress.waited_us += program_now_us() - began_us;
     struct fragment *f;
     while ((f = fragment_pop(&arrived)))
         training_offer(l->training, f);
@@ -256,6 +281,7 @@ static int conclude(struct learner *l, enum training_status status, struct error
             status = TRAINING_BUSY;    /* interrupted before the last evaluation came in */
     }
     write_metrics(l, program_now_us());
+    write_actors(l);
     const struct training_report *r = &l->progress.report;
     const char *word = ending_word(l, status);
     if (status != TRAINING_DIVERGED)

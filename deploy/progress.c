@@ -40,8 +40,11 @@ void progress_write(struct progress *p, struct run *run, const struct experiment
     double seconds = (double)(now_us - p->written_us) * 1e-6;
     double steps = (double)(p->report.env_steps - p->written_steps);
     double updates = (double)(p->report.updates - p->written_updates);
-    run_write_metrics(run, e, progress_time_s(p, now_us), &p->report, counts,
-                      seconds > 0 ? steps / seconds : 0, seconds > 0 ? updates / seconds : 0);
+    const struct run_speeds speeds = {
+        .steps_per_s = seconds > 0 ? steps / seconds : 0, .updates_per_s = seconds > 0 ? updates / seconds : 0,
+        .learner_wait_s = (double)p->waited_us * 1e-6,
+    };
+    run_write_metrics(run, e, progress_time_s(p, now_us), &p->report, counts, &speeds);
     p->written_us = now_us;
     p->written_steps = p->report.env_steps;
     p->written_updates = p->report.updates;

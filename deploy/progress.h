@@ -13,6 +13,7 @@ struct progress {
     int64_t written_steps, written_updates;     /* at the last line of metrics.csv */
     int64_t window_steps, window_updates;       /* at the start of the speed window */
     double steps_per_s, updates_per_s;          /* over the last speed window */
+    int64_t waited_us;                          /* for data; kept by the caller */
 };
 
 /* Start all clocks; `report` stands for the beginning. */

@@ -117,6 +117,7 @@ static int open_files(struct run *r, const char *mode, struct error *err)
     if (!(r->metrics = run_open_file(r, "metrics.csv", mode, err))
         || !(r->eval = run_open_file(r, "eval.csv", mode, err))
         || !(r->hashes = run_open_file(r, "hashes.csv", mode, err))
+        || !(r->staleness = run_open_file(r, "staleness.csv", mode, err))
         || !(r->log = open_log(r, mode, err)))
         return ERR_IO;
     setvbuf(r->log, NULL, _IOLBF, 0);
@@ -161,6 +162,7 @@ void run_flush(struct run *r)
     flush_file(r, r->metrics, "metrics.csv");
     flush_file(r, r->eval, "eval.csv");
     flush_file(r, r->hashes, "hashes.csv");
+    flush_file(r, r->staleness, "staleness.csv");
     flush_schedule(r);
 }
 
@@ -195,9 +197,11 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
         return rc;
     fprintf(r->eval, "env_steps,time_s,mean,std\n");
     fprintf(r->hashes, "update,env_steps,params_sha256\n");
+    fprintf(r->staleness, "version,env_steps,fragments,mean,p50,p90,p99,max\n");
     fprintf(r->metrics, "time_s,env_steps,updates,episodes,return_mean,return_min,return_max,"
-            "length_mean,length_min,length_max,staleness_mean,staleness_p50,staleness_p99,"
+            "length_mean,length_min,length_max,staleness_mean,staleness_p50,staleness_p90,staleness_p99,"
             "staleness_max,steps_per_s,updates_per_s,samples_per_insert,skipped_updates,actors,"
+            "learner_wait_s,actors_credit_s,actors_parameters_s,"
             "bytes_in,bytes_out,fragments_received,fragments_accepted,fragments_lost");
     for (int i = 0; i < N_REJECTIONS; i++)
         fprintf(r->metrics, ",rejected_%s", rejection_word((enum rejection)i));
@@ -243,7 +247,7 @@ int run_resume(struct run *r, const char *path, struct error *err)
 
 void run_close(struct run *r)
 {
-    FILE **const files[] = { &r->metrics, &r->eval, &r->hashes, &r->log };
+    FILE **const files[] = { &r->metrics, &r->eval, &r->hashes, &r->staleness, &r->log };
     schedule_file_close(&r->schedule);
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
         if (*files[i])
@@ -414,7 +418,8 @@ int run_load(struct run *r, struct training *t, struct error *err)
     /* An evaluation that came in behind the checkpoint is played again. */
     cut_csv(r, &r->eval, "eval.csv", 0, (double)report.evaluated_steps);
     cut_csv(r, &r->hashes, "hashes.csv", 0, (double)report.updates);
-    if (!r->metrics || !r->eval || !r->hashes)
+    cut_csv(r, &r->staleness, "staleness.csv", 0, (double)report.version);
+    if (!r->metrics || !r->eval || !r->hashes || !r->staleness)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
     return run_begin_schedule(r, report.updates, err);
 }
@@ -440,7 +445,8 @@ int run_begin_again(struct run *r, struct error *err)
     cut_csv(r, &r->metrics, "metrics.csv", 0, -1);
     cut_csv(r, &r->eval, "eval.csv", 0, -1);
     cut_csv(r, &r->hashes, "hashes.csv", 0, -1);
-    if (!r->metrics || !r->eval || !r->hashes)
+    cut_csv(r, &r->staleness, "staleness.csv", 0, -1);
+    if (!r->metrics || !r->eval || !r->hashes || !r->staleness)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
     run_resume_schedule(r, 0);
     return run_begin_schedule(r, 0, err);
@@ -450,7 +456,7 @@ int run_begin_again(struct run *r, struct error *err)
 
 void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
                        const struct training_report *t, const struct session_counts *s,
-                       double steps_per_s, double updates_per_s)
+                       const struct run_speeds *speeds)
 {
     fprintf(r->metrics, "%.3f,%" PRId64 ",%" PRId64 ",%" PRId64, time_s, t->env_steps, t->updates,
             t->episodes);
@@ -461,11 +467,12 @@ void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
             fprintf(r->metrics, ",%.6g", episodes[i]);
         else
             fprintf(r->metrics, ",");
-    fprintf(r->metrics, ",%.4g,%" PRId64 ",%" PRId64 ",%" PRId64 ",%.6g,%.6g,%.6g,%" PRId64 ",%d,%"
-            PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, t->staleness_mean,
-            t->staleness_p50, t->staleness_p99, t->staleness_max, steps_per_s, updates_per_s,
-            t->samples_per_insert, t->skipped_updates, s->actors, s->bytes_in, s->bytes_out,
-            s->received, s->accepted, s->lost);
+    fprintf(r->metrics, ",%.4g,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%.6g,%.6g,%.6g,%" PRId64 ",%d",
+            t->staleness_mean, t->staleness_p50, t->staleness_p90, t->staleness_p99, t->staleness_max,
+            speeds->steps_per_s, speeds->updates_per_s, t->samples_per_insert, t->skipped_updates, s->actors);
+    fprintf(r->metrics, ",%.3f,%.3f,%.3f,%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+            speeds->learner_wait_s, (double)s->credit_ms * 1e-3, (double)s->parameters_ms * 1e-3, s->bytes_in,
+            s->bytes_out, s->received, s->accepted, s->lost);
     for (int i = 0; i < N_REJECTIONS; i++)
         fprintf(r->metrics, ",%" PRId64, s->rejected[i]);
     for (int i = 0; i < e->algorithm->n_metrics; i++)

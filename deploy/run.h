@@ -2,6 +2,7 @@
  *
  *   config.yaml    fully resolved           metrics.csv   a line every metrics.every_s
  *   eval.csv       a line per evaluation    hashes.csv    digests; nothing in it depends on time
+ *   staleness.csv  a line per version       actors.csv    a line per place for an actor, at checkpoints
  *   log.txt        what happened, when      schedule.bin  where every fragment entered
  *   summary.json   how it ended             session       run id and learner epoch
  *   machines.txt   a line per learner: where it ran
@@ -32,7 +33,7 @@ struct run {
     char spec_hash[ENV_SPEC_HASH_BYTES];    /* of the environment */
     double time_before_s;           /* training time of earlier learners of this run */
     double best_mean;               /* -INFINITY before the first evaluation */
-    FILE *metrics, *eval, *hashes, *log;
+    FILE *metrics, *eval, *hashes, *staleness, *log;
     struct schedule_file *schedule; /* NULL: an older file that cannot be gone on with */
     struct schedule_record begin;   /* written with the first record of this learner */
     bool has_begun;                 /* that is done */
@@ -91,9 +92,20 @@ int run_load_policy(const char *run, bool best, const struct env_spec *env,
  * options or bounds than it has today. False when there is no telling. */
 bool run_environment_differs(const char *run, bool best, const struct env_spec *env);
 
+/* What only a clock tells: over the last line, and how long the learner waited for data, all along. */
+struct run_speeds {
+    double steps_per_s, updates_per_s, learner_wait_s;
+};
+
 void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
                        const struct training_report *t, const struct session_counts *s,
-                       double steps_per_s, double updates_per_s);
+                       const struct run_speeds *speeds);
+void run_write_staleness(struct run *r, const struct version_staleness *s);
+
+/* What the places for actors did, [n] each. */
+int run_write_actors(struct run *r, int n, const struct session_actor *actors, const struct training_place *places,
+                     struct error *err);
+
 void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struct evaluation *e);
 void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char *sha256);
 

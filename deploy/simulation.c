@@ -158,3 +158,8 @@ void simulation_session_count(const struct simulation *s, struct session_counts 
 {
     session_count(s->session, out);
 }
+
+void simulation_count_actor(const struct simulation *s, int i, struct session_actor *out)
+{
+    session_count_actor(s->session, i, out);
+}

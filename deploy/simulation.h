@@ -59,6 +59,7 @@ struct simulation_out {
     void (*evaluated)(void *context, int64_t env_steps, const struct evaluation *e, const float *params);
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
     void (*scheduled)(void *context, const struct schedule_record *r);
+    void (*aged)(void *context, const struct version_staleness *s);
     void (*log)(void *context, enum simulation_voice voice, const char *line);
     int (*load)(void *context, struct training *t, struct error *err);       /* by training_load */
     int (*restore)(void *context, struct training *t, struct error *err);    /* by training_restore */
@@ -69,6 +70,7 @@ struct simulation_counts {
     int64_t events, failures;
     int64_t steps;                          /* of environments, also what was never learnt from */
     int actors;                             /* that live */
+    int64_t waited_ns;                      /* virtual: the learner had nothing to do */
     /* Time that this process spent, not virtual. */
     double acting_s, learning_s, evaluating_s;
 };
@@ -87,5 +89,6 @@ int64_t simulation_now_us(const struct simulation *s);
 struct training *simulation_training(struct simulation *s);
 void simulation_count(const struct simulation *s, struct simulation_counts *out);
 void simulation_session_count(const struct simulation *s, struct session_counts *out);
+void simulation_count_actor(const struct simulation *s, int i, struct session_actor *out);
 
 #endif

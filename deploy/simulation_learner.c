@@ -36,8 +36,10 @@ static void on_deliver(void *context, struct fragment *f)
 {
     struct simulation *s = context;
     training_offer(s->training, f);
-    if (agenda_at(s->agenda, SOURCE_LEARNER) == AGENDA_NEVER)
-        agenda_set(s->agenda, SOURCE_LEARNER, s->now_ns);
+    if (agenda_at(s->agenda, SOURCE_LEARNER) != AGENDA_NEVER)
+        return;
+    s->counts.waited_ns += s->now_ns - s->idle_ns;
+    agenda_set(s->agenda, SOURCE_LEARNER, s->now_ns);
 }
 
 static void on_session_log(void *context, const char *line)
@@ -97,6 +99,13 @@ static void on_scheduled(void *context, const struct schedule_record *r)
         s->out.scheduled(s->out.context, r);
 }
 
+static void on_aged(void *context, const struct version_staleness *v)
+{
+    const struct simulation *s = context;
+    if (s->out.aged)
+        s->out.aged(s->out.context, v);
+}
+
 static void on_training_log(void *context, const char *line)
 {
     simulation_say(context, VOICE_TRAINING, "%s", line);
@@ -137,7 +146,7 @@ static void create_training(struct simulation *s)
     };
     s->training = training_create(&training, (struct training_out){
         .context = s, .consumed = on_consumed, .publish = on_version, .round = on_round, .evaluate = on_evaluate, .hash = on_hash,
-        .scheduled = on_scheduled, .log = on_training_log, .restore = on_restore });
+        .scheduled = on_scheduled, .aged = on_aged, .log = on_training_log, .restore = on_restore });
 }
 
 /* Behind what training_load read: the streams go on from there. */
@@ -224,6 +233,7 @@ void simulated_learner_work(struct simulation *s)
         s->now_ns = at_ns < AGENDA_NEVER ? at_ns : s->now_ns;
     else if (at_ns == s->now_ns || at_ns == AGENDA_NEVER)
         apply_notices(s);
+    s->idle_ns = s->now_ns;
     agenda_set(s->agenda, SOURCE_LEARNER, at_ns);
 }
 

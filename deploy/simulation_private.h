@@ -77,6 +77,7 @@ struct simulation {
     struct evaluator *evaluator;
     struct notices notices;                 /* of the training core for the session, when its work is done */
     int64_t session_ns;                     /* last tick of the session */
+    int64_t idle_ns;                        /* when the learner had something to do last */
 
     struct simulated_actor *actors;         /* [n_actors] */
     struct parcel *unused;

@@ -5,8 +5,10 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/arena.h"
 #include "common/file.h"
 #include "common/matrix.h"
 #include "common/text.h"
@@ -104,6 +106,11 @@ static void on_scheduled(void *context, const struct schedule_record *r)
     h->scheduled += r->n_used;
 }
 
+static void on_aged(void *context, const struct version_staleness *s)
+{
+    run_write_staleness(&((struct shell *)context)->run, s);
+}
+
 static int on_restore(void *context, struct training *t, struct error *err)
 {
     return run_restore(&((struct shell *)context)->run, t, err);
@@ -112,10 +119,13 @@ static int on_restore(void *context, struct training *t, struct error *err)
 static void write_metrics(struct shell *h)
 {
     struct session_counts counts;
+    struct simulation_counts n;
     const int64_t before = h->progress.report.env_steps;
     struct training_report *r = &h->progress.report;
     simulation_session_count(h->simulation, &counts);
     training_report(simulation_training(h->simulation), r);
+    simulation_count(h->simulation, &n);
+    h->progress.waited_us = n.waited_ns / 1000;
     progress_write(&h->progress, &h->run, h->experiment, &counts, simulation_now_us(h->simulation));
     h->line_scheduled = h->scheduled;
     h->staleness_sum += r->staleness_mean * (double)(r->env_steps - before);
@@ -169,7 +179,8 @@ static int begin(struct shell *h, const struct simulation_options *o, struct err
         .conditions = &h->conditions,
     };
     h->simulation = simulation_create(&setup, (struct simulation_out){
-        .context = h, .evaluated = on_evaluated, .hash = on_hash, .scheduled = on_scheduled, .log = on_log,
+        .context = h, .evaluated = on_evaluated, .hash = on_hash, .scheduled = on_scheduled, .aged = on_aged,
+        .log = on_log,
         .restore = on_restore }, err);
     return h->simulation ? 0 : err->code;
 }
@@ -282,6 +293,21 @@ static int ending_error(const struct shell *h, enum training_status status, stru
                      h->run.path);
 }
 
+static int write_actors(struct shell *h, struct error *err)
+{
+    const int n = (int)h->experiment->settings.top.actors;
+    struct session_actor *actors = memory_alloc((size_t)n, sizeof(*actors));
+    struct training_place *places = memory_alloc((size_t)n, sizeof(*places));
+    for (int i = 0; i < n; i++) {
+        simulation_count_actor(h->simulation, i, &actors[i]);
+        places[i] = training_place(simulation_training(h->simulation), i);
+    }
+    const int rc = run_write_actors(&h->run, n, actors, places, err);
+    free(actors);
+    free(places);
+    return rc;
+}
+
 static int conclude(struct shell *h, enum training_status status, struct error *err)
 {
     int rc = 0;
@@ -296,6 +322,8 @@ static int conclude(struct shell *h, enum training_status status, struct error *
     }
     if (rc == 0)
         rc = run_write_summary(&h->run, h->experiment, word, virtual_s(h), &h->progress.report, &h->last, err);
+    if (rc == 0)
+        rc = write_actors(h, err);
     if (rc == 0)
         rc = complete_summary(h, wall_s, err);
     console_live("");

@@ -123,6 +123,16 @@ static void on_want(struct session *s, const struct slot *slot, const struct wan
     s->out.send(s->out.context, slot->peer, frame_retain(f));
 }
 
+/* An actor's clock has gone on: so do the clock of its place and that of all. */
+static void count_wait(int64_t now_ms, int64_t *told_ms, int64_t *place_ms, int64_t *all_ms)
+{
+    if (now_ms <= *told_ms)
+        return;
+    *place_ms += now_ms - *told_ms;
+    *all_ms += now_ms - *told_ms;
+    *told_ms = now_ms;
+}
+
 /* Act on a message of a member. Returns whether the frame was kept. */
 static bool on_member(struct session *s, int64_t now_us, struct slot *slot, const struct message *m,
                       struct frame *frame)
@@ -135,8 +145,9 @@ static bool on_member(struct session *s, int64_t now_us, struct slot *slot, cons
         return session_fragment(s, slot, &m->fragment, frame);
     case MESSAGE_HEARTBEAT:
         on_diverged(s, slot, m->heartbeat.diverged);
-        slot->credit_ms = m->heartbeat.credit_ms > 0 ? m->heartbeat.credit_ms : 0;
-        slot->parameters_ms = m->heartbeat.parameters_ms > 0 ? m->heartbeat.parameters_ms : 0;
+        count_wait(m->heartbeat.credit_ms, &slot->told_credit_ms, &slot->credit_ms, &s->counts.credit_ms);
+        count_wait(m->heartbeat.parameters_ms, &slot->told_parameters_ms, &slot->parameters_ms,
+                   &s->counts.parameters_ms);
         return false;
     case MESSAGE_BYE:
         session_leave(s, slot, m->bye.reason, now_us);

@@ -67,6 +67,7 @@ struct session_counts {
     int64_t received, accepted, lost;       /* fragments; lost: gaps in sequence numbers */
     int64_t rejected[N_REJECTIONS];
     int64_t bytes_in, bytes_out;
+    int64_t credit_ms, parameters_ms;       /* all actors waited for each, together */
     int actors;                             /* connected now */
 };
 
@@ -104,7 +105,7 @@ struct session_actor {
     int n_streams;                  /* it steps now */
     int64_t accepted, transitions;  /* fragments, and what was in them */
     int64_t rejected[N_REJECTIONS];
-    int64_t credit_ms, parameters_ms;   /* the newest actor there waited for credit, and for parameters */
+    int64_t credit_ms, parameters_ms;   /* actors there waited for credit, and for parameters */
 };
 void session_count_actor(const struct session *s, int i, struct session_actor *out);
 

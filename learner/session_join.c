@@ -194,7 +194,7 @@ void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struc
     snprintf(slot->name, sizeof(slot->name), "%s", h->name);
     slot->heard_us = slot->beat_us = now_us;
     if (!is_back) {
-        slot->diverged_told = 0;
+        slot->diverged_told = slot->told_credit_ms = slot->told_parameters_ms = 0;
         slot->fruitless++;
     }
     if (is_replaced)

@@ -21,7 +21,8 @@ struct slot {
     int64_t accepted, transitions;      /* fragments, and what was in them */
     int64_t rejected[N_REJECTIONS];
     int64_t stale_told;         /* fragments that came too late, when it was last said */
-    int64_t credit_ms, parameters_ms;   /* it waited for, as its last heartbeat tells */
+    int64_t credit_ms, parameters_ms;   /* actors in this place waited for */
+    int64_t told_credit_ms, told_parameters_ms;     /* of that, the last heartbeat of the actor there now */
     int64_t diverged_told;      /* episodes that broke down, when it was last said */
     int fruitless;              /* incarnations in a row of which nothing was accepted */
 };
