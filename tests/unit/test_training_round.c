@@ -258,13 +258,15 @@ START_TEST(pipelined_learns_rounds_that_are_one_version_behind)
 }
 END_TEST
 
-static void expect_booked(int i, int64_t stream, int64_t sequence, int64_t version, int n)
+/* T transitions were acted, of which so many were learnt from. */
+static void expect_booked(int i, int64_t stream, int64_t sequence, int64_t version, int n_used)
 {
     ck_assert_int_lt(i, n_scheduled);
     const struct schedule_record *r = &scheduled[i];
     ck_assert_msg(r->stream == stream && (int64_t)r->sequence == sequence && (int64_t)r->version == version
-                  && (int)r->n_transitions == n, "record %d: stream %d, sequence %d, version %d, %d transitions", i,
-                  (int)r->stream, (int)r->sequence, (int)r->version, (int)r->n_transitions);
+                  && (int)r->n_used == n_used, "record %d: stream %d, sequence %d, version %d, %d used", i,
+                  (int)r->stream, (int)r->sequence, (int)r->version, (int)r->n_used);
+    ck_assert_int_eq(r->n_transitions, T);
 }
 
 static void expect_consumed(int i, int64_t stream, int64_t sequence, enum fragment_fate fate)
