@@ -13,8 +13,8 @@
 #include "common/mlp.h"
 #include "common/option.h"
 
-enum mode { MODE_SYNC, MODE_PIPELINED, MODE_ASYNC };
-#define MODE_CHOICES "sync|pipelined|async"
+enum mode { MODE_SYNC, MODE_PIPELINED, MODE_ASYNC, MODE_GRADIENTS };
+#define MODE_CHOICES "sync|pipelined|async|gradients"
 
 enum layer_norm { LAYER_NORM_NONE, LAYER_NORM_CRITICS, LAYER_NORM_ALL };
 #define LAYER_NORM_CHOICES "none|critics|all"

@@ -10,6 +10,7 @@
 #include "actor/stream.h"
 #include "common/arena.h"
 #include "common/digest.h"
+#include "learner/algorithms.h"
 #include "learner/snapshot.h"
 #include "proto/link.h"
 #include "proto/message.h"
@@ -185,7 +186,7 @@ static void start_actor(struct sim *s, int i)
              s->setup->kill_silently ? a->incarnation : 0);
     const struct actor_setup setup = {
         .incarnation = (uint64_t)(1000 * a->incarnation + i + 1), .name = names[i],
-        .program = "simulation", .cpu = "simulated",
+        .program = "simulation", .cpu = "simulated", .find_algorithm = algorithm_find,
     };
     a->link = local_actor_create(s->network);
     a->core = actor_create(&setup, (struct actor_out){ .context = a, .send = on_actor_send,
@@ -250,7 +251,6 @@ static void create(struct sim *s)
                               env_spec(s->model)->n_choices);
     shape.normalises = settings->learner.normalise_observations;
     s->fragments = fragment_pool_create();
-    s->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&shape)));
     s->evaluator = evaluator_create(s->model, &shape, (int)settings->eval.episodes);
     const struct training_setup training = {
         .settings = settings, .algorithm = setup->algorithm, .hyper = setup->hyper,
@@ -266,6 +266,10 @@ static void create(struct sim *s)
     s->training = training_create(&training, (struct training_out){
         .context = s, .consumed = on_consumed, .publish = on_version, .round = on_round, .evaluate = on_evaluate,
         .hash = on_hash, .scheduled = on_scheduled, .log = on_training_log, .restore = on_restore });
+    s->snapshots = frame_pool_create(snapshot_frame_bytes(training_snapshot_n(s->training)));
+    session.algorithm = setup->algorithm;
+    session.hyper = setup->hyper;
+    session.n_trained = training_n_trained(s->training);
     if (setup->is_resumed)
         load(s, &session);
     s->session = session_create(&session, (struct session_out){
