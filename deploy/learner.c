@@ -77,6 +77,23 @@ static void handle_notice(struct learner *l, const struct notice *n)
     }
 }
 
+/* What the update thread said since last time. In mode gradients versions come faster than anybody could take
+ * them: of those that wait the newest goes out. */
+static void handle_notices(struct learner *l, const struct notices *list)
+{
+    int newest = -1;
+    for (int i = 0; i < list->n; i++)
+        if (list->items[i].kind == NOTICE_PUBLISH)
+            newest = i;
+    for (int i = 0; i < list->n; i++) {
+        const struct notice *n = &list->items[i];
+        if (n->kind == NOTICE_PUBLISH && i < newest && l->experiment->settings.top.mode == MODE_GRADIENTS)
+            frame_release(n->frame);
+        else
+            handle_notice(l, n);
+    }
+}
+
 static void *io_thread(void *context)
 {
     struct learner *l = context;
@@ -95,8 +112,7 @@ static void *io_thread(void *context)
         session_count(l->session, &x->counts);
         must_stop = x->must_stop;
         pthread_mutex_unlock(&x->mutex);
-        for (int i = 0; i < theirs.n; i++)
-            handle_notice(l, &theirs.items[i]);
+        handle_notices(l, &theirs);
         theirs.n = 0;
         mine = theirs;
         session_tick(l->session, program_now_us());
