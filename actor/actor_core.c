@@ -458,12 +458,19 @@ static bool hold_version_of_round(struct actor *a, int64_t round)
     return a->needed >= 0 && a->needed == a->version;
 }
 
+/* Whether what is being collected would be too old: then fragments end here, and none begins. */
+static bool is_outdated(const struct actor *a)
+{
+    const int64_t newest = a->newest > a->pending_version ? a->newest : a->pending_version;
+    return a->max_staleness > 0 && newest - a->version >= a->max_staleness;
+}
+
 /* Otherwise: hold the newest version. Returns whether there is one that will do. */
 static bool hold_newest(struct actor *a)
 {
     if (a->pending_version > a->version)
         adopt_pending(a);
-    return a->version >= 0 && a->version >= a->start_version;
+    return a->version >= 0 && a->version >= a->start_version && !is_outdated(a);
 }
 
 /* The clock of a wait: runs from the first time that `is_waiting`, and adds to `total_us` when it is over. */
@@ -505,13 +512,6 @@ static bool begin_fragments(struct actor *a, int64_t now_us)
         did = true;
     }
     return did;
-}
-
-/* Whether what is being collected would be too old: then fragments end here. */
-static bool is_outdated(const struct actor *a)
-{
-    const int64_t newest = a->newest > a->pending_version ? a->newest : a->pending_version;
-    return a->max_staleness > 0 && newest - a->version >= a->max_staleness;
 }
 
 /* Whoever took the stream over could not go on from here: end as in a crash, so that it goes on from

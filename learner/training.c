@@ -231,8 +231,7 @@ void training_finish_with(struct training *t, struct fragment *f, enum fragment_
     fragment_pool_give(t->fragments, f);
 }
 
-/* Outside rounds: what becomes of a fragment whose turn it is. */
-static enum fragment_fate fate_of(const struct training *t, const struct fragment *f)
+enum fragment_fate training_fate(const struct training *t, const struct fragment *f)
 {
     const int64_t bound = t->settings->learner.max_staleness;
     return f->n_rows == 0                                 ? FRAGMENT_REFUSED
@@ -243,13 +242,10 @@ static enum fragment_fate fate_of(const struct training *t, const struct fragmen
 void training_turn_away(struct training *t)
 {
     const struct fragment *head;
-    while ((head = t->queues[0].head) && fate_of(t, head) != FRAGMENT_USED) {
+    while ((head = t->queues[0].head) && training_fate(t, head) != FRAGMENT_USED) {
         struct fragment *f = training_take(t, 0);
-        if (is_gradients(t))
-            training_count_gradient(t, f, 0);
-        else
-            training_count(t, f, 0);
-        training_finish_with(t, f, fate_of(t, f));
+        training_count(t, f, 0);
+        training_finish_with(t, f, training_fate(t, f));
     }
 }
 

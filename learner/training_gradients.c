@@ -56,10 +56,15 @@ bool training_step_gradient(struct training *t)
 {
     if (transitions_left(t) <= 0)
         return false;
-    training_turn_away(t);
     struct fragment *f = training_take(t, 0);
     if (!f)
         return false;
+    const enum fragment_fate fate = training_fate(t, f);
+    if (fate != FRAGMENT_USED) {
+        training_count_gradient(t, f, 0);
+        training_finish_with(t, f, fate);
+        return true;
+    }
     take_in(t, f);
     training_evaluate_when_due(t);
     return true;

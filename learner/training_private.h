@@ -131,8 +131,11 @@ struct fragment *training_take(struct training *t, int64_t queue);
 /* Acknowledge a fragment and give it back. */
 void training_finish_with(struct training *t, struct fragment *f, enum fragment_fate fate);
 
-/* async: book the fragments at the head of the queue that cannot be learnt from, refused or too old, and give them
- * back. */
+/* Outside rounds: what becomes of a fragment whose turn it is. */
+enum fragment_fate training_fate(const struct training *t, const struct fragment *f);
+
+/* async, off-policy: book the fragments at the head of the queue that cannot be learnt from, refused or too old,
+ * and give them back. */
 void training_turn_away(struct training *t);
 
 /* lockstep: one fragment of every stream, in stream order, into `gathered`, when all are there. Returns

@@ -30,12 +30,16 @@ static bool gather_arrived(struct training *t)
 {
     const int64_t left = transitions_left(t);
     while (t->n_gathered < t->n_streams && t->gathered_transitions < left) {
-        training_turn_away(t);
         struct fragment *f = training_take(t, 0);
         if (!f)
             break;
-        t->out.consumed(t->out.context, f, FRAGMENT_USED);
+        const enum fragment_fate fate = training_fate(t, f);
+        t->out.consumed(t->out.context, f, fate);
         fragment_push(&t->gathered, f);
+        if (fate != FRAGMENT_USED) {
+            f->n_rows = 0;    /* to be booked in its turn, behind what its stream did before */
+            continue;
+        }
         t->n_gathered++;
         t->gathered_transitions += f->n_transitions;
     }

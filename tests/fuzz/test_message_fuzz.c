@@ -20,6 +20,7 @@ struct input {
 
 static const uint32_t some_u32[2] = { 64, 65 };
 static const int64_t some_i64[2] = { 3, 4 };
+static const unsigned char some_saved[2] = { 1, 0 };
 static const double some_f64[2] = { 1.5, -2.5 };
 static const float some_rows[3][6] = {
     { 1, 2, 3, 4, 5, 0 }, { 6, 7, 8, 9, 10, 2 }, { 11, 12, 0, 0, 0, 3 } };
@@ -36,8 +37,8 @@ static struct message valid_message(enum message_type type)
         break;
     case MESSAGE_WELCOME:
         m.welcome = (struct welcome){
-            1, 2, 3, 4, 1, "sac", "sync", "Pendulum-v1", "0123456789abcdef", "frame_skip: 2", 3, 1, 0, 64, 0, 2,
-            BYTES(some_u32), BYTES(some_i64), BYTES(some_f64), 2, 1000, 5000, 60000, 5555,
+            1, 2, 3, 4, 1, "sac", "sync", "Pendulum-v1", "0123456789abcdef", "frame_skip: 2", 3, 1, 0, 64,
+            BYTES(some_u32), BYTES(some_u32), BYTES(some_i64), BYTES(some_saved), BYTES(some_f64), 1, 9, 2, 1000, 5000, 60000, 5555,
             "gaussian_of_state", "relu", BYTES(some_u32), true, "ornstein_uhlenbeck", 0.25, 0.15, 0.01, true,
             true, true };
         break;
@@ -45,7 +46,7 @@ static struct message valid_message(enum message_type type)
         m.reject = (struct reject){ 7, "fragment", "gap", "4 where 3 belongs", true, 1, 4 };
         break;
     case MESSAGE_WANT:
-        m.want = (struct want){ 1, 2, 3, -1 };
+        m.want = (struct want){ 1, 2, 3, -1, 4 };
         break;
     case MESSAGE_FRAGMENT:
         m.fragment = (struct fragment_header){
@@ -53,13 +54,13 @@ static struct message valid_message(enum message_type type)
             BYTES(some_i64), BYTES(some_rows) };
         break;
     case MESSAGE_ACK:
-        m.ack = (struct ack){ 1, 2, 3, 4, 5, 6, BYTES(some_i64) };
+        m.ack = (struct ack){ 1, 2, 3, 4, 5, 7, 8, 6, BYTES(some_i64) };
         break;
     case MESSAGE_SNAPSHOT:
         m.snapshot = (struct snapshot){ 1, 2, 3, true, 4, BYTES(some_rows) };
         break;
     case MESSAGE_HEARTBEAT:
-        m.heartbeat = (struct heartbeat){ 1, 2, 3, 4, 5, 6, BYTES(some_i64), -1, -1, -1, "" };
+        m.heartbeat = (struct heartbeat){ 1, 2, 3, 4, 5, 6, 7, 8, BYTES(some_i64), -1, -1, -1, -1, -1, "" };
         break;
     case MESSAGE_DRAIN:
         m.drain = (struct drain){ 1, 2, "finished" };
@@ -78,7 +79,7 @@ static void make_seeds(struct input seeds[N_SEEDS])
         struct message m = valid_message(actors ? MESSAGE_HEARTBEAT : bare ? MESSAGE_FRAGMENT
                                          : (enum message_type)i);
         if (actors)
-            m.heartbeat = (struct heartbeat){ 1, 2, 3, -1, -1, -1, { NULL, 0 }, 99, 7, 3, "acting" };
+            m.heartbeat = (struct heartbeat){ 1, 2, 3, -1, -1, -1, -1, -1, { NULL, 0 }, 99, 7, 3, 80, 90, "acting" };
         if (bare) {
             m.fragment.age_ms = -1;
             m.fragment.returns = m.fragment.lengths = m.fragment.state = (struct bytes){ NULL, 0 };

@@ -233,7 +233,8 @@ START_TEST(rounds_are_what_was_scheduled)
         ck_assert_int_eq(toy_books.updates, r.report.updates);
         /* two epochs of 96 by 24, and of 51 */
         ck_assert_int_eq(r.report.updates, 2 * (TOTAL / ROUND * 4 + 3));
-        ck_assert_int_eq(toy_books.staleness_max > 0, mode == MODE_ASYNC);
+        ck_assert_int_eq(toy_books.staleness_max > 0, mode != MODE_SYNC);
+        ck_assert(mode != MODE_PIPELINED || toy_books.staleness_max == 1);
     }
 }
 END_TEST

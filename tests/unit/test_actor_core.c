@@ -101,14 +101,13 @@ static struct message usual_welcome(const char *spec_hash)
     w->incarnation = INCARNATION;
     w->seed = 1;
     w->protocol = PROTOCOL_VERSION;
-    w->epoch = w->horizon = w->n_streams = w->credit = 1;
+    w->epoch = w->horizon = w->credit = 1;
     w->heartbeat_ms = w->liveness_ms = 1000;
     w->n_obs = 3;
     w->n_act = 1;
-    w->first_stream = FIRST_STREAM;
     w->snapshot_port = 1;
     snprintf(w->algorithm, sizeof(w->algorithm), "sac");
-    snprintf(w->mode, sizeof(w->mode), "sync");
+    snprintf(w->mode, sizeof(w->mode), "async");
     snprintf(w->environment, sizeof(w->environment), "Pendulum-v1");
     snprintf(w->spec, sizeof(w->spec), "%s", spec_hash);
     snprintf(w->head, sizeof(w->head), "squashed_gaussian");
@@ -117,15 +116,20 @@ static struct message usual_welcome(const char *spec_hash)
     return m;
 }
 
-static void welcome(struct actor *a, struct message *m, int64_t sequence)
+/* Give it n streams from FIRST_STREAM on. */
+static void welcome(struct actor *a, struct message *m, size_t n, int64_t sequence)
 {
+    uint32_t streams[MAX_STREAMS];
+    unsigned char saved[MAX_STREAMS];
+    memset(saved, 1, sizeof(saved));
     static const uint32_t lives[MAX_STREAMS], hidden = 4;
     int64_t sequences[MAX_STREAMS];
     for (int i = 0; i < MAX_STREAMS; i++)
-        sequences[i] = sequence;
+        sequences[i] = sequence, streams[i] = (uint32_t)(FIRST_STREAM + i);
     unsigned char data[4096];
     struct welcome *w = &m->welcome;
-    size_t n = (size_t)w->n_streams;
+    w->streams = (struct bytes){ (const unsigned char *)streams, n * sizeof(*streams) };
+    w->saved = (struct bytes){ saved, w->states.size ? n : 0 };
     w->hidden = (struct bytes){ (const unsigned char *)&hidden, sizeof(hidden) };
     w->lives = (struct bytes){ (const unsigned char *)lives, n * sizeof(*lives) };
     w->sequences = (struct bytes){ (const unsigned char *)sequences, n * sizeof(*sequences) };
@@ -160,7 +164,7 @@ START_TEST(a_state_that_cannot_be_restored_ends_the_actor_for_another_try)
         m.welcome.states = (struct bytes){ state, bytes };
         if (is_spoilt)
             memcpy(state + bytes - sizeof(number), &number, sizeof(number));
-        welcome(a, &m, 1);
+        welcome(a, &m, 1, 1);
         int rc = actor_result(a, &err);
         if (!is_spoilt) {
             ck_assert_msg(actor_phase(a) == ACTOR_ACTING, "%s", err.text);
@@ -285,7 +289,6 @@ static void try_acting(const struct acting *c)
     struct welcome *w = &m.welcome;
     w->n_obs = shape.row.n_obs;
     w->n_choices = shape.n_choices;
-    w->n_streams = c->n_streams;
     w->horizon = c->horizon;
     w->credit = MAX_KEPT / c->n_streams;
     w->whole_episodes = c->whole_episodes;
@@ -295,7 +298,7 @@ static void try_acting(const struct acting *c)
     snprintf(w->head, sizeof(w->head), "%s", c->head);
     snprintf(w->activation, sizeof(w->activation), "silu");
     snprintf(w->exploration, sizeof(w->exploration), "%s", exploration_name(c->exploration.kind));
-    welcome(a, &m, 0);
+    welcome(a, &m, (size_t)c->n_streams, 0);
     ck_assert_int_eq(actor_phase(a), ACTOR_ACTING);
     send_snapshot(a, params, n);
     while (d.n_kept < c->n_streams)
@@ -339,7 +342,7 @@ START_TEST(a_policy_that_cannot_be_ends_the_actor)
         snprintf(m.welcome.head, sizeof(m.welcome.head), "%s", wrong[i].head);
         snprintf(m.welcome.activation, sizeof(m.welcome.activation), "%s", wrong[i].activation);
         snprintf(m.welcome.exploration, sizeof(m.welcome.exploration), "%s", wrong[i].exploration);
-        welcome(a, &m, 0);
+        welcome(a, &m, 1, 0);
         ck_assert_int_eq(actor_phase(a), ACTOR_STOPPED);
         ck_assert_int_ne(actor_result(a, &err), 0);
         ck_assert_msg(strstr(err.text, wrong[i].words) != NULL, "it says: %s", err.text);

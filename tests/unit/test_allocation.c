@@ -190,17 +190,21 @@ static void on_deliver(void *context, struct fragment *f)
     training_offer(loop->training, f);
 }
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
-    session_consumed(((struct loop *)context)->session, f->stream, f->life, f->sequence);
+    session_consumed(((struct loop *)context)->session, f->stream, f->life, f->sequence, fate);
 }
 
-static void on_version(void *context, int64_t version, int64_t start_version, bool random,
-                       const float *params, size_t n)
+static void on_round(void *context, int64_t round, int64_t version, int64_t previous)
+{
+    session_round(((struct loop *)context)->session, round, version, previous);
+}
+
+static void on_version(void *context, int64_t version, bool random, const float *params, size_t n)
 {
     struct loop *loop = context;
     struct frame *f = snapshot_encode(loop->snapshots, 7, 1, version, random, params, n);
-    session_publish(loop->session, version, start_version, f);
+    session_publish(loop->session, version, f);
 }
 
 static void on_evaluate(void *context, int64_t env_steps, const float *params, size_t n)
@@ -242,7 +246,7 @@ static void create_learner(struct loop *loop)
         .cpu = "test", .state_bytes = state_bytes, .fragments = loop->fragments,
     };
     loop->training = training_create(&training, (struct training_out){
-        .context = loop, .consumed = on_consumed, .publish = on_version,
+        .context = loop, .consumed = on_consumed, .publish = on_version, .round = on_round,
         .evaluate = on_evaluate, .hash = on_hash, .scheduled = on_scheduled });
     loop->session = session_create(&session, (struct session_out){
         .context = loop, .send = on_session_send, .publish = on_session_publish,
@@ -392,13 +396,24 @@ START_TEST(sync_allocates_nothing_per_step_or_update)
 }
 END_TEST
 
+START_TEST(pipelined_allocates_nothing_per_step_or_update)
+{
+    matrix_setup();
+    struct loop *loop = loop_create(MODE_PIPELINED);
+    for (int i = 0; i < 400; i++)
+        turn(loop);
+    watch(loop, 800);
+    loop_destroy(loop);
+}
+END_TEST
+
 int main(void)
 {
     dl_iterate_phdr(find_blas, NULL);
     const TTest *const tests[] = {
         the_count_counts,
         async_allocates_nothing_per_step_or_update,
-        sync_allocates_nothing_per_step_or_update,
+        sync_allocates_nothing_per_step_or_update, pipelined_allocates_nothing_per_step_or_update,
     };
     return suite_run("allocation", tests, TEST_COUNT(tests), 60);
 }

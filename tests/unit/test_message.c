@@ -9,13 +9,14 @@
 #include "tests/support.h"
 #include "tests/unit/allocations.h"
 
-enum { CAPACITY = 8192 };
+enum { CAPACITY = 8192, MAX_BYTES_FIELDS = 6 };
 
 /* ---- examples: every field of every type, each with a value of its own ---- */
 
 static const uint32_t some_u32[4] = { 64, 65, 66, 67 };
 static const int64_t some_i64[4] = { 0, 5, (int64_t)1 << 53, 7 };
 static const double some_f64[2] = { -1234.5, 1e-300 };
+static const unsigned char some_saved[4] = { 1, 0, 1, 1 };
 static const unsigned char some_raw[8] = { 0, 255, 1, 254, 2, 253, 3, 252 };
 static const float some_rows[3][6] = { { 1, 2, 3, 4, 5, 6 }, { 7, 8, 9, 10, 11, 12 },
                                        { 13, 14, 15, 16, 17, 3 } };
@@ -29,13 +30,13 @@ static void fill_welcome(struct welcome *w)
     w->epoch = 3, w->protocol = PROTOCOL_VERSION;
     SET(w->algorithm, "sac"), SET(w->mode, "async"), SET(w->environment, "Hopper-v5");
     SET(w->spec, "0123456789abcdef"), SET(w->head, "squashed_gaussian"), SET(w->activation, "relu");
-    w->n_obs = 11, w->n_act = 12, w->n_choices = 13, w->horizon = 14, w->first_stream = 15;
-    w->n_streams = 4, w->credit = 16, w->heartbeat_ms = 17, w->liveness_ms = 18;
+    w->n_obs = 11, w->n_act = 12, w->n_choices = 13, w->horizon = 14, w->lag = 1;
+    w->max_staleness = 15, w->credit = 16, w->heartbeat_ms = 17, w->liveness_ms = 18;
     w->step_timeout_ms = 19;
     w->snapshot_port = 65535, w->wants_state = w->layer_norm = w->whole_episodes = true;
     SET(w->exploration, "ornstein_uhlenbeck"), w->sigma = 0.25, w->theta = 1e-300, w->dt = 1e6;
-    w->lives = BYTES(some_u32), w->sequences = BYTES(some_i64);
-    w->states = BYTES(some_raw), w->hidden = BYTES(some_u32);
+    w->streams = w->lives = BYTES(some_u32), w->sequences = BYTES(some_i64);
+    w->saved = BYTES(some_saved), w->states = BYTES(some_raw), w->hidden = BYTES(some_u32);
 }
 
 static void fill_fragment(struct fragment_header *f)
@@ -64,7 +65,8 @@ static struct message example(enum message_type type, bool full)
     case MESSAGE_WELCOME:
         fill_welcome(&m.welcome);
         if (!full)
-            m.welcome.states = (struct bytes){ NULL, 0 }, m.welcome.step_timeout_ms = -1;
+            m.welcome.saved = m.welcome.states = (struct bytes){ NULL, 0 },
+            m.welcome.step_timeout_ms = m.welcome.lag = m.welcome.max_staleness = -1;
         break;
     case MESSAGE_REJECT:
         SET(m.reject.of, "fragment"), SET(m.reject.code, "gap"), SET(m.reject.reason, "Why not?");
@@ -74,6 +76,8 @@ static struct message example(enum message_type type, bool full)
         break;
     case MESSAGE_WANT:
         m.want.run = 51, m.want.incarnation = 52, m.want.epoch = 53, m.want.version = -1;
+        if (full)
+            m.want.wanted = 54;
         break;
     case MESSAGE_FRAGMENT:
         fill_fragment(&m.fragment);
@@ -85,6 +89,8 @@ static struct message example(enum message_type type, bool full)
     case MESSAGE_ACK:
         m.ack.run = 61, m.ack.incarnation = 62, m.ack.epoch = 63, m.ack.newest = 64;
         m.ack.start_version = 65, m.ack.credit = 66, m.ack.acked = BYTES(some_i64);
+        if (full)
+            m.ack.round = 67, m.ack.previous = 68;
         break;
     case MESSAGE_SNAPSHOT:
         m.snapshot.run = 71, m.snapshot.epoch = 72, m.snapshot.version = 73;
@@ -96,7 +102,8 @@ static struct message example(enum message_type type, bool full)
         if (full) {
             m.heartbeat.newest = 84, m.heartbeat.start_version = 85, m.heartbeat.credit = 86;
             m.heartbeat.steps = 87, m.heartbeat.version = 88, SET(m.heartbeat.state, "acting");
-            m.heartbeat.diverged = 89;
+            m.heartbeat.diverged = 89, m.heartbeat.round = 90, m.heartbeat.previous = 91;
+            m.heartbeat.credit_ms = 92, m.heartbeat.parameters_ms = 93;
             m.heartbeat.acked = BYTES(some_i64);
         }
         break;
@@ -113,20 +120,23 @@ static struct message example(enum message_type type, bool full)
 }
 
 static const char *const optional_keys[N_MESSAGE_TYPES] = {
-    [MESSAGE_HELLO] = " spec ", [MESSAGE_WELCOME] = " states step_timeout_ms ",
+    [MESSAGE_HELLO] = " spec ", [MESSAGE_WELCOME] = " saved states step_timeout_ms lag max_staleness ",
+    [MESSAGE_WANT] = " wanted ", [MESSAGE_ACK] = " round previous ",
     [MESSAGE_REJECT] = " incarnation stream sequence ",
     [MESSAGE_FRAGMENT] = " age_ms returns lengths state ",
-    [MESSAGE_HEARTBEAT] = " newest start_version credit acked steps version state diverged ",
+    [MESSAGE_HEARTBEAT] = " newest start_version credit acked round previous steps version state diverged "
+                          "credit_ms parameters_ms ",
 };
 
-/* The fields of `type` that are struct bytes, up to four. */
-static size_t bytes_fields(struct message *m, struct bytes *fields[4])
+/* The fields of `type` that are struct bytes. */
+static size_t bytes_fields(struct message *m, struct bytes *fields[MAX_BYTES_FIELDS])
 {
     switch (m->type) {
     case MESSAGE_WELCOME:
         fields[0] = &m->welcome.lives, fields[1] = &m->welcome.sequences;
         fields[2] = &m->welcome.states, fields[3] = &m->welcome.hidden;
-        return 4;
+        fields[4] = &m->welcome.streams, fields[5] = &m->welcome.saved;
+        return 6;
     case MESSAGE_FRAGMENT:
         fields[0] = &m->fragment.returns, fields[1] = &m->fragment.lengths;
         fields[2] = &m->fragment.state, fields[3] = &m->fragment.rows;
@@ -141,7 +151,7 @@ static size_t bytes_fields(struct message *m, struct bytes *fields[4])
 static void check_equal(struct message a, struct message b)
 {
     ck_assert_int_eq(a.type, b.type);
-    struct bytes *left[4], *right[4];
+    struct bytes *left[MAX_BYTES_FIELDS], *right[MAX_BYTES_FIELDS];
     size_t n = bytes_fields(&a, left);
     bytes_fields(&b, right);
     for (size_t i = 0; i < n; i++) {
@@ -312,7 +322,7 @@ END_TEST
 
 START_TEST(a_want_has_the_bytes_of_the_specification)
 {
-    struct message m = example(MESSAGE_WANT, true);
+    struct message m = example(MESSAGE_WANT, false);
     m.want.run = 0xfedcba9876543210u, m.want.incarnation = 200, m.want.epoch = 70000;
     unsigned char data[CAPACITY];
     size_t size = message_encode(&m, data, sizeof(data));
@@ -420,7 +430,7 @@ START_TEST(keys_that_are_unknown_are_rejected)
     struct message m = example(MESSAGE_WANT, true);
     struct entries all = take_apart(&m);
     all.e[all.n++] = (struct entry){ "surplus", { 1 }, 1 };
-    check_says(decode_entries(&all), "WANT: 6 entries where at most 5 belong");
+    check_says(decode_entries(&all), "WANT: 7 entries where at most 6 belong");
 }
 END_TEST
 
@@ -468,7 +478,11 @@ START_TEST(numbers_out_of_range_are_rejected)
         { MESSAGE_WELCOME, "n_obs", 1, 4096 }, { MESSAGE_WELCOME, "n_act", 1, 64 },
         { MESSAGE_WELCOME, "n_choices", 0, 4096 },
         { MESSAGE_WELCOME, "horizon", 1, MESSAGE_MAX_HORIZON },
-        { MESSAGE_WELCOME, "first_stream", 0, 1000000 }, { MESSAGE_WELCOME, "credit", 1, 4096 },
+        { MESSAGE_WELCOME, "lag", 0, 1 }, { MESSAGE_WELCOME, "max_staleness", 1, count },
+        { MESSAGE_WANT, "wanted", 0, count }, { MESSAGE_ACK, "round", 0, count }, { MESSAGE_ACK, "previous", 0, count },
+        { MESSAGE_HEARTBEAT, "round", 0, count }, { MESSAGE_HEARTBEAT, "previous", 0, count },
+        { MESSAGE_HEARTBEAT, "credit_ms", 0, count }, { MESSAGE_HEARTBEAT, "parameters_ms", 0, count },
+        { MESSAGE_WELCOME, "credit", 1, 4096 },
         { MESSAGE_WELCOME, "heartbeat_ms", 1, 10000000 },
         { MESSAGE_WELCOME, "liveness_ms", 1, 10000000 },
         { MESSAGE_WELCOME, "step_timeout_ms", 1, 10000000 }, { MESSAGE_HEARTBEAT, "diverged", 0, count },
@@ -502,8 +516,6 @@ START_TEST(numbers_out_of_range_are_rejected)
         check_says(with_integer(MESSAGE_FRAGMENT, counts[i], INT64_MAX), "is not within");
     }
     check_says(with_integer(MESSAGE_FRAGMENT, "n_rows", 1), "is not within 2 and 32768");
-    check_says(with_integer(MESSAGE_WELCOME, "n_streams", 0), "is not within 1 and 1024");
-    check_says(with_integer(MESSAGE_WELCOME, "n_streams", 1025), "is not within 1 and 1024");
     /* identities use all 64 bits */
     ck_assert_ptr_null(WITH(MESSAGE_WANT, "run", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff"));
     check_says(WITH(MESSAGE_WANT, "run", "\xff"), "-1 is negative");
@@ -550,6 +562,8 @@ START_TEST(elements_out_of_range_are_rejected)
     check_says(WITH(MESSAGE_WELCOME, "hidden", "\xc4\x04\0\0\0\0"), "0 is not within 1 and 65536");
     check_says(WITH(MESSAGE_WELCOME, "hidden", "\xc4\x04\1\0\1\0"), "65537 is not within");
     ck_assert_ptr_null(WITH(MESSAGE_WELCOME, "hidden", "\xc4\x00"));
+    check_says(WITH(MESSAGE_WELCOME, "streams", "\xc4\x10\x41\x42\x0f\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+               "1000001 is not within");
     check_says(WITH(MESSAGE_ACK, "acked", "\xc4\x08\xff\xff\xff\xff\xff\xff\xff\xff"),
                "-1 is not within");
     check_says(WITH(MESSAGE_ACK, "acked", "\xc4\x07" "1234567"), "not a multiple of 8");
@@ -608,7 +622,12 @@ START_TEST(counts_must_agree_with_sizes)
     check_says(WITH(MESSAGE_FRAGMENT, "lengths", "\xc4\x04\1\0\0\0"), "different numbers of");
     check_says(WITH(MESSAGE_WELCOME, "lives", "\xc4\x04\1\0\0\0"), "not as long as the 4 streams");
     check_says(WITH(MESSAGE_WELCOME, "sequences", "\xc4\x08\1\0\0\0\0\0\0\0"), "not as long as");
+    check_says(WITH(MESSAGE_WELCOME, "streams", "\xc4\x00"), "\"streams\" is empty");
+    check_says(WITH(MESSAGE_WELCOME, "streams", "\xc4\x04\1\0\0\0"), "not as long as the 1 streams");
     check_says(WITH(MESSAGE_WELCOME, "states", "\xc4\x07" "1234567"), "7 bytes of \"states\"");
+    check_says(WITH(MESSAGE_WELCOME, "states", "\xc4\x00"), "4 bytes beside 0 bytes of \"states\"");
+    check_says(WITH(MESSAGE_WELCOME, "saved", "\xc4\x00"), "0 bytes beside 8 bytes of \"states\"");
+    check_says(WITH(MESSAGE_WELCOME, "saved", "\xc4\x03" "\1\0\1"), "3 bytes beside");
 
     struct message m = example(MESSAGE_FRAGMENT, true);
     double returns[3] = { 1, 2, 3 };
@@ -629,6 +648,21 @@ START_TEST(what_the_learner_says_in_a_heartbeat_goes_together)
         all.n--;
         check_says(decode_entries(&all), "go together");
     }
+}
+END_TEST
+
+START_TEST(a_round_and_the_version_before_go_together)
+{
+    static const enum message_type types[] = { MESSAGE_ACK, MESSAGE_HEARTBEAT };
+    static const char *const keys[] = { "round", "previous" };
+    for (size_t t = 0; t < TEST_COUNT(types); t++)
+        for (size_t i = 0; i < TEST_COUNT(keys); i++) {
+            struct message m = example(types[t], true);
+            struct entries all = take_apart(&m);
+            *find(&all, keys[i]) = all.e[all.n - 1];
+            all.n--;
+            check_says(decode_entries(&all), "\"round\" and \"previous\" go together");
+        }
 }
 END_TEST
 
@@ -784,7 +818,7 @@ START_TEST(a_header_never_needs_more_than_its_bound)
         struct message m;
         memset(&m, 'x', sizeof(m));    /* long texts, wide numbers */
         m.type = t;
-        struct bytes *fields[4];
+        struct bytes *fields[MAX_BYTES_FIELDS];
         size_t n = bytes_fields(&m, fields);
         for (size_t i = 0; i < n; i++)
             *fields[i] = (struct bytes){ NULL, 0 };
@@ -813,7 +847,7 @@ int main(void)
         keys_that_are_unknown_are_rejected, values_of_another_kind_are_rejected,
         numbers_out_of_range_are_rejected, floats_are_finite_and_in_range, elements_out_of_range_are_rejected,
         texts_are_bounded_and_printable, counts_must_agree_with_sizes,
-        what_the_learner_says_in_a_heartbeat_goes_together, the_first_key_is_type,
+        what_the_learner_says_in_a_heartbeat_goes_together, a_round_and_the_version_before_go_together, the_first_key_is_type,
         hostile_counts_are_rejected_at_once, decoding_and_encoding_allocate_nothing,
         encoding_into_too_little_room_returns_0, a_header_is_placed_right_before_the_rows,
         a_state_of_any_size_fits_before_the_rows, a_header_never_needs_more_than_its_bound,

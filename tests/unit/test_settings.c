@@ -104,10 +104,12 @@ START_TEST(choices_have_the_names_of_their_lists)
     ck_assert_str_eq(settings_mode(&s), "async");
     s.top.mode = MODE_SYNC;
     ck_assert_str_eq(settings_mode(&s), "sync");
+    s.top.mode = MODE_PIPELINED;
+    ck_assert_str_eq(settings_mode(&s), "pipelined");
     ck_assert_str_eq(activation_name(settings_policy_body(&s).activation), "relu");
     s.network.activation = ACTIVATION_TANH;
     ck_assert_str_eq(activation_name(settings_policy_body(&s).activation), "tanh");
-    ck_assert_str_eq(MODE_CHOICES, "sync|async");
+    ck_assert_str_eq(MODE_CHOICES, "sync|pipelined|async");
     ck_assert_str_eq(ACTIVATION_CHOICES, "relu|tanh|silu");
 }
 END_TEST
@@ -341,7 +343,7 @@ START_TEST(mistakes_in_a_configuration_are_explained)
     expect_load_error("preset: cleanrl\nalgorithm: td3\nenv:\n  name: Pendulum-v1\n", "total_steps=20000",
                       "total_steps is 20000, not more than replay.min_size 25000: nothing would be learnt; raise "
                       "total_steps or lower replay.min_size");
-    expect_load_error(good, "mode=pipelined", "mode");
+    expect_load_error(good, "mode=parallel", "mode");
 }
 END_TEST
 

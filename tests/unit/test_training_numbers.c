@@ -24,16 +24,21 @@ static int64_t n_acknowledged, n_offered, published_version, evaluated;
 static float published[MAX_PARAMS];
 static size_t n_published;
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
-    (void)context, (void)f;
+    (void)context, (void)f, (void)fate;
     n_acknowledged++;
 }
 
-static void on_publish(void *context, int64_t version, int64_t start, bool random, const float *params,
-                       size_t n)
+static void on_round(void *context, int64_t round, int64_t version, int64_t previous)
 {
-    (void)context, (void)start, (void)random;
+    (void)context, (void)round;
+    ck_assert(version == published_version && previous <= version);
+}
+
+static void on_publish(void *context, int64_t version, bool random, const float *params, size_t n)
+{
+    (void)context, (void)random;
     ck_assert_uint_le(n, MAX_PARAMS);
     for (size_t i = 0; i < n; i++)
         ck_assert(isfinite(params[i]));
@@ -105,7 +110,7 @@ static void create(const struct algorithm *algorithm, enum mode mode, struct toy
     n_offered = n_acknowledged = 0;
     training = training_create(&(struct training_setup){
         .settings = s, .algorithm = algorithm, .hyper = setup.hyper, .spec = &spec, .fragments = pool },
-        (struct training_out){ .consumed = on_consumed, .publish = on_publish, .evaluate = on_evaluate,
+        (struct training_out){ .consumed = on_consumed, .publish = on_publish, .round = on_round, .evaluate = on_evaluate,
         .hash = on_hash, .scheduled = on_scheduled, .log = on_log, .restore = on_restore });
     training_begin(training);
 }

@@ -18,29 +18,40 @@ static struct training *training;
 
 static struct {
     int64_t streams[MAX_LOG], sequences[MAX_LOG];
+    enum fragment_fate fates[MAX_LOG];
     int n;
 } consumed;
-static int64_t published_version, start_version, n_published;
+static int64_t published_version, n_published;
+static struct { int64_t round, version, previous; int n; } told;    /* about rounds, last */
 static bool was_random;
+static struct schedule_record scheduled[MAX_LOG];
+static int n_scheduled;
 static float published[2 * N_OBS];    /* mean and 1 / std of the newest version */
 static struct round seen;
 static float seen_rows[2 * T * 8][STRIDE];
 static int seen_first[9];
 static int64_t seen_staleness[8];
 
-static void on_consumed(void *context, const struct fragment *f)
+static void on_consumed(void *context, const struct fragment *f, enum fragment_fate fate)
 {
     (void)context;
+    consumed.fates[consumed.n] = fate;
     consumed.streams[consumed.n] = f->stream;
     consumed.sequences[consumed.n++] = f->sequence;
 }
 
-static void on_publish(void *context, int64_t version, int64_t start, bool random, const float *params,
-                       size_t n)
+static void on_told(void *context, int64_t round, int64_t version, int64_t previous)
+{
+    (void)context;
+    ck_assert(version == published_version);    /* published first */
+    told.round = round, told.version = version, told.previous = previous;
+    told.n++;
+}
+
+static void on_publish(void *context, int64_t version, bool random, const float *params, size_t n)
 {
     (void)context;
     published_version = version;
-    start_version = start;
     was_random = random;
     n_published++;
     memcpy(published, params + n - 2 * N_OBS, sizeof(published));
@@ -58,7 +69,8 @@ static void on_hash(void *context, int64_t update, int64_t env_steps, const char
 
 static void on_scheduled(void *context, const struct schedule_record *r)
 {
-    (void)context, (void)r;
+    (void)context;
+    scheduled[n_scheduled++ % MAX_LOG] = *r;
 }
 
 static void on_round(const struct round *r)
@@ -69,10 +81,14 @@ static void on_round(const struct round *r)
     memcpy(seen_staleness, r->staleness, (size_t)r->n_fragments * sizeof(int64_t));
 }
 
-static void create(enum mode mode, int streams, bool normalises, int64_t total)
+static void create_with(const struct algorithm *algorithm, enum mode mode, int streams, bool normalises,
+                        int64_t total, int64_t max_staleness)
 {
     static struct env_spec spec;
-    simulation_defaults(&setup, &toy_algorithm, mode, 1, streams);
+    simulation_defaults(&setup, algorithm, mode, 1, streams);
+    setup.settings.learner.max_staleness = max_staleness;
+    setup.settings.replay.min_size = T;
+    setup.settings.replay.capacity = 1000;
     setup.settings.actor.horizon = T;
     setup.settings.learner.batch_size = T;
     setup.settings.top.total_steps = total;
@@ -81,12 +97,19 @@ static void create(enum mode mode, int streams, bool normalises, int64_t total)
     pool = fragment_pool_create();
     toy_books = (struct toy_books){ .began = on_round };
     seen = (struct round){ 0 };
+    consumed.n = n_scheduled = told.n = 0;
+    n_published = 0;
     training = training_create(&(struct training_setup){
-        .settings = &setup.settings, .algorithm = &toy_algorithm, .hyper = setup.hyper, .spec = &spec,
+        .settings = &setup.settings, .algorithm = algorithm, .hyper = setup.hyper, .spec = &spec,
         .fragments = pool }, (struct training_out){
-        .consumed = on_consumed, .publish = on_publish, .evaluate = on_evaluate, .hash = on_hash,
+        .consumed = on_consumed, .publish = on_publish, .round = on_told, .evaluate = on_evaluate, .hash = on_hash,
         .scheduled = on_scheduled });
     training_begin(training);
+}
+
+static void create(enum mode mode, int streams, bool normalises, int64_t total)
+{
+    create_with(&toy_algorithm, mode, streams, normalises, total, 0);
 }
 
 static void destroy(void)
@@ -111,7 +134,8 @@ static void offer_kinds(int64_t stream, int64_t sequence, int64_t version, const
     static int next;
     struct fragment *f = fragment_pool_take(pool);
     float (*own)[STRIDE] = rows[next++ % MAX_LOG];
-    *f = (struct fragment){ .stream = stream, .sequence = sequence, .version = version, .n_rows = n };
+    *f = (struct fragment){ .stream = stream, .sequence = sequence, .version = version, .n_rows = n,
+                            .n_transitions = kinds ? 0 : T };    /* as it was acted */
     for (int k = 0; k < n; k++) {
         memset(own[k], 0, sizeof(own[k]));
         for (int i = 0; i < N_OBS; i++)
@@ -153,7 +177,7 @@ static void check_stream_at(int fragment, int64_t stream)
 START_TEST(sync_takes_a_fragment_of_every_stream_in_stream_order)
 {
     create(MODE_SYNC, 3, false, 1000);
-    ck_assert(!was_random && start_version == 0);
+    ck_assert(!was_random && told.n == 1 && told.round == 0 && told.version == 0 && told.previous == 0);
     offer(2, 0, 0);
     offer(0, 0, 0);
     ck_assert_int_eq(work(), TRAINING_WAITING);
@@ -171,7 +195,8 @@ START_TEST(sync_takes_a_fragment_of_every_stream_in_stream_order)
         ck_assert_int_eq(seen_staleness[i], 0);
     }
     ck_assert(seen_first[1] == 5 && seen_first[2] == 10 && seen_first[3] == 15);
-    ck_assert(published_version == 1 && start_version == 1 && n_published == 2);
+    ck_assert(published_version == 1 && n_published == 2);
+    ck_assert(told.n == 2 && told.round == 1 && told.version == 1 && told.previous == 0);
     ck_assert_int_eq(toy_books.updates, 6);    /* two epochs of 12 by 4 */
     ck_assert_double_eq(seen.progress, 0);
     for (int i = 0; i < 3; i++)
@@ -196,8 +221,131 @@ START_TEST(async_takes_what_arrives_and_tells_how_old_it_is)
     check_stream_at(0, 0);
     check_stream_at(1, 1);
     ck_assert(seen_staleness[0] == 1 && seen_staleness[1] == 1);
-    ck_assert(published_version == 2 && n_published == 3 && start_version == 0);
+    ck_assert(published_version == 2 && n_published == 3 && told.n == 0);
     ck_assert_int_eq(consumed.n, 4);
+    destroy();
+}
+END_TEST
+
+/* Round k is told before anything of round k + 1 is learnt, with what round k - 1 gave beside it. */
+START_TEST(pipelined_learns_rounds_that_are_one_version_behind)
+{
+    create(MODE_PIPELINED, 2, false, 1000);
+    ck_assert(told.n == 1 && told.round == 0 && told.version == 0 && told.previous == 0);
+    for (int round = 0; round < 2; round++)    /* both of version 0, and both are there */
+        for (int i = 1; i >= 0; i--)
+            offer(i, round, 0);
+    while (toy_books.rounds < 2)
+        training_step(training);
+    ck_assert(told.n == 2 && told.round == 1 && told.version == 1 && told.previous == 0);
+    ck_assert(n_published == 2 && consumed.n == 2);
+    ck_assert_int_eq(seen_staleness[0], 1);
+    check_stream_at(0, 0);
+    check_stream_at(1, 1);
+    work();
+    ck_assert(told.n == 3 && told.round == 2 && told.version == 2 && told.previous == 1);
+    for (int i = 0; i < 2; i++)
+        offer(i, 2, 1);
+    work();
+    ck_assert(told.n == 4 && told.round == 3 && told.version == 3 && told.previous == 2);
+    ck_assert(seen_staleness[0] == 1 && seen_staleness[1] == 1);
+    for (int i = 0; i < 2; i++)
+        offer_kinds(i, 3, 2, NULL, 0);
+    work();    /* a round of refused fragments alone is one, and gives no version */
+    ck_assert(told.n == 5 && told.round == 4 && told.version == 3 && told.previous == 3 && n_published == 4);
+    ck_assert(consumed.n == 8 && consumed.fates[6] == FRAGMENT_REFUSED && consumed.fates[5] == FRAGMENT_USED);
+    destroy();
+}
+END_TEST
+
+static void expect_booked(int i, int64_t stream, int64_t sequence, int64_t version, int n)
+{
+    ck_assert_int_lt(i, n_scheduled);
+    const struct schedule_record *r = &scheduled[i];
+    ck_assert_msg(r->stream == stream && (int64_t)r->sequence == sequence && (int64_t)r->version == version
+                  && (int)r->n_transitions == n, "record %d: stream %d, sequence %d, version %d, %d transitions", i,
+                  (int)r->stream, (int)r->sequence, (int)r->version, (int)r->n_transitions);
+}
+
+static void expect_consumed(int i, int64_t stream, int64_t sequence, enum fragment_fate fate)
+{
+    ck_assert_int_lt(i, consumed.n);
+    ck_assert(consumed.streams[i] == stream && consumed.sequences[i] == sequence);
+    ck_assert_int_eq(consumed.fates[i], fate);
+}
+
+START_TEST(async_on_policy_books_what_it_does_not_learn_from_in_its_turn)
+{
+    create_with(&toy_algorithm, MODE_ASYNC, 2, false, 1000, 1);
+    for (int v = 0; v < 2; v++)
+        for (int i = 0; i < 2; i++)
+            offer(i, v, v);
+    work();
+    ck_assert(toy_books.rounds == 2 && published_version == 2);
+    offer(0, 2, 1);                       /* as old as may be */
+    offer(0, 3, 0);                       /* too old */
+    offer_kinds(1, 2, 2, NULL, 0);        /* refused */
+    offer_kinds(0, 4, 2, NULL, 0);
+    ck_assert_int_eq(work(), TRAINING_WAITING);
+    ck_assert(toy_books.rounds == 2 && consumed.n == 8);    /* all are acknowledged, and one more is waited for */
+    expect_consumed(4, 0, 2, FRAGMENT_USED);
+    expect_consumed(5, 0, 3, FRAGMENT_STALE);
+    expect_consumed(6, 1, 2, FRAGMENT_REFUSED);
+    expect_consumed(7, 0, 4, FRAGMENT_REFUSED);
+    offer(1, 3, 2);
+    work();
+    ck_assert(toy_books.rounds == 3 && seen.n_fragments == 2 && seen.n_transitions == 2 * T);
+    ck_assert_int_eq(toy_books.staleness_max, 1);
+    ck_assert_int_eq(n_scheduled, 9);
+    expect_booked(4, 0, 2, 1, T);
+    expect_booked(5, 0, 3, 0, 0);
+    expect_booked(6, 1, 2, 2, 0);
+    expect_booked(7, 0, 4, 2, 0);
+    expect_booked(8, 1, 3, 2, T);
+    const struct training_streams streams = training_streams(training);
+    ck_assert(streams.sequences[0] == 5 && streams.sequences[1] == 4);
+    struct training_report report;
+    training_report(training, &report);
+    ck_assert_int_eq(report.env_steps, 6 * T);
+    ck_assert_int_eq(report.staleness_max, 1);
+    destroy();
+}
+END_TEST
+
+START_TEST(async_off_policy_stores_nothing_that_is_too_old_or_refused)
+{
+    struct training_report report;
+    create_with(&toy_replayed_algorithm, MODE_ASYNC, 1, false, 1000, 3);
+    offer(0, 0, 0);
+    work();
+    training_report(training, &report);
+    const int64_t version = report.version;
+    ck_assert_int_gt(version, 3);
+    offer(0, 1, version - 4);
+    offer_kinds(0, 2, version, NULL, 0);
+    offer(0, 3, version - 3);
+    work();
+    expect_consumed(1, 0, 1, FRAGMENT_STALE);
+    expect_consumed(2, 0, 2, FRAGMENT_REFUSED);
+    expect_consumed(3, 0, 3, FRAGMENT_USED);
+    expect_booked(1, 0, 1, version - 4, 0);
+    expect_booked(2, 0, 2, version, 0);
+    expect_booked(3, 0, 3, version - 3, T);
+    training_report(training, &report);
+    ck_assert_int_eq(report.env_steps, 2 * T);
+    ck_assert_int_eq(report.staleness_max, 3);
+    destroy();
+}
+END_TEST
+
+START_TEST(without_a_bound_nothing_is_too_old)
+{
+    create_with(&toy_algorithm, MODE_ASYNC, 1, false, 1000, 0);
+    for (int i = 0; i < 9; i++)
+        offer(0, i, 0);
+    work();
+    ck_assert_int_eq(toy_books.rounds, 9);
+    ck_assert_int_eq(toy_books.staleness_max, 8);
     destroy();
 }
 END_TEST
@@ -372,6 +520,10 @@ int main(void)
     const TTest *const tests[] = {
         sync_takes_a_fragment_of_every_stream_in_stream_order,
         async_takes_what_arrives_and_tells_how_old_it_is,
+        pipelined_learns_rounds_that_are_one_version_behind,
+        async_on_policy_books_what_it_does_not_learn_from_in_its_turn,
+        async_off_policy_stores_nothing_that_is_too_old_or_refused,
+        without_a_bound_nothing_is_too_old,
         total_steps_cuts_the_last_round,
         episodes_that_end_behind_total_steps_are_not_counted,
         async_ends_with_as_many_fragments_as_are_needed,
