@@ -32,6 +32,7 @@ void session_fill_gradients(const struct session *s, struct welcome *w)
     const int n = options_print_line(&section, true, w->algorithm_options, sizeof(w->algorithm_options));
     assert(n >= 0);    /* all of an algorithm's options together are shorter */
     (void)n;
+    snprintf(w->algorithm, sizeof(w->algorithm), "%.15s", a->name);
     w->critic_layer_norm = settings_critic_body(settings).has_layer_norm;
     w->scales_rewards = settings->learner.scale_rewards;
 }
