@@ -373,10 +373,10 @@ def gradients_of_three_actors_one_of_which_is_killed():
     assert max(column("run/metrics.csv", "staleness_max")) > 0
     assert "skipped" not in learner.output()
 
-    interrupted = train(config, "again", *a3c, "total_steps=1000000")
+    interrupted = shoal("train", config, *a3c, "total_steps=1000000", "--run", "again")
     wait_for("a tenth of it", lambda: env_steps("again") > 5000)
     interrupted.send_signal(signal.SIGINT)
-    interrupted.ends_with(130)
+    interrupted.ends_with(INTERRUPTED)
     stopped_at = summary("again")["env_steps"]
     text = Path("again/config.yaml").read_text().replace("total_steps: 1000000", f"total_steps: {stopped_at + 5000}")
     Path("again/config.yaml").write_text(text)
@@ -1179,9 +1179,9 @@ def errors_are_clear():
         (["train", "algorithm.yaml"], CONFIG, ["algorithm.yaml", '"sacc"', "sac"]),
         (["train", PENDULUM, "mode=synk"], CONFIG, ['override "mode=synk"', 'did you mean "sync"']),
         (["train", PENDULUM, "mode=gradients"], CONFIG, ["sac learns from batches of the replay", "mode: async", "a2c"]),
-        (["train", ROOT / "configs/a2c/pendulum.yaml", "mode=gradients", "a2c.form=episodes"], CONFIG,
+        (["train", f"{ROOT}/configs/a2c/pendulum.yaml", "mode=gradients", "a2c.form=episodes"], CONFIG,
          ["mode: gradients is A3C", "a2c.form: nstep"]),
-        (["train", ROOT / "configs/ppo/pendulum.yaml", "mode=gradients"], CONFIG, ["ppo.epochs", "set ppo.epochs: 1"]),
+        (["train", f"{ROOT}/configs/ppo/pendulum.yaml", "mode=gradients"], CONFIG, ["ppo.epochs", "set ppo.epochs: 1"]),
         (["train", PENDULUM, "sac.gama=3"], CONFIG, ['override "sac.gama=3"', '"gamma"']),
         (["train", PENDULUM, "learner.backend=avx512_bf16", "--run", "never"], CONFIG,
          ["learner.backend is avx512_bf16 with learner.precision f32", "choose auto", "or openblas"]),
