@@ -23,7 +23,8 @@ enum {
 /* What one WELCOME set up; replaced whole by the next one. */
 struct work {
     struct arena *arena;
-    struct env_model *model;
+    struct env_model *model;             /* `opened`, or the one shared with others */
+    struct env_model *opened;
     struct policy *policy;
     struct frame_pool *frames;
     struct gradients *gradients;         /* mode gradients; else NULL */
@@ -53,6 +54,7 @@ struct actor {
     int64_t version, pending_version;    /* -1: none */
     int64_t needed;                      /* the version waited for; -1: none in particular */
     int64_t idle_since_us;               /* without credit; -1: not so */
+    int64_t missing_since_us;            /* a version is waited for that there is; -1: none */
     bool is_random, pending_random, wants_state, was_told_full, was_told_silent;
     int64_t began_us;                    /* first tick; -1 before */
     struct work work;
@@ -67,7 +69,7 @@ struct actor *actor_create(const struct actor_setup *setup, struct actor_out out
     a->frames = frame_pool_create(MESSAGE_HEADER_BYTES);
     a->hello_us = INT64_MIN / 2;
     a->version = a->pending_version = a->began_us = -1;
-    a->round = a->previous = a->needed = a->lag = a->idle_since_us = -1;
+    a->round = a->previous = a->needed = a->lag = a->idle_since_us = a->missing_since_us = -1;
     return a;
 }
 
@@ -76,7 +78,7 @@ static void work_end(struct work *w, struct watch *watch)
     for (int i = 0; i < w->n_streams; i++)
         stream_fini(&w->streams[i]);
     watch_enter(watch, WATCH_CLOSING, 0, 0);
-    env_close(&w->model);
+    env_close(&w->opened);
     watch_leave(watch);
     frame_pool_destroy(&w->frames);
     gradients_destroy(&w->gradients);
@@ -221,10 +223,11 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     struct watch *watch = a->setup.watch;
     watch_begin(watch, w->environment, w->step_timeout_ms > 0 ? w->step_timeout_ms : 0);
     watch_enter(watch, WATCH_OPENING, 0, 0);
-    int rc = env_open(&work->model, &setup, err);
+    int rc = a->setup.model ? 0 : env_open(&work->opened, &setup, err);
     watch_leave(watch);
     if (rc != 0)
         return rc;
+    work->model = a->setup.model ? a->setup.model : work->opened;
     const struct env_spec *spec = env_spec(work->model);
     env_spec_hash(spec, hash);
     if (strcmp(hash, w->spec) != 0) {
@@ -295,7 +298,7 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
     a->lag = w->lag;
     a->max_staleness = w->max_staleness > 0 ? w->max_staleness : 0;
     a->beat_us = now_us;
-    a->waiting_since_us = a->behind_since_us = a->idle_since_us = -1;
+    a->waiting_since_us = a->behind_since_us = a->idle_since_us = a->missing_since_us = -1;
     a->phase = ACTOR_ACTING;
     if (work_begin(a, w, &err) != 0) {
         stop(a, err.code, "%s", err.text);
@@ -308,7 +311,9 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
         last - first == n - 1 ? " to " : " ... ", last);
     a->was_told_full = false;
     a->out.subscribe(a->out.context, (int)w->snapshot_port);
-    send_want(a, now_us);
+    a->want_us = now_us;
+    if (a->lag < 0)
+        send_want(a, now_us);    /* in rounds the books, right behind, tell for which */
 }
 
 /* The learner does not know what we are talking about: begin again. */
@@ -360,6 +365,37 @@ static void on_snapshot(struct actor *a, const struct snapshot *s)
     a->pending_random = s->random;
 }
 
+/* The round that comes next: that of the stream that is furthest behind. */
+static int64_t next_round(const struct actor *a)
+{
+    int64_t round = INT64_MAX;
+    for (int i = 0; i < a->work.n_streams; i++)
+        if (a->work.streams[i].sequence < round)
+            round = a->work.streams[i].sequence;
+    return round;
+}
+
+/* The version that `round` is acted with: what is behind round - lag rounds, or the first. -1: not known yet. */
+static int64_t version_of_round(const struct actor *a, int64_t round)
+{
+    const int64_t behind = round > a->lag ? round - a->lag : 0;
+    return a->round < 0             ? -1
+         : behind == a->round       ? a->start_version
+         : behind == a->round - 1   ? a->previous
+                                    : -1;
+}
+
+/* In rounds: ask by name for what comes next, where nothing was held or asked for yet. What comes next may be older
+ * than the newest there is. */
+static void ask_first(struct actor *a, int64_t now_us)
+{
+    if (a->lag < 0 || a->needed >= 0 || a->version >= 0)
+        return;
+    a->needed = version_of_round(a, next_round(a));
+    if (a->needed >= 0 && a->needed != a->pending_version)
+        send_want(a, now_us);
+}
+
 static void on_books(struct actor *a, int64_t now_us, const struct ack *books)
 {
     if (books->run != a->run || books->epoch != a->epoch
@@ -378,6 +414,7 @@ static void on_books(struct actor *a, int64_t now_us, const struct ack *books)
         a->behind_since_us = -1;
     else if (a->behind_since_us < 0)
         a->behind_since_us = now_us;
+    ask_first(a, now_us);
 }
 
 void actor_receive(struct actor *a, int64_t now_us, const struct frame *f)
@@ -427,26 +464,6 @@ static void adopt_pending(struct actor *a)
     policy_set(w->policy, w->gradients ? gradients_adopt(w->gradients, w->pending) : w->pending);
     a->version = a->pending_version;
     a->is_random = a->pending_random;
-}
-
-/* The round that comes next: that of the stream that is furthest behind. */
-static int64_t next_round(const struct actor *a)
-{
-    int64_t round = INT64_MAX;
-    for (int i = 0; i < a->work.n_streams; i++)
-        if (a->work.streams[i].sequence < round)
-            round = a->work.streams[i].sequence;
-    return round;
-}
-
-/* The version that `round` is acted with: what is behind round - lag rounds, or the first. -1: not known yet. */
-static int64_t version_of_round(const struct actor *a, int64_t round)
-{
-    const int64_t behind = round > a->lag ? round - a->lag : 0;
-    return a->round < 0             ? -1
-         : behind == a->round       ? a->start_version
-         : behind == a->round - 1   ? a->previous
-                                    : -1;
 }
 
 /* In rounds: hold the version of the next one. Returns whether that is so. */
@@ -502,6 +519,9 @@ static bool begin_fragments(struct actor *a, int64_t now_us)
     const bool has_version = round < 0 ? hold_newest(a) : hold_version_of_round(a, round);
     keep_time(!has_version, now_us, &a->waiting_since_us, &a->counts.parameters_us);
     keep_time(has_version && !has_credit, now_us, &a->idle_since_us, &a->counts.credit_us);
+    /* In rounds there is nothing to ask for before the round that gives it is done. */
+    const bool is_missing = !has_version && (round < 0 || a->needed >= 0);
+    a->missing_since_us = !is_missing ? -1 : a->missing_since_us < 0 ? now_us : a->missing_since_us;
     if (!has_credit || !has_version)
         return false;
     for (int i = 0; i < w->n_streams; i++) {
@@ -689,13 +709,36 @@ void actor_tick(struct actor *a, int64_t now_us)
     if (now_us - a->beat_us >= a->heartbeat_us)
         send_heartbeat(a, now_us);
     bool has_none = a->version < 0 && a->pending_version < 0;
-    /* In rounds there is nothing to ask for before the round that gives it is done. */
-    bool is_stuck = a->waiting_since_us >= 0 && now_us - a->waiting_since_us > BARRIER_PATIENCE_US
-                 && (a->lag < 0 || a->needed >= 0);
+    bool is_stuck = a->missing_since_us >= 0 && now_us - a->missing_since_us > BARRIER_PATIENCE_US;
     bool is_behind = a->behind_since_us >= 0 && now_us - a->behind_since_us > 2 * a->heartbeat_us && a->lag < 0;
-    int64_t patience = is_stuck && !has_none && a->want_us < a->waiting_since_us ? 0 : RETRY_US;
+    int64_t patience = is_stuck && !has_none && a->want_us < a->missing_since_us ? 0 : RETRY_US;
     if ((has_none || is_stuck || is_behind) && now_us - a->want_us >= patience)
         send_want(a, now_us);
+}
+
+static inline int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+int64_t actor_due(const struct actor *a)
+{
+    const int64_t hello = a->hello_us + RETRY_US, want = a->want_us + RETRY_US;
+    if (a->phase != ACTOR_ACTING)
+        return a->phase == ACTOR_STOPPED ? INT64_MAX : a->began_us < 0 ? 0 : hello;
+    int64_t due = earlier(a->beat_us + a->heartbeat_us, later(hello, a->heard_us + a->liveness_us + 1));
+    const bool has_none = a->version < 0 && a->pending_version < 0;
+    const int64_t stuck = a->missing_since_us + BARRIER_PATIENCE_US + 1;
+    if (has_none)
+        due = earlier(due, want);
+    if (a->missing_since_us >= 0)
+        due = earlier(due, !has_none && a->want_us < a->missing_since_us ? stuck : later(stuck, want));
+    if (a->behind_since_us >= 0 && a->lag < 0)
+        due = earlier(due, later(a->behind_since_us + 2 * a->heartbeat_us + 1, want));
+    return due;
+}
+
+bool actor_awaits_version(const struct actor *a)
+{
+    return a->phase == ACTOR_ACTING && a->waiting_since_us >= 0;
 }
 
 enum actor_phase actor_phase(const struct actor *a)

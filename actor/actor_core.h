@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "actor/env.h"
 #include "actor/watch.h"
 #include "common/algorithm.h"
 #include "common/error.h"
@@ -36,6 +37,9 @@ struct actor_setup {
     struct watch *watch;        /* told where the actor is inside its environments; may be NULL */
     /* Mode gradients: the algorithm of a name, or NULL. May be NULL: there are none. */
     const struct algorithm *(*find_algorithm)(const char *name);
+    /* Used in place of opening what WELCOME names, and shared by any number of actors of one process;
+     * borrowed. NULL: opened and closed by the actor itself. */
+    struct env_model *model;
 };
 
 enum actor_phase {
@@ -58,6 +62,12 @@ void actor_tick(struct actor *a, int64_t now_us);
 /* One environment step of every stream that is inside a fragment or may begin one. Returns false
  * when there is nothing to do until a frame arrives or time passes. */
 bool actor_step(struct actor *a, int64_t now_us);
+
+/* When actor_tick has something to send next if no frame comes before; INT64_MAX when stopped. */
+int64_t actor_due(const struct actor *a);
+
+/* Whether fragments wait for a version that has not come yet. */
+bool actor_awaits_version(const struct actor *a);
 
 /* Say BYE and stop. */
 void actor_stop(struct actor *a, const char *reason);

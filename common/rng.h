@@ -18,7 +18,8 @@ enum rng_purpose {
     RNG_SAMPLE,         /* drawing transitions from replay */
     RNG_UPDATE,         /* noise inside the updates */
     RNG_EVAL,           /* environment resets of evaluation episodes */
-    RNG_TEST
+    RNG_TEST,
+    RNG_SIMULATION      /* what a simulated network and machines do */
 };
 
 struct rng {

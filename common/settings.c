@@ -126,6 +126,22 @@ static const struct option eval[] = {
          "end the run when an evaluation's mean reaches this; 1e300: never"),
 };
 
+static const struct option simulate[] = {
+    INT(simulate, seed, "1", 0, 9007199254740992, "times, losses and failures derive from it, and nothing else does"),
+    TEXT(simulate, step_us, "constant 50", "microseconds of an actor's step, of all its environments together"),
+    TEXT(simulate, speed, "constant 1", "what the steps of an actor are multiplied with, drawn once per actor"),
+    TEXT(simulate, update_us, "constant 500", "of an update"),
+    TEXT(simulate, up_us, "constant 100", "from an actor to the learner"),
+    TEXT(simulate, down_us, "constant 100", "from the learner to an actor"),
+    REAL(simulate, loss, "0", 0, 0.99,
+         "probability of losing a message: snapshots for good, others come retransmit_us later"),
+    REAL(simulate, retransmit_us, "200_000", 0, 1e9, "until what was lost is sent again; what follows waits"),
+    TEXT(simulate, fail_s, "never", "seconds until an actor fails, drawn for each of its processes"),
+    TEXT(simulate, restart_s, "constant 2", "until a new one takes its place"),
+    INT(simulate, staleness, "0", 0, 4096,
+        "act with the version that is so many older than the newest (async); 0: with what has arrived"),
+};
+
 #define SECTION(field, help_) \
     { .name = #field, .help = help_, .options = field, \
       .n_options = sizeof(field) / sizeof(*field), .base = &s->field }
@@ -145,6 +161,8 @@ int settings_sections(struct settings *s, struct option_section out[SETTINGS_SEC
         SECTION(checkpoint, "what a run can be resumed from"),
         SECTION(metrics, "what is written down"),
         SECTION(eval, "the policy without noise, played by a separate evaluator"),
+        SECTION(simulate, "`shoal simulate`: times as \"constant X\", \"uniform LOW HIGH\", \"lognormal MEDIAN SIGMA\", "
+                "\"pareto MIN ALPHA\" or \"trace FILE\""),
     };
     memcpy(out, sections, sizeof(sections));
     out[0].name = "";

@@ -72,9 +72,18 @@ struct settings {
         int64_t every, episodes, stop_count, timeout_s;
         double stop_at;
     } eval;
+    struct {
+        int64_t seed;
+        /* distributions, as deploy/distribution.h reads them */
+        char step_us[OPTION_TEXT_BYTES], speed[OPTION_TEXT_BYTES], update_us[OPTION_TEXT_BYTES];
+        char up_us[OPTION_TEXT_BYTES], down_us[OPTION_TEXT_BYTES];
+        char fail_s[OPTION_TEXT_BYTES], restart_s[OPTION_TEXT_BYTES];
+        double loss, retransmit_us;
+        int64_t staleness;
+    } simulate;
 };
 
-enum { SETTINGS_SECTIONS = 11, SETTINGS_ENV = 1, SETTINGS_MAX_HORIZON = 16384 };
+enum { SETTINGS_SECTIONS = 12, SETTINGS_ENV = 1, SETTINGS_MAX_HORIZON = 16384 };
 
 /* The sections over `s`, in the order they are printed. Returns SETTINGS_SECTIONS. */
 int settings_sections(struct settings *s, struct option_section out[SETTINGS_SECTIONS]);

@@ -13,6 +13,7 @@ int command_envs(int argc, char **argv, struct error *err);
 int command_bench(int argc, char **argv, struct error *err);
 int command_render(int argc, char **argv, struct error *err);
 int command_config(int argc, char **argv, struct error *err);
+int command_simulate(int argc, char **argv, struct error *err);
 
 /* A row of a command's flags; its value goes to use_env_path before an environment is named. */
 #define ENV_PATH_FLAG(variable) \

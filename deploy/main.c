@@ -19,6 +19,7 @@ static const struct {
     { "envs", "the environments there are, and their options", command_envs },
     { "render", "a video of an environment or of a run's policy", command_render },
     { "config", "print a resolved configuration", command_config },
+    { "simulate", "a training under virtual time, with up to 10000 actors and with faults", command_simulate },
     { "bench", "how fast this machine does what a training is made of", command_bench },
     { "evaluator", NULL, command_evaluator },    /* between our own processes */
 };

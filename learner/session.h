@@ -58,6 +58,9 @@ struct session_setup {
     const char *cpu;             /* class of CPU of the learner */
     size_t state_bytes;          /* of a stream's state; 0: streams cannot be saved */
     struct fragment_pool *fragments;
+    /* Actors end by chance and not for what their environments do: a stream goes on from where it is, however
+     * many ended there. */
+    bool is_simulated;
     /* Where streams stand, from a checkpoint; NULL: at the beginning.
      * lives, sequences, has_state [n_streams]; states [n_streams][state_bytes] */
     const int64_t *lives, *sequences, *has_state;

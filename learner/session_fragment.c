@@ -96,7 +96,7 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
     }
     if (s->wants_state && h->state.size != s->setup.state_bytes) {
         *r = REJECT_STATE;
-        snprintf(text, sizeof(text), "its stream state has %zu bytes, %zu are needed in sync",
+        snprintf(text, sizeof(text), "its stream state has %zu bytes, %zu are needed in rounds",
                  h->state.size, s->setup.state_bytes);
         return text;
     }

@@ -48,7 +48,7 @@ size_t session_welcome_bytes(const struct session *s, size_t n_streams)
 static void fill_streams(struct session *s, const struct slot *slot, struct welcome *w)
 {
     const size_t n = (size_t)slot->n_streams, state_bytes = s->setup.state_bytes;
-    const bool is_hopeless = slot->fruitless > MAX_FRUITLESS;
+    const bool is_hopeless = slot->fruitless > MAX_FRUITLESS && !s->setup.is_simulated;
     bool is_any_saved = false;
     if (is_hopeless)
         session_say(s, "actor %s: %d processes in a row ended before they sent anything; its "

@@ -278,6 +278,11 @@ bool training_is_at_rest(const struct training *t)
     return !t->in_round || !t->algorithm->is_on_policy;
 }
 
+int64_t training_updates(const struct training *t)
+{
+    return t->updates;
+}
+
 /* ---- evaluation and the end ---- */
 
 static void ask_evaluation(struct training *t)

@@ -160,6 +160,9 @@ enum training_status training_step(struct training *t);
  * at rest continues bit for bit in `sync`. */
 bool training_is_at_rest(const struct training *t);
 
+/* Updates so far. */
+int64_t training_updates(const struct training *t);
+
 /* Fill `r` and begin a new interval. */
 void training_report(struct training *t, struct training_report *r);
 

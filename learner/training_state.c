@@ -81,8 +81,12 @@ static int check_loaded(const struct training *t, const int64_t *counters, struc
         is_sane &= counters[i] >= (i == COUNT_HASHED || i == COUNT_EVALUATED ? -1 : 0);
     for (int64_t i = 0; i < t->n_streams; i++)
         is_sane &= t->lives[i] >= 0 && t->lives[i] <= UINT32_MAX && t->sequences[i] >= 0;
+    is_sane &= counters[COUNT_PREVIOUS] <= counters[COUNT_VERSION];
     if (!is_sane)
         return error_set(err, ERR_FORMAT, "the checkpoint's counters cannot be");
+    for (size_t i = 0; t->settings->top.mode == MODE_PIPELINED && i < t->n_snapshot; i++)
+        if (!isfinite(t->previous[i]))
+            return error_set(err, ERR_NUMERIC, "the checkpoint's \"training.previous\" holds numbers that are not finite");
     return 0;
 }
 

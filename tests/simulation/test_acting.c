@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/policy.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 #include "tests/support.h"
 
 static const int64_t HOUR_US = 3600000000;
@@ -101,9 +101,9 @@ static const struct way {
     { "CartPole-v1", { HEAD_CATEGORICAL, { .kind = EXPLORATION_NONE }, true } },
 };
 
-static void prepare(struct simulation_setup *s, const struct way *way, enum mode mode, int actors, int envs)
+static void prepare(struct trial *s, const struct way *way, enum mode mode, int actors, int envs)
 {
-    simulation_defaults(s, &drift_algorithm, mode, actors, envs);
+    trial_defaults(s, &drift_algorithm, mode, actors, envs);
     snprintf(s->settings.env.name, sizeof(s->settings.env.name), "%s", way->environment);
     memcpy(s->hyper, &way->hyper, sizeof(way->hyper));
     s->settings.network.activation = ACTIVATION_SILU;
@@ -120,10 +120,10 @@ static void prepare(struct simulation_setup *s, const struct way *way, enum mode
 START_TEST(sync_gives_the_same_hashes_however_it_acts_and_whoever_dies)
 {
     for (size_t i = 0; i < TEST_COUNT(ways); i++) {
-        struct simulation_setup s;
-        struct simulation_result calm, moved, dying;
+        struct trial s;
+        struct trial_result calm, moved, dying;
         prepare(&s, &ways[i], MODE_SYNC, 1, 3);
-        simulation_run(&s, HOUR_US, &calm);
+        trial_run(&s, HOUR_US, &calm);
         ck_assert_int_eq(calm.status, TRAINING_FINISHED);
         ck_assert_int_gt(calm.report.updates, 200);
         for (int r = 0; r < N_REJECTIONS; r++)
@@ -131,12 +131,12 @@ START_TEST(sync_gives_the_same_hashes_however_it_acts_and_whoever_dies)
 
         prepare(&s, &ways[i], MODE_SYNC, 3, 1);
         s.jitter_us = s.step_jitter_us = 9000;
-        simulation_run(&s, HOUR_US, &moved);
+        trial_run(&s, HOUR_US, &moved);
         ck_assert_msg(moved.hashes == calm.hashes, "way %zu differs when it is placed otherwise", i);
 
         prepare(&s, &ways[i], MODE_SYNC, 3, 1);
         s.kill_every_us = 31000;
-        simulation_run(&s, HOUR_US, &dying);
+        trial_run(&s, HOUR_US, &dying);
         ck_assert_int_gt(dying.kills, 3);
         ck_assert_int_eq(dying.status, TRAINING_FINISHED);
         ck_assert_msg(dying.hashes == calm.hashes, "way %zu differs when actors die", i);
@@ -148,10 +148,10 @@ END_TEST
 START_TEST(async_takes_every_way_of_acting)
 {
     for (size_t i = 0; i < TEST_COUNT(ways); i++) {
-        struct simulation_setup s;
-        struct simulation_result r;
+        struct trial s;
+        struct trial_result r;
         prepare(&s, &ways[i], MODE_ASYNC, 2, 2);
-        simulation_run(&s, HOUR_US, &r);
+        trial_run(&s, HOUR_US, &r);
         ck_assert_int_eq(r.status, TRAINING_FINISHED);
         ck_assert_int_eq(r.report.env_steps, 1500);
         for (int k = 0; k < N_REJECTIONS; k++)
@@ -163,16 +163,16 @@ END_TEST
 START_TEST(noise_shows_in_the_results)
 {
     struct way way = ways[0];
-    struct simulation_setup s;
-    struct simulation_result noisy, less, still;
+    struct trial s;
+    struct trial_result noisy, less, still;
     prepare(&s, &way, MODE_SYNC, 1, 2);
-    simulation_run(&s, HOUR_US, &noisy);
+    trial_run(&s, HOUR_US, &noisy);
     way.hyper.exploration.sigma /= 2;
     prepare(&s, &way, MODE_SYNC, 1, 2);
-    simulation_run(&s, HOUR_US, &less);
+    trial_run(&s, HOUR_US, &less);
     way.hyper.exploration.kind = EXPLORATION_NONE;
     prepare(&s, &way, MODE_SYNC, 1, 2);
-    simulation_run(&s, HOUR_US, &still);
+    trial_run(&s, HOUR_US, &still);
     ck_assert_uint_ne(noisy.hashes, less.hashes);
     ck_assert_uint_ne(less.hashes, still.hashes);
 }

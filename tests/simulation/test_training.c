@@ -3,14 +3,14 @@
 
 #include "learner/algorithms.h"
 #include "learner/sac.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 #include "tests/simulation/toy.h"
 #include "tests/support.h"
 
 static const int64_t HOUR_US = 3600000000;
 
 /* Everything received was accepted or refused for a counted reason. */
-static void assert_books_balance(const struct simulation_result *r)
+static void assert_books_balance(const struct trial_result *r)
 {
     int64_t refused = 0;
     for (int i = 0; i < N_REJECTIONS; i++)
@@ -19,9 +19,9 @@ static void assert_books_balance(const struct simulation_result *r)
     ck_assert_int_le(r->counts.accepted, r->counts.received);
 }
 
-static void sac(struct simulation_setup *s, enum mode mode, int actors, int envs)
+static void sac(struct trial *s, enum mode mode, int actors, int envs)
 {
-    simulation_defaults(s, &sac_algorithm, mode, actors, envs);
+    trial_defaults(s, &sac_algorithm, mode, actors, envs);
     struct sac_hyper *hyper = (void *)s->hyper;
     hyper->policy_lr = hyper->q_lr = hyper->alpha_lr = 1e-3;
 }
@@ -31,14 +31,14 @@ static void sac(struct simulation_setup *s, enum mode mode, int actors, int envs
  * with that many, seeds 1 to 12 all end above -180, with 8000 one or two in ten are late. */
 START_TEST(three_actors_train_pendulum)
 {
-    struct simulation_setup s;
-    struct simulation_result r;
+    struct trial s;
+    struct trial_result r;
     sac(&s, MODE_ASYNC, 3, 1);
     /* Sanitizer builds look for faults, not for learning. */
     bool is_short = getenv("SHOAL_TEST_SHORT") != NULL;
     s.settings.top.total_steps = is_short ? 1500 : 12000;
     s.settings.eval.episodes = 20;
-    simulation_run(&s, HOUR_US, &r);
+    trial_run(&s, HOUR_US, &r);
     ck_assert_int_eq(r.status, TRAINING_FINISHED);
     ck_assert_int_eq(r.report.env_steps, s.settings.top.total_steps);
     ck_assert_int_eq(r.report.updates, s.settings.top.total_steps - s.settings.replay.min_size);
@@ -48,7 +48,7 @@ START_TEST(three_actors_train_pendulum)
 }
 END_TEST
 
-static void short_run(struct simulation_setup *s, enum mode mode, int actors, int envs)
+static void short_run(struct trial *s, enum mode mode, int actors, int envs)
 {
     sac(s, mode, actors, envs);
     s->settings.top.total_steps = 1200;
@@ -61,11 +61,11 @@ static void short_run(struct simulation_setup *s, enum mode mode, int actors, in
 
 START_TEST(async_is_repeated_exactly_by_its_seed)
 {
-    struct simulation_setup s;
-    struct simulation_result a, b;
+    struct trial s;
+    struct trial_result a, b;
     short_run(&s, MODE_ASYNC, 3, 2);
-    simulation_run(&s, HOUR_US, &a);
-    simulation_run(&s, HOUR_US, &b);
+    trial_run(&s, HOUR_US, &a);
+    trial_run(&s, HOUR_US, &b);
     ck_assert_int_eq(a.status, TRAINING_FINISHED);
     ck_assert_uint_eq(a.hashes, b.hashes);
     ck_assert_int_eq(a.virtual_us, b.virtual_us);
@@ -78,13 +78,13 @@ START_TEST(sync_gives_the_same_hashes_whatever_the_timing_and_placement)
         { 1, 6, 1, 0 }, { 1, 6, 2, 20000 }, { 2, 3, 3, 5000 }, { 3, 2, 4, 50000 },
         { 6, 1, 5, 20000 },
     };
-    struct simulation_result first = { 0 }, r;
+    struct trial_result first = { 0 }, r;
     for (size_t i = 0; i < TEST_COUNT(cases); i++) {
-        struct simulation_setup s;
+        struct trial s;
         short_run(&s, MODE_SYNC, cases[i].actors, cases[i].envs);
         s.seed = cases[i].seed;
         s.jitter_us = s.step_jitter_us = cases[i].jitter_us;
-        simulation_run(&s, HOUR_US, &r);
+        trial_run(&s, HOUR_US, &r);
         ck_assert_int_eq(r.status, TRAINING_FINISHED);
         ck_assert_int_eq(r.report.updates, 800);
         if (i == 0)
@@ -97,12 +97,12 @@ END_TEST
 
 START_TEST(sync_gives_the_same_hashes_when_actors_die)
 {
-    struct simulation_setup s;
-    struct simulation_result calm, r;
+    struct trial s;
+    struct trial_result calm, r;
     short_run(&s, MODE_SYNC, 3, 1);
-    simulation_run(&s, HOUR_US, &calm);
+    trial_run(&s, HOUR_US, &calm);
     s.kill_every_us = 70000;
-    simulation_run(&s, HOUR_US, &r);
+    trial_run(&s, HOUR_US, &r);
     ck_assert_int_gt(r.kills, 3);
     ck_assert_int_eq(r.status, TRAINING_FINISHED);
     ck_assert_uint_eq(r.hashes, calm.hashes);
@@ -112,18 +112,18 @@ END_TEST
 /* The statistics belong to the transitions in their order, not to whoever collected them. */
 START_TEST(normalised_sync_gives_the_same_hashes_when_actors_die)
 {
-    struct simulation_setup s;
-    struct simulation_result plain, calm, r;
+    struct trial s;
+    struct trial_result plain, calm, r;
     short_run(&s, MODE_SYNC, 1, 3);
-    simulation_run(&s, HOUR_US, &plain);
+    trial_run(&s, HOUR_US, &plain);
     s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = true;
-    simulation_run(&s, HOUR_US, &calm);
+    trial_run(&s, HOUR_US, &calm);
     ck_assert_int_eq(calm.status, TRAINING_FINISHED);
     ck_assert_uint_ne(calm.hashes, plain.hashes);
     s.settings.top.actors = 3;
     s.settings.top.envs_per_actor = 1;
     s.kill_every_us = 70000;
-    simulation_run(&s, HOUR_US, &r);
+    trial_run(&s, HOUR_US, &r);
     ck_assert_int_gt(r.kills, 3);
     ck_assert_int_eq(r.status, TRAINING_FINISHED);
     ck_assert_uint_eq(r.hashes, calm.hashes);
@@ -133,25 +133,25 @@ END_TEST
 
 START_TEST(another_seed_gives_other_hashes)
 {
-    struct simulation_setup s;
-    struct simulation_result a, b;
+    struct trial s;
+    struct trial_result a, b;
     short_run(&s, MODE_SYNC, 1, 2);
-    simulation_run(&s, HOUR_US, &a);
+    trial_run(&s, HOUR_US, &a);
     s.settings.top.seed = 2;
-    simulation_run(&s, HOUR_US, &b);
+    trial_run(&s, HOUR_US, &b);
     ck_assert_uint_ne(a.hashes, b.hashes);
 }
 END_TEST
 
 START_TEST(async_goes_on_while_actors_die_and_their_places_time_out)
 {
-    struct simulation_setup s;
-    struct simulation_result r;
+    struct trial s;
+    struct trial_result r;
     short_run(&s, MODE_ASYNC, 3, 1);
     s.kill_every_us = 500000;
     s.kill_silently = true;
     s.update_us = 10000;
-    simulation_run(&s, HOUR_US, &r);
+    trial_run(&s, HOUR_US, &r);
     ck_assert_int_eq(r.status, TRAINING_FINISHED);
     ck_assert_int_gt(r.kills, 3);
     ck_assert_int_gt(r.counts.rejected[REJECT_FULL], 0);
@@ -164,12 +164,12 @@ START_TEST(async_keeps_the_ratio_whichever_side_is_slower)
 {
     static const double updates_us[] = { 10, 20000 };
     for (size_t i = 0; i < TEST_COUNT(updates_us); i++) {
-        struct simulation_setup s;
-        struct simulation_result r;
+        struct trial s;
+        struct trial_result r;
         short_run(&s, MODE_ASYNC, 2, 1);
         s.settings.replay.samples_per_insert = 32;
         s.update_us = updates_us[i];
-        simulation_run(&s, HOUR_US, &r);
+        trial_run(&s, HOUR_US, &r);
         ck_assert_int_eq(r.status, TRAINING_FINISHED);
         /* (1200 - 400) transitions, each sampled 32 times, 64 a batch; the fast learner may be
          * ahead by the error buffer. */
@@ -183,13 +183,13 @@ END_TEST
 START_TEST(a_run_ends_when_evaluations_reach_the_mark)
 {
     for (int mode = MODE_SYNC; mode <= MODE_ASYNC; mode++) {
-        struct simulation_setup s;
-        struct simulation_result r;
+        struct trial s;
+        struct trial_result r;
         short_run(&s, (enum mode)mode, 2, 1);
         s.settings.eval.every = 300;
         s.settings.eval.stop_at = -1e6;
         s.settings.eval.stop_count = 2;
-        simulation_run(&s, HOUR_US, &r);
+        trial_run(&s, HOUR_US, &r);
         ck_assert_int_eq(r.status, TRAINING_FINISHED);
         ck_assert_int_ge(r.report.env_steps, 600);
         ck_assert_int_lt(r.report.env_steps, 1000);
@@ -199,27 +199,27 @@ END_TEST
 
 START_TEST(priorities_and_their_weights_reach_the_algorithm)
 {
-    struct simulation_setup s;
-    struct simulation_result uniform, first, r;
-    simulation_defaults(&s, &toy_replayed_algorithm, MODE_SYNC, 1, 2);
+    struct trial s;
+    struct trial_result uniform, first, r;
+    trial_defaults(&s, &toy_replayed_algorithm, MODE_SYNC, 1, 2);
     s.settings.top.total_steps = 600;
     s.settings.replay.min_size = 100;
-    simulation_run(&s, HOUR_US, &uniform);
+    trial_run(&s, HOUR_US, &uniform);
     s.settings.replay.prioritised = true;
-    simulation_run(&s, HOUR_US, &first);
+    trial_run(&s, HOUR_US, &first);
     ck_assert_uint_ne(first.hashes, uniform.hashes);
     s.settings.replay.importance_exponent = 0;
     toy_books.weights_below_one = 0;
-    simulation_run(&s, HOUR_US, &r);
+    trial_run(&s, HOUR_US, &r);
     ck_assert_int_gt(toy_books.weights_below_one, 0);    /* beta grows to 1 */
     ck_assert_uint_ne(r.hashes, first.hashes);
     s.settings.replay.n_step = 3;
-    simulation_run(&s, HOUR_US, &first);
+    trial_run(&s, HOUR_US, &first);
     ck_assert_uint_ne(r.hashes, first.hashes);
     s.settings.top.actors = 2;
     s.settings.top.envs_per_actor = 1;
     s.kill_every_us = 30000;
-    simulation_run(&s, HOUR_US, &r);
+    trial_run(&s, HOUR_US, &r);
     ck_assert_int_gt(r.kills, 0);
     ck_assert_uint_eq(r.hashes, first.hashes);
 }
@@ -227,18 +227,18 @@ END_TEST
 
 START_TEST(progress_grows_with_every_update_and_ends_behind_the_last)
 {
-    struct simulation_setup s;
-    struct simulation_result r;
+    struct trial s;
+    struct trial_result r;
     for (int mode = MODE_SYNC; mode <= MODE_ASYNC; mode++) {
         toy_books = (struct toy_books){ 0 };
-        simulation_defaults(&s, &toy_replayed_algorithm, (enum mode)mode, 1, 2);
+        trial_defaults(&s, &toy_replayed_algorithm, (enum mode)mode, 1, 2);
         s.settings.top.total_steps = 600;
         s.settings.replay.min_size = 200;
         s.settings.replay.samples_per_insert = 3;
         s.settings.learner.batch_size = 32;
         s.settings.actor.horizon = 64;
         s.settings.eval.episodes = 1;
-        simulation_run(&s, HOUR_US, &r);
+        trial_run(&s, HOUR_US, &r);
         ck_assert_int_eq(r.report.updates, 37);    /* 400 x 3 / 32 */
         ck_assert_int_eq(toy_books.malformed, 0);
         ck_assert_double_eq_tol(toy_books.progress, 36.0 / 37, 1e-12);

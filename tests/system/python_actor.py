@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """An actor written from proto/PROTOCOL.md alone. It joins a learner of Pendulum-v1 or CartPole-v1, acts with the policy it
 is sent in observations that it makes up, is counted when it sends valid fragments and refused with a reason when it sends
-bad ones. Usage: python_actor.py ENDPOINT"""
+bad ones. Usage: python_actor.py ENDPOINT [STATE_BYTES]: how many the state of a stream has, where the learner wants it"""
 import hashlib, math, random, signal, struct, sys, time, zlib
 
 SPECS = {"Pendulum-v1": b"n_obs 3 n_act 1 n_choices 0 limit 200 low -2 high 2 content - options -",
@@ -70,12 +70,13 @@ class Policy:
         return u, log_prob
 
 class Actor:
-    def __init__(self, endpoint):
+    def __init__(self, endpoint, state_bytes=8):
         global msgpack, zmq
         import msgpack, zmq
         self.socket = zmq.Context().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.connect(endpoint)
+        self.state_bytes = int(state_bytes)
         self.incarnation = random.SystemRandom().randrange(1, 2**64)
 
     def send(self, kind, cut=0, **rest):
@@ -103,25 +104,42 @@ class Actor:
     def hello(self):
         self.run, self.welcome = {}, {}
         w = self.welcome = self.wait(lambda m: m["type"] == "WELCOME" and m["incarnation"] == self.incarnation,
-                                     lambda: self.send("HELLO", protocol=3, name="python", program="python", cpu="any"))
+                                     lambda: self.send("HELLO", protocol=4, name="python", program="python", cpu="any"))
         self.run, self.sequences = {"run": w["run"], "epoch": w["epoch"]}, numbers("q", w["sequences"])
+        self.streams = numbers("I", w["streams"])
         self.news = dict(start_version=0, credit=w["credit"], acked=self.sequences[:])
+
+    def needed(self, i):
+        """The one version that our stream number i may begin with, None where any will do, -1 while it is not known."""
+        if "lag" not in self.welcome:
+            return None
+        done, m = self.news.get("round", -1), max(0, self.sequences[i] - self.welcome["lag"])
+        return self.news["start_version"] if m == done else self.news["previous"] if m == done - 1 else -1
+
+    def will_do(self, i, version):
+        is_new = version >= self.news["start_version"] \
+            and self.news.get("newest", 0) - version < self.welcome.get("max_staleness", math.inf)
+        return is_new if self.needed(i) is None else version == self.needed(i)
+
+    def ask(self, i):
+        wanted = self.needed(i)
+        self.send("WANT", version=-1, **({"wanted": wanted} if wanted is not None and wanted >= 0 else {}))
 
     def want(self, i):
         """Wait for a snapshot and the credit to begin a fragment of our stream number i."""
         self.snapshot = self.wait(lambda m: m["type"] == "SNAPSHOT" and self.run.items() <= m.items()
-                                  and m["version"] >= self.news["start_version"]
+                                  and self.will_do(i, m["version"])
                                   and self.sequences[i] - self.news["acked"][i] < self.news["credit"],
-                                  lambda: self.send("WANT", version=-1))
+                                  lambda: self.ask(i))
 
     def fragment(self, i, cut=0, number=0.5, **changes):
         """Send made-up rows that begin with `number`, with a changed header, without the last `cut` bytes."""
         self.want(i)
         w, T, uniform = self.welcome, self.welcome["horizon"], lambda n: [random.uniform(-1, 1) for _ in range(n)]
         policy = Policy(w, self.snapshot["parameters"])
-        f = dict(stream=w["first_stream"] + i, life=numbers("I", w["lives"])[i], sequence=self.sequences[i],
+        f = dict(stream=self.streams[i], life=numbers("I", w["lives"])[i], sequence=self.sequences[i],
                  n_rows=T + 1, version=self.snapshot["version"], n_obs=w["n_obs"], n_act=w["n_act"], n_transitions=T)
-        f.update(changes, **({"state": bytes(8)} if w["wants_state"] else {}))
+        f.update(changes, **({"state": bytes(self.state_bytes)} if w["wants_state"] else {}))
         rows = []
         for _ in range(T):
             obs = uniform(w["n_obs"])
@@ -150,17 +168,17 @@ class Actor:
 def main():
     signal.signal(signal.SIGALRM, lambda *_: sys.exit("failed: not done within 60 seconds"))
     signal.alarm(60)
-    a = Actor(sys.argv[1]) if len(sys.argv) == 2 else sys.exit(__doc__)
+    a = Actor(*sys.argv[1:]) if len(sys.argv) in (2, 3) else sys.exit(__doc__)
     a.hello()
     w = a.welcome
     spec = b"shoal-env-2 %s %s" % (w["environment"].encode(), SPECS[w["environment"]])
-    check(w["protocol"] == 3 and w["spec"] == hashlib.sha256(spec).hexdigest()[:16], "welcome, and the spec is ours")
+    check(w["protocol"] == 4 and w["spec"] == hashlib.sha256(spec).hexdigest()[:16], "welcome, and the spec is ours")
     a.want(0)
     p = a.snapshot["parameters"]
     check(Policy(w, p).left == 0 and zlib.crc32(p) == a.snapshot["checksum"],
           f"the snapshot of version {a.snapshot['version']} is whole, a policy with the head {w['head']}")
-    for i in range(w["n_streams"]):
-        a.counted(i, f"a valid fragment of stream {w['first_stream'] + i}")
+    for i, stream in enumerate(a.streams):
+        a.counted(i, f"a valid fragment of stream {stream}")
     a.refused("a wrong n_obs", "dimensions", n_obs=w["n_obs"] + 1)
     a.refused("a version that never was", "version", version=a.snapshot["version"] + 10**6)
     a.refused("NaN", "nonfinite", number=math.nan)

@@ -317,6 +317,30 @@ def sync_repeats_bit_for_bit():
                 assert value == expected[what], f"{name}: {what} of run {i} differ from those of run 0"
 
 
+@test(60)
+def others_stand_in_for_a_killed_actor_and_nothing_changes():
+    args = [*FAST, "mode=pipelined", "seed=4", "envs_per_actor=2", "actors=2", "total_steps=2000", "sync.takeover_s=0.3",
+            "transport.heartbeat_ms=100", "transport.liveness_ms=500"]
+    call_well("train", PENDULUM, *args, "--run", "calm")
+    endpoint = f"ipc://{Path('socket').resolve()}"
+
+    def actor(name):
+        return shoal("actor", "--learner", endpoint, "--name", name, "--delay-ms", 3)
+    learner = shoal("learner", PENDULUM, *args, "--bind", endpoint, "--run", "run")
+    one, other = actor("one"), actor("other")
+    wait_for("the first rounds", lambda: env_steps("run") >= 300)
+    other.kill()
+    learner.says("others step 2 streams for it")
+    before = env_steps("run")
+    wait_for("rounds without it", lambda: env_steps("run") >= before + 200)
+    other = actor("other")
+    learner.says("actor other is back and gets its 2 streams")
+    for process in learner, one, other:
+        process.ends_with(0, 30)
+    for name in "hashes.csv", "checkpoint/policy.safetensors":
+        assert Path("run", name).read_bytes() == Path("calm", name).read_bytes(), f"{name} is another one"
+
+
 @test()
 def by_hand_in_four_terminals():
     endpoint, total = f"tcp://127.0.0.1:{free_port()}", 5000
@@ -1109,20 +1133,100 @@ def bench_errors_are_clear():
     assert "shoal bench updates --filter sac" in call_well("bench", "--help")
 
 
+# ---- simulation ----
+
+# What goes wrong in a simulation; nothing of it may show in what `sync` learns.
+TROUBLE = ["simulate.seed=7", "simulate.loss=0.2", "simulate.retransmit_us=20000", "simulate.fail_s=uniform 0.05 0.5",
+           "simulate.restart_s=constant 0.02", "simulate.up_us=lognormal 2000 1", "simulate.speed=pareto 1 2",
+           "simulate.update_us=uniform 100 2000"]
+
+
+@test(60)
+def simulated_sync_learns_the_bits_of_a_real_one():
+    cases = {"sac": [INVERTED_PENDULUM, *FAST, "mode=sync", "actors=3", "total_steps=1000"],
+             "ppo": [str(ROOT / "configs/ppo/cartpole.yaml"), "mode=sync", "actors=4", "envs_per_actor=1",
+                     "actor.horizon=64", "total_steps=1500", "metrics.hash_every=10", "eval.every=500"]}
+    for name, args in cases.items():
+        call_well("train", *args, "--run", f"{name}-real")
+        call_well("simulate", *args, "--run", f"{name}-calm")
+        call_well("simulate", *args, *TROUBLE, "--run", f"{name}-troubled")
+        assert len(table(f"{name}-real/hashes.csv")) > 5
+        assert summary(f"{name}-troubled")["failures"] > 0, "nothing failed"
+        for run in f"{name}-calm", f"{name}-troubled":
+            for file in "hashes.csv", "checkpoint/policy.safetensors":
+                assert Path(run, file).read_bytes() == Path(f"{name}-real", file).read_bytes(), f"{run}/{file} differs"
+            means = [column(f"{r}/eval.csv", "mean") for r in (run, f"{name}-real")]
+            assert means[0] == means[1], f"evaluations of {run} differ"
+
+
+@test(60)
+def simulate_writes_a_run_directory_in_virtual_time_and_repeats_it():
+    args = [str(ROOT / "configs/ppo/cartpole.yaml"), "mode=async", "actors=200", "envs_per_actor=1", "actor.horizon=16",
+            "ppo.epochs=1", "learner.batch_size=400", "total_steps=40000", "eval.every=20000", "eval.episodes=2",
+            "metrics.hash_every=1", *TROUBLE]
+    for run, more in ("a", []), ("b", []), ("other", ["simulate.seed=8"]):
+        call_well("simulate", *args, *more, "--run", run)
+        assert_complete(run, 40000)
+    same = "hashes.csv", "schedule.bin", "metrics.csv", "eval.csv", "checkpoint/policy.safetensors"
+    for file in same:
+        assert Path("a", file).read_bytes() == Path("b", file).read_bytes(), f"{file} differs when it is repeated"
+        assert Path("a", file).read_bytes() != Path("other", file).read_bytes(), f"{file} does not depend on the seed"
+    end = summary("a")
+    assert end["virtual_time"] is True and end["failures"] > 10 and end["collected_steps"] >= 40000
+    assert end["events"] > 1000 and end["wall_s"] > 0 and 0 <= end["overhead"] <= 1 and end["staleness_max"] > 0
+    assert math.isclose(end["steps_per_s"], 40000 / end["time_s"], rel_tol=1e-6)
+    assert len(table("a/metrics.csv")) >= 12 and column("a/metrics.csv", "time_s")[-1] <= end["time_s"] + 0.001
+    assert " over 2 episodes (" in call_well("eval", "a", "--episodes", 2)
+    assert Path("a/config.yaml").read_text() == call_well("config", args[0], *args[1:])
+
+
+@test()
+def simulate_errors_are_clear():
+    Path("trace.txt").write_text("1\nx\n")
+    cases = [
+        ([], USAGE, ["needs a configuration", "configs/ppo/cartpole.yaml"]),
+        (["seed=1"], USAGE, ["configuration file comes before", "seed=1"]),
+        ([PENDULUM, "--resume", "run"], USAGE, ["--resume is not possible", "no checkpoint"]),
+        ([PENDULUM, "simulate.step_us=constnat 5"], CONFIG, ["simulate.step_us", 'did you mean "constant"']),
+        ([PENDULUM, "simulate.up_us=trace trace.txt"], CONFIG, ["simulate.up_us", "trace.txt:2", '"x"']),
+        ([PENDULUM, "simulate.loss=1"], CONFIG, ["simulate.loss", "0 to 0.99"]),
+        ([PENDULUM, "simulate.staleness=4", "mode=sync"], CONFIG, ["simulate.staleness is 4", "mode: async"]),
+        ([PENDULUM, "simulate.staleness=4", "mode=async"], CONFIG, ["learner.publish_every: 1"]),
+    ]
+    for args, expected, fragments in cases:
+        status, out, err = call("simulate", *args)
+        missing = [f for f in fragments if f not in err]
+        assert status == expected and not missing and not out, f"{args}: status {status}, lacks {missing}: {err}{out}"
+    assert not Path("runs").exists(), "a refused command left a run directory"
+    assert "shoal simulate configs/" in call_well("simulate", "--help")
+
+
+@test()
+def ctrl_c_ends_a_simulation_cleanly():
+    simulation = shoal("simulate", PENDULUM, *FAST, "total_steps=100000000", "--run", "run")
+    wait_for("some progress", lambda: env_steps("run") > 1000)
+    simulation.send_signal(signal.SIGINT)
+    simulation.ends_with(INTERRUPTED)
+    assert "cannot go on" in simulation.output()
+    assert summary("run")["status"] == "interrupted" and summary("run")["virtual_time"] is True
+    assert Path("run/checkpoint/policy.safetensors").exists()
+
+
 @test(40)
 def python_actor_written_from_the_protocol_is_understood():
-    learner = shoal("learner", PENDULUM, *FAST, "actors=1", "envs_per_actor=2", "total_steps=1000000",
-                    "--bind", "tcp://127.0.0.1:*", "--run", "run")
-    endpoint = learner.says(r"listening on (tcp://\S+)")
-    actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint)
-    actor.ends_with(0, 30)
-    learner.says("actor python left: done")
-    learner.send_signal(signal.SIGINT)
-    learner.ends_with(INTERRUPTED)
-    counts = table("run/metrics.csv")[-1]
-    for reason in "dimensions", "version", "nonfinite", "malformed":
-        assert counts[f"rejected_{reason}"] == "1", f"{reason}: {counts}"
-    assert int(counts["fragments_accepted"]) >= 3
+    for mode, streams in ("async", 2), ("sync", 1), ("pipelined", 1):
+        learner = shoal("learner", PENDULUM, *FAST, f"mode={mode}", "actors=1", f"envs_per_actor={streams}",
+                        "total_steps=1000000", "--bind", "tcp://127.0.0.1:*", "--run", mode)
+        endpoint = learner.says(r"listening on (tcp://\S+)")
+        actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint, 80)
+        actor.ends_with(0, 30)
+        learner.says("actor python left: done")
+        learner.send_signal(signal.SIGINT)
+        learner.ends_with(INTERRUPTED)
+        counts = table(f"{mode}/metrics.csv")[-1]
+        for reason in "dimensions", "version", "nonfinite", "malformed":
+            assert counts[f"rejected_{reason}"] == "1", f"{mode}, {reason}: {counts}"
+        assert int(counts["fragments_accepted"]) >= 1 + streams
 
 
 @test()

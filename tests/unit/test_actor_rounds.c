@@ -258,7 +258,7 @@ START_TEST(the_version_that_is_waited_for_is_asked_for_by_name)
     for (int64_t lag = 0; lag < 2; lag++) {
         struct desk d;
         open_desk(&d, "Pendulum-v1", 1, zero, 3, lag, 1 + lag, -1);
-        ck_assert(d.n_wants == 1 && d.want.wanted == -1);
+        ck_assert_int_eq(d.n_wants, 0);
         snapshot(&d, 0);
         ck_assert_int_eq(step_all(&d), 0);    /* the books are not known yet */
         ack(&d, 0, 0, 0, 0, 1 + lag);
@@ -266,7 +266,7 @@ START_TEST(the_version_that_is_waited_for_is_asked_for_by_name)
         ck_assert_int_eq(d.n_kept, 1 + lag);    /* pipelined: rounds 0 and 1 with the first version */
         d.now_us += 10 * SECOND;
         actor_tick(d.core, d.now_us);
-        ck_assert_int_eq(d.n_wants, 1);       /* nothing to ask for while the round is not done */
+        ck_assert_int_eq(d.n_wants, 0);       /* nothing to ask for while the round is not done */
         d.acked[0] = 1;
         ack(&d, 4, 1, 4, 0, 1 + lag);
         snapshot(&d, 9);                      /* a newer one, too early */
@@ -274,7 +274,7 @@ START_TEST(the_version_that_is_waited_for_is_asked_for_by_name)
         actor_tick(d.core, d.now_us);
         d.now_us += 60000;
         actor_tick(d.core, d.now_us);
-        ck_assert(d.n_wants == 2 && d.want.wanted == 4);
+        ck_assert(d.n_wants == 1 && d.want.wanted == 4);
         snapshot(&d, 9);
         ck_assert_int_eq(step_all(&d), 0);
         snapshot(&d, 4);
@@ -290,6 +290,34 @@ START_TEST(the_version_that_is_waited_for_is_asked_for_by_name)
         check_acted_with(&d, &kept[2 + lag], 9);
         close_desk(&d);
     }
+}
+END_TEST
+
+/* It may be older than the newest, which a new actor would be sent unasked. */
+START_TEST(a_new_actor_asks_at_once_for_the_version_its_round_needs)
+{
+    static const int64_t behind[2] = { 7, 6 }, zero[1] = { 0 };
+    struct desk d;
+    open_desk(&d, "Pendulum-v1", 2, behind, 3, 1, 2, -1);
+    d.acked[0] = d.acked[1] = 6;
+    ck_assert_int_eq(d.n_wants, 0);
+    ack(&d, 60, 6, 60, 50, 2);
+    ck_assert(d.n_wants == 1 && d.want.wanted == 50);
+    ack(&d, 60, 6, 60, 50, 2);
+    actor_tick(d.core, d.now_us);
+    ck_assert_int_eq(d.n_wants, 1);
+    d.now_us += 2 * SECOND;    /* no answer */
+    actor_tick(d.core, d.now_us);
+    ck_assert(d.n_wants == 2 && d.want.wanted == 50);
+    snapshot(&d, 50);
+    step_all(&d);
+    ck_assert(d.n_kept == 1 && kept[0].stream == 1);
+    check_acted_with(&d, &kept[0], 50);
+    close_desk(&d);
+
+    open_desk(&d, "Pendulum-v1", 1, zero, 3, -1, 2, -1);
+    ck_assert(d.n_wants == 1 && d.want.wanted == -1);    /* without rounds */
+    close_desk(&d);
 }
 END_TEST
 
@@ -490,6 +518,7 @@ int main(void)
     const TTest *const tests[] = {
         rounds_are_acted_with_their_version_whatever_comes_when,
         the_version_that_is_waited_for_is_asked_for_by_name,
+        a_new_actor_asks_at_once_for_the_version_its_round_needs,
         streams_that_are_behind_come_first,
         an_outdated_fragment_ends_early_and_its_stream_goes_on_as_if_it_had_not,
         parameters_that_are_not_too_old_are_acted_with_to_the_end,

@@ -36,7 +36,7 @@ int main(void)
 #include "learner/snapshot.h"
 #include "learner/training.h"
 #include "proto/message.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 
 /* ---- malloc and its kin ---- */
 
@@ -134,7 +134,7 @@ struct place {
 
 struct loop {
     struct algorithm_traits traits;
-    struct simulation_setup setup;
+    struct trial setup;
     struct env_model *model;
     struct fragment_pool *fragments;
     struct frame_pool *snapshots;
@@ -258,7 +258,7 @@ static struct loop *loop_create(enum mode mode)
     static const char *const names[N_ACTORS] = { "first", "second" };
     struct loop *loop = calloc(1, sizeof(*loop));
     struct settings *s = &loop->setup.settings;
-    simulation_defaults(&loop->setup, &sac_algorithm, mode, N_ACTORS, 2);
+    trial_defaults(&loop->setup, &sac_algorithm, mode, N_ACTORS, 2);
     s->top.total_steps = 100000;
     s->replay.min_size = 128;
     s->replay.samples_per_insert = 32;

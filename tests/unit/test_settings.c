@@ -148,6 +148,44 @@ START_TEST(combinations_that_cannot_work_are_refused)
 }
 END_TEST
 
+START_TEST(a_bound_of_staleness_that_does_nothing_or_too_much_is_refused)
+{
+    struct settings s;
+    defaults(&s);
+    s.learner.publish_every = 10;
+    s.learner.max_staleness = 9;
+    expect_refused(&s, "learner.max_staleness 9 is less than learner.publish_every 10");
+    s.learner.max_staleness = 10;
+    expect_accepted(&s);
+    s.top.mode = MODE_SYNC;
+    expect_refused(&s, "in sync every fragment is 0 rounds behind");
+    s.top.mode = MODE_PIPELINED;
+    expect_refused(&s, "in pipelined every fragment is 1 round behind");
+    s.learner.max_staleness = 0;
+    expect_accepted(&s);
+    s.top.mode = MODE_ASYNC;
+    s.learner.max_staleness = 1;    /* every version is published on-policy */
+    s.learner.batch_size = 32;
+    is_on_policy = true;
+    expect_accepted(&s);
+}
+END_TEST
+
+START_TEST(versions_of_a_fragment_are_those_its_round_is_worth)
+{
+    struct settings s;
+    defaults(&s);
+    s.top.actors = 3;
+    s.top.envs_per_actor = 4;
+    s.learner.batch_size = 32;
+    s.replay.samples_per_insert = 8;
+    ck_assert_double_eq(settings_versions_per_fragment(&s, false), 3 * 4 * 16 * 8 / 32.0);
+    ck_assert_double_eq(settings_versions_per_fragment(&s, true), 1);
+    s.replay.samples_per_insert = 0.01;
+    ck_assert_double_eq(settings_versions_per_fragment(&s, false), 1);
+}
+END_TEST
+
 START_TEST(replay_is_only_checked_where_there_is_one)
 {
     struct settings s;
@@ -453,6 +491,8 @@ int main(void)
         defaults_are_what_the_fields_say,
         choices_have_the_names_of_their_lists,
         combinations_that_cannot_work_are_refused,
+        a_bound_of_staleness_that_does_nothing_or_too_much_is_refused,
+        versions_of_a_fragment_are_those_its_round_is_worth,
         replay_is_only_checked_where_there_is_one, returns_longer_than_a_fragment_are_refused,
         what_works_badly_is_warned_of, settings_that_do_nothing_on_policy_are_told_of_in_one_line,
         an_on_policy_round_has_a_limit,

@@ -495,6 +495,55 @@ START_TEST(an_abandoned_fragment_gives_its_frame_back)
 }
 END_TEST
 
+/* Also where an episode has just ended: then its CLOSE row is the last. */
+START_TEST(a_fragment_that_is_closed_early_is_whole_and_its_stream_goes_on)
+{
+    static const int lengths[] = { 1, 7, LIMIT - 1, LIMIT, LIMIT + 1 };
+    for (size_t k = 0; k < TEST_COUNT(lengths); k++) {
+        const int n = lengths[k];
+        struct side a, b;
+        struct fragment_header h = { 0 };
+        unsigned char state[256];
+        side_create(&a, LIMIT + 50, 3, 1);
+        side_create(&b, LIMIT + 50, 0, 0);
+        stream_begin(&a.stream, frame_pool_take(a.frames), 0);
+        for (int i = 0; i < n; i++)
+            act(&a.stream);
+        ck_assert(!stream_is_complete(&a.stream));
+        stream_close(&a.stream);
+        ck_assert(stream_is_complete(&a.stream));
+        stream_close(&a.stream);    /* already is */
+        ck_assert_int_eq(stream_describe(&a.stream, &h, 0), 0);
+        const bool is_past_end = n > LIMIT;
+        ck_assert(h.n_transitions == n && h.n_rows == n + 1 + is_past_end);
+        ck_assert_uint_eq(h.returns.size, (n >= LIMIT) * sizeof(double));
+        ck_assert_int_eq(check_against_reference(&a, &h), n >= LIMIT);
+        memcpy(state, h.state.data, h.state.size);
+        let_go(&a);
+        ck_assert_int_eq(a.stream.sequence, 1);
+        ck_assert_int_eq(stream_restore(&b.stream, SEED, 3, 1, state), 0);
+        ck_assert_mem_eq(b.stream.obs, a.stream.obs, N_OBS * sizeof(float));
+        expect_equal_fragments(&a, &b, 2);
+        side_destroy(&a);
+        side_destroy(&b);
+    }
+}
+END_TEST
+
+START_TEST(a_fragment_that_is_closed_before_its_first_step_is_thrown_away)
+{
+    struct side s;
+    side_create(&s, 16, 0, 0);
+    stream_begin(&s.stream, frame_pool_take(s.frames), 0);
+    stream_close(&s.stream);
+    ck_assert(!stream_is_open(&s.stream) && s.stream.sequence == 0);
+    const struct fragment_header h = collect(&s);
+    ck_assert_int_eq(h.n_transitions, 16);
+    let_go(&s);
+    side_destroy(&s);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -512,6 +561,8 @@ int main(void)
         streams_and_lives_differ_and_repeat,
         a_state_that_cannot_be_is_refused,
         an_abandoned_fragment_gives_its_frame_back,
+        a_fragment_that_is_closed_early_is_whole_and_its_stream_goes_on,
+        a_fragment_that_is_closed_before_its_first_step_is_thrown_away,
     };
     return suite_run("stream", tests, TEST_COUNT(tests), 60);
 }

@@ -6,7 +6,7 @@
 #include "learner/algorithms.h"
 #include "learner/sac.h"
 #include "learner/training.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 #include "tests/simulation/toy.h"
 #include "tests/support.h"
 
@@ -14,7 +14,7 @@ enum { N_OBS = 3, STRIDE = 7, T = 8, MAX_LINES = 64, MAX_PARAMS = 1024 };
 
 static const struct row_shape shape = { N_OBS, 1 };
 static const struct algorithm *const algorithms[] = { &toy_algorithm, &toy_replayed_algorithm };
-static struct simulation_setup setup;
+static struct trial setup;
 static struct fragment_pool *pool;
 static struct training *training;
 static char lines[MAX_LINES][768];
@@ -90,7 +90,7 @@ static void create(const struct algorithm *algorithm, enum mode mode, struct toy
 {
     static struct env_spec spec;
     struct settings *s = &setup.settings;
-    simulation_defaults(&setup, algorithm, mode, 1, 1);
+    trial_defaults(&setup, algorithm, mode, 1, 1);
     s->network.hidden = (struct option_ints){ .n = 1, .v = { 4 } };
     s->actor.horizon = T;
     s->learner.batch_size = 4;
@@ -406,9 +406,9 @@ END_TEST
 START_TEST(sac_that_really_overflows_is_returned_from_and_ends)
 {
     for (int mode = MODE_SYNC; mode <= MODE_ASYNC; mode++) {
-        struct simulation_setup s;
-        struct simulation_result r;
-        simulation_defaults(&s, &sac_algorithm, (enum mode)mode, 2, 1);
+        struct trial s;
+        struct trial_result r;
+        trial_defaults(&s, &sac_algorithm, (enum mode)mode, 2, 1);
         struct sac_hyper *hyper = (void *)s.hyper;
         hyper->policy_lr = hyper->q_lr = 1e30;
         s.settings.network.hidden = (struct option_ints){ .n = 1, .v = { 8 } };
@@ -417,7 +417,7 @@ START_TEST(sac_that_really_overflows_is_returned_from_and_ends)
         s.settings.replay.min_size = 64;
         s.settings.replay.samples_per_insert = 16;
         s.settings.top.total_steps = 20000;
-        simulation_run(&s, 3600000000, &r);
+        trial_run(&s, 3600000000, &r);
         ck_assert_int_eq(r.status, TRAINING_DIVERGED);
         ck_assert_int_ge(r.report.skipped_updates, 4);
         ck_assert_int_ge(r.log_lines, 3 + 3);

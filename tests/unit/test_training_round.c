@@ -5,14 +5,14 @@
 #include "common/normaliser.h"
 #include "learner/algorithms.h"
 #include "learner/training.h"
-#include "tests/simulation/simulation.h"
+#include "tests/simulation/trial.h"
 #include "tests/simulation/toy.h"
 #include "tests/support.h"
 
 enum { N_OBS = 3, STRIDE = 7, T = 4, MAX_LOG = 128 };
 
 static const struct row_shape shape = { N_OBS, 1 };
-static struct simulation_setup setup;
+static struct trial setup;
 static struct fragment_pool *pool;
 static struct training *training;
 
@@ -85,7 +85,7 @@ static void create_with(const struct algorithm *algorithm, enum mode mode, int s
                         int64_t total, int64_t max_staleness)
 {
     static struct env_spec spec;
-    simulation_defaults(&setup, algorithm, mode, 1, streams);
+    trial_defaults(&setup, algorithm, mode, 1, streams);
     setup.settings.learner.max_staleness = max_staleness;
     setup.settings.replay.min_size = T;
     setup.settings.replay.capacity = 1000;
