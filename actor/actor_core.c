@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actor/acting.h"
 #include "actor/gradients.h"
 #include "actor/stream.h"
 #include "common/digest.h"
@@ -17,7 +18,7 @@ enum {
     SILENCE_US = 4000000,          /* until somebody is told that no learner answers */
     BARRIER_PATIENCE_US = 50000,   /* until a version that a round needs is asked for */
     TOLD_ONE_BY_ONE = 5,           /* episodes that broke down */
-    GROUP = 32                     /* streams that act together: what they touch stays in the cache */
+    GROUP = ACTING_GROUP           /* streams that act together */
 };
 
 /* What one WELCOME set up; replaced whole by the next one. */
@@ -34,7 +35,7 @@ struct work {
     struct exploration exploration;      /* of a deterministic head */
     float *pending;                      /* [n_params] newest snapshot, not yet adopted */
     size_t n_params;                     /* of a snapshot */
-    int n_act, n_choices, horizon;
+    int n_act, horizon;
 };
 
 struct actor {
@@ -245,7 +246,6 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     const size_t n = w->streams.size / sizeof(uint32_t);
     work->arena = arena_create(1 << 16);
     work->n_act = spec->shape.n_act;
-    work->n_choices = spec->n_choices;
     work->horizon = (int)w->horizon;
     work->policy = policy_create(&shape, GROUP, work->arena);
     work->n_params = policy_n_params(&shape);
@@ -596,35 +596,11 @@ static void finish_fragments(struct actor *a, int64_t now_us)
             finish_fragment(a, &a->work.streams[i], now_us);
 }
 
-/* Warm-up: the row's action, uniform over what there is. */
-static void act_at_random(const struct work *w, struct rng *rng, float *row)
-{
-    const struct row_shape shape = policy_shape_of(w->policy)->row;
-    for (int j = 0; j < shape.n_act; j++)
-        row[row_act(shape) + j] = w->n_choices ? (float)rng_below(rng, (uint64_t)w->n_choices)
-                                               : (float)rng_uniform(rng, -1, 1);
-    row[row_log_prob(shape)] = 0;
-}
-
 /* Actions for n open streams, at most GROUP, each from its own sequence. */
 static void choose_actions(struct actor *a, struct stream *const *open, int n)
 {
-    struct work *w = &a->work;
-    const bool is_deterministic = policy_shape_of(w->policy)->head == HEAD_DETERMINISTIC;
-    float *rows[GROUP];
-    for (int i = 0; i < n; i++) {
-        struct stream *s = open[i];
-        float *noise = w->noise + (size_t)i * (size_t)w->n_act;
-        rows[i] = stream_row(s);
-        if (a->is_random)
-            act_at_random(w, &s->action_rng, rows[i]);
-        else if (is_deterministic)
-            exploration_draw(&w->exploration, &s->action_rng, w->n_act, s->process, noise);
-        else
-            policy_draw_ahead(w->policy, &s->action_rng, &s->ahead, noise);
-    }
-    if (!a->is_random)
-        policy_act(w->policy, n, rows, w->noise);
+    const struct work *w = &a->work;
+    acting_choose(&(struct acting){ w->policy, &w->exploration, a->is_random, w->noise }, open, n);
 }
 
 /* An episode broke down. The first are told one by one, then every time their number has doubled. */

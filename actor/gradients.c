@@ -170,6 +170,12 @@ void gradients_destroy(struct gradients **g)
     *g = NULL;
 }
 
+void gradients_restart(struct gradients *g)
+{
+    row_statistics_clear(&g->statistics);
+    memset(g->statistics.returns, 0, (size_t)g->n_streams * sizeof(*g->statistics.returns));
+}
+
 /* ---- versions ---- */
 
 static size_t normaliser_n(const struct gradients *g)

@@ -25,6 +25,9 @@ int gradients_create(struct gradients **out, const struct welcome *w, const stru
                      const struct env_spec *spec, struct arena *arena, struct error *err);
 void gradients_destroy(struct gradients **g);
 
+/* The streams begin new lives: what is kept of their rows is forgotten. */
+void gradients_restart(struct gradients *g);
+
 /* Numbers in a snapshot of this mode: "params" | mean | 1 / std of observations | 1 / std of the return, as far as
  * the run has them. */
 size_t gradients_snapshot_n(const struct gradients *g);

@@ -20,7 +20,8 @@
     X(ERR_NUMERIC, -8, "non-finite numbers", 70) \
     X(ERR_INTERRUPTED, -9, "interrupted", 130) \
     X(ERR_LIMIT, -10, "a limit was exceeded", 65) \
-    X(ERR_TEMPORARY, -11, "failed for now", 75)
+    X(ERR_TEMPORARY, -11, "failed for now", 75) \
+    X(ERR_DIFFERENT, -12, "results differ", 1)
 
 enum error_code {
 #define X(name, value, text, status) name = value,

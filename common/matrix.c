@@ -25,6 +25,14 @@ void matrix_cpu_class(char *out, size_t bytes)
     snprintf(out, bytes, "%s %s", vectors, openblas_get_corename());
 }
 
+void matrix_library(char *out, size_t bytes)
+{
+    /* Behind the two words come the options it was built with. */
+    char name[32] = "", version[32] = "";
+    const int n = sscanf(openblas_get_config(), "%31s %31s", name, version);
+    snprintf(out, bytes, "%s%s%s", name, n == 2 ? " " : "", version);
+}
+
 void matrix_nn(int m, int n, int k, const real *a, int lda, const real *b, int ldb,
                real beta, real *c, int ldc)
 {

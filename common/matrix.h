@@ -14,6 +14,9 @@ void matrix_setup(void);
  * OpenBLAS chose, for example "avx512 SkylakeX". */
 void matrix_cpu_class(char *out, size_t bytes);
 
+/* Name and version of the library, for example "OpenBLAS 0.3.26". */
+void matrix_library(char *out, size_t bytes);
+
 /* C[m][n] = A[m][k] B[k][n] + beta C */
 void matrix_nn(int m, int n, int k, const real *a, int lda, const real *b, int ldb,
                real beta, real *c, int ldc);

@@ -232,6 +232,25 @@ void safetensors_close(struct safetensors **file)
     *file = NULL;
 }
 
+struct safetensors *safetensors_keep(const struct tensor *tensors, int n)
+{
+    struct safetensors *f = memory_alloc(1, sizeof(*f));
+    size_t total = 0;
+    for (int i = 0; i < n; i++)
+        total += tensor_count(&tensors[i]) * types[tensors[i].type].bytes;
+    char *data = f->raw = memory_alloc(total + 1, 1);
+    f->path = memory_copy_text("what was kept in memory");
+    f->tensors = memory_alloc((size_t)n, sizeof(*f->tensors));
+    f->n = n;
+    for (int i = 0; i < n; i++) {
+        const size_t bytes = tensor_count(&tensors[i]) * types[tensors[i].type].bytes;
+        f->tensors[i] = tensors[i];
+        f->tensors[i].data = memcpy(data, tensors[i].data, bytes);
+        data += bytes;
+    }
+    return f;
+}
+
 int safetensors_count(const struct safetensors *file)
 {
     return file->n;

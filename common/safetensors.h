@@ -36,6 +36,9 @@ struct safetensors;
 int safetensors_open(struct safetensors **file, const char *path, struct error *err);
 void safetensors_close(struct safetensors **file);
 
+/* A copy of tensors that stays in memory, to be read like a file that was opened. */
+struct safetensors *safetensors_keep(const struct tensor *tensors, int n);
+
 /* Number of tensors; tensor `i` (data borrowed from the file, of any alignment); the one called `name`
  * or NULL. */
 int safetensors_count(const struct safetensors *file);

@@ -325,6 +325,11 @@ struct mlp_body settings_critic_body(const struct settings *s)
     return body(s, LAYER_NORM_CRITICS);
 }
 
+int64_t settings_message_transitions(const struct settings *s)
+{
+    return s->actor.horizon * (s->top.mode == MODE_GRADIENTS ? s->top.envs_per_actor : 1);
+}
+
 double settings_samples_per_insert(const struct settings *s)
 {
     return s->replay.samples_per_insert > 0 ? s->replay.samples_per_insert

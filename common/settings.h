@@ -107,6 +107,10 @@ static inline bool settings_are_lockstep(const struct settings *s)
     return s->top.mode == MODE_SYNC || s->top.mode == MODE_PIPELINED;
 }
 
+/* Transitions that a whole fragment has or, in mode gradients, a whole gradient: one fragment of every stream of an
+ * actor. */
+int64_t settings_message_transitions(const struct settings *s);
+
 /* The hidden layers of the policy, and those of critics or the value network. */
 struct mlp_body settings_policy_body(const struct settings *s);
 struct mlp_body settings_critic_body(const struct settings *s);

@@ -11,6 +11,7 @@ int command_eval(int argc, char **argv, struct error *err);
 int command_rollout(int argc, char **argv, struct error *err);
 int command_envs(int argc, char **argv, struct error *err);
 int command_bench(int argc, char **argv, struct error *err);
+int command_rerun(int argc, char **argv, struct error *err);
 int command_render(int argc, char **argv, struct error *err);
 int command_config(int argc, char **argv, struct error *err);
 int command_simulate(int argc, char **argv, struct error *err);

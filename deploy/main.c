@@ -18,6 +18,7 @@ static const struct {
     { "rollout", "play an environment or a run and write the transitions to a file", command_rollout },
     { "envs", "the environments there are, and their options", command_envs },
     { "render", "a video of an environment or of a run's policy", command_render },
+    { "rerun", "repeat a run from its recorded schedule", command_rerun },
     { "config", "print a resolved configuration", command_config },
     { "simulate", "a training under virtual time, with up to 10000 actors and with faults", command_simulate },
     { "bench", "how fast this machine does what a training is made of", command_bench },

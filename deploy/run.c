@@ -1,4 +1,4 @@
-#include "deploy/run.h"
+#include "deploy/run_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,6 @@
 #include "actor/env/env_source.h"
 #include "common/digest.h"
 #include "common/file.h"
-
-static const char SCHEDULE_MAGIC[16] = "shoal-schedule-1";
 
 void run_default_path(const char *config, int64_t seed, char *out, size_t bytes)
 {
@@ -68,7 +66,7 @@ int run_refuse_place(const char *subject, struct error *err)
                      "either, whose file ends in .yaml", subject, subject);
 }
 
-static FILE *open_file(const struct run *r, const char *name, const char *mode, struct error *err)
+FILE *run_open_file(const struct run *r, const char *name, const char *mode, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
     run_file(r, name, path, sizeof(path));
@@ -107,51 +105,63 @@ static int write_session(const struct run *r, struct error *err)
 /* Several processes append whole lines to it. */
 static FILE *open_log(const struct run *r, const char *mode, struct error *err)
 {
-    FILE *fp = open_file(r, "log.txt", mode, err);
+    FILE *fp = run_open_file(r, "log.txt", mode, err);
     if (!fp)
         return NULL;
     fclose(fp);
-    return open_file(r, "log.txt", "a", err);
+    return run_open_file(r, "log.txt", "a", err);
 }
 
 static int open_files(struct run *r, const char *mode, struct error *err)
 {
-    if (!(r->metrics = open_file(r, "metrics.csv", mode, err))
-        || !(r->eval = open_file(r, "eval.csv", mode, err))
-        || !(r->hashes = open_file(r, "hashes.csv", mode, err))
-        || !(r->log = open_log(r, mode, err))
-        || !(r->schedule = open_file(r, "schedule.bin", mode, err)))
+    if (!(r->metrics = run_open_file(r, "metrics.csv", mode, err))
+        || !(r->eval = run_open_file(r, "eval.csv", mode, err))
+        || !(r->hashes = run_open_file(r, "hashes.csv", mode, err))
+        || !(r->log = open_log(r, mode, err)))
         return ERR_IO;
     setvbuf(r->log, NULL, _IOLBF, 0);
     return 0;
 }
 
-/* Push what the C library still holds to the system. A line that was cut by a full disk is ended
- * before the next one, and it is said once. */
-static void flush_file(struct run *r, FILE *fp, const char *name)
+/* A file is whole again, or it is not: that is said once. */
+static void note_writing(struct run *r, const char *name, bool is_whole, const char *problem)
 {
-    if (fflush(fp) == 0 && !ferror(fp)) {
+    if (is_whole) {
         r->is_cut &= strcmp(name, r->cut) != 0;
-        return;
-    }
-    if (!r->is_cut) {
-        char line[128];
-        snprintf(line, sizeof(line), "%s cannot be written: %s", name, strerror(errno));
-        fprintf(stderr, "shoal: %s\n", line);
+    } else if (!r->is_cut) {
+        fprintf(stderr, "shoal: %s\n", problem);
         snprintf(r->cut, sizeof(r->cut), "%s", name);
         r->is_cut = true;
     }
-    clearerr(fp);
-    if (strcmp(name, "schedule.bin") != 0)
-        fprintf(fp, "\n");
 }
 
-static void flush(struct run *r)
+/* Push what the C library still holds to the system. A line that was cut by a full disk is ended
+ * before the next one. */
+static void flush_file(struct run *r, FILE *fp, const char *name)
+{
+    char problem[128];
+    const bool is_whole = fflush(fp) == 0 && !ferror(fp);
+    snprintf(problem, sizeof(problem), "%s cannot be written: %s", name, strerror(errno));
+    note_writing(r, name, is_whole, problem);
+    if (is_whole)
+        return;
+    clearerr(fp);
+    fprintf(fp, "\n");
+}
+
+static void flush_schedule(struct run *r)
+{
+    struct error err = { 0 };
+    if (r->schedule)
+        note_writing(r, "schedule.bin", schedule_file_flush(r->schedule, &err) == 0, err.text);
+}
+
+void run_flush(struct run *r)
 {
     flush_file(r, r->metrics, "metrics.csv");
     flush_file(r, r->eval, "eval.csv");
     flush_file(r, r->hashes, "hashes.csv");
-    flush_file(r, r->schedule, "schedule.bin");
+    flush_schedule(r);
 }
 
 int run_create(struct run *r, const char *path, struct experiment *e, struct error *err)
@@ -179,11 +189,12 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
         rc = write_session(r, err);
     if (rc == 0)
         rc = open_files(r, "w", err);
+    if (rc == 0)
+        rc = run_create_schedule(r, &e->settings, err);
     if (rc != 0)
         return rc;
     fprintf(r->eval, "env_steps,time_s,mean,std\n");
     fprintf(r->hashes, "update,env_steps,params_sha256\n");
-    fwrite(SCHEDULE_MAGIC, sizeof(SCHEDULE_MAGIC), 1, r->schedule);
     fprintf(r->metrics, "time_s,env_steps,updates,episodes,return_mean,return_min,return_max,"
             "length_mean,length_min,length_max,staleness_mean,staleness_p50,staleness_p99,"
             "staleness_max,steps_per_s,updates_per_s,samples_per_insert,skipped_updates,actors,"
@@ -193,7 +204,7 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
     for (int i = 0; i < e->algorithm->n_metrics; i++)
         fprintf(r->metrics, ",%s", e->algorithm->metric_names[i]);
     fprintf(r->metrics, "\n");
-    flush(r);
+    run_flush(r);
 
     /* Written last: its presence says that the directory holds a run. */
     struct file_writer w;
@@ -201,7 +212,8 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
     if (rc != 0)
         return rc;
     experiment_print(e, true, w.fp);
-    return file_commit(&w, err);
+    rc = file_commit(&w, err);
+    return rc == 0 ? run_begin_schedule(r, 0, err) : rc;
 }
 
 int run_resume(struct run *r, const char *path, struct error *err)
@@ -231,7 +243,8 @@ int run_resume(struct run *r, const char *path, struct error *err)
 
 void run_close(struct run *r)
 {
-    FILE **const files[] = { &r->metrics, &r->eval, &r->hashes, &r->log, &r->schedule };
+    FILE **const files[] = { &r->metrics, &r->eval, &r->hashes, &r->log };
+    schedule_file_close(&r->schedule);
     for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
         if (*files[i])
             fclose(*files[i]);
@@ -319,9 +332,8 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     if (rc != 0)
         return rc;
     int n = training_save(t, tensors);
-    flush(r);
-    fseek(r->schedule, 0, SEEK_END);    /* it may have been cut since it was opened */
-    snprintf(schedule, sizeof(schedule), "%ld", ftell(r->schedule));
+    run_flush(r);
+    snprintf(schedule, sizeof(schedule), "%" PRIu64, r->schedule ? schedule_file_bytes(r->schedule) : 0);
     snprintf(best, sizeof(best), "%.17g", r->best_mean);
     const struct tensor_metadata about[] = {
         { "algorithm", e->algorithm->name }, { "best_mean", best },
@@ -330,9 +342,12 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     };
     checkpoint_path(r, path, sizeof(path));
     rc = safetensors_write(path, tensors, n, about, 5, err);
-    if (rc == 0)
-        rc = run_save_policy(r, e, "checkpoint", training_policy(t, &n_params), err);
-    return rc;
+    if (rc != 0)
+        return rc;
+    /* Behind what the checkpoint knows of the schedule: whoever goes on from it begins here. */
+    r->saved_update = training_updates(t);
+    run_write_schedule(r, &(struct schedule_record){ .kind = SCHEDULE_SAVE, .update = (uint64_t)r->saved_update });
+    return run_save_policy(r, e, "checkpoint", training_policy(t, &n_params), err);
 }
 
 /* Keep the header and the lines whose column `column` holds at most `limit`; returns the last kept
@@ -387,12 +402,8 @@ int run_load(struct run *r, struct training *t, struct error *err)
     const char *best = safetensors_metadata(file, "best_mean");
     if (rc == 0 && best)
         r->best_mean = strtod(best, NULL);
-    if (rc == 0 && schedule) {
-        long bytes = strtol(schedule, NULL, 10);
-        fflush(r->schedule);
-        if (bytes >= (long)sizeof(SCHEDULE_MAGIC) && ftruncate(fileno(r->schedule), bytes) != 0)
-            rc = error_errno(err, "cannot cut schedule.bin");
-    }
+    if (rc == 0)
+        run_resume_schedule(r, schedule ? strtoull(schedule, NULL, 10) : 0);
     safetensors_close(&file);
     if (rc != 0)
         return rc;
@@ -405,21 +416,22 @@ int run_load(struct run *r, struct training *t, struct error *err)
     cut_csv(r, &r->hashes, "hashes.csv", 0, (double)report.updates);
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
-    return 0;
+    return run_begin_schedule(r, report.updates, err);
 }
 
-int run_restore(const struct run *r, struct training *t, struct error *err)
+int run_restore(struct run *r, struct training *t, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
-    struct safetensors *file;
-    if (!run_has_checkpoint(r))
-        return error_set(err, ERR_MISSING, "none was written yet");
+    struct safetensors *file = NULL;
     checkpoint_path(r, path, sizeof(path));
-    int rc = safetensors_open(&file, path, err);
-    if (rc != 0)
-        return rc;
-    rc = training_restore(t, file, err);
+    int rc = run_has_checkpoint(r) ? safetensors_open(&file, path, err)
+           : error_set(err, ERR_MISSING, "none was written yet");
+    if (rc == 0)
+        rc = training_restore(t, file, err);
     safetensors_close(&file);
+    run_write_schedule(r, &(struct schedule_record){
+        .kind = SCHEDULE_RETURN, .update = (uint64_t)training_updates(t),
+        .version = rc == 0 ? (uint64_t)r->saved_update : 0, .n_used = rc == 0 });
     return rc;
 }
 
@@ -430,9 +442,8 @@ int run_begin_again(struct run *r, struct error *err)
     cut_csv(r, &r->hashes, "hashes.csv", 0, -1);
     if (!r->metrics || !r->eval || !r->hashes)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
-    if (ftruncate(fileno(r->schedule), sizeof(SCHEDULE_MAGIC)) != 0)
-        return error_errno(err, "cannot cut schedule.bin");
-    return 0;
+    run_resume_schedule(r, 0);
+    return run_begin_schedule(r, 0, err);
 }
 
 /* ---- what is written down ---- */
@@ -460,7 +471,7 @@ void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
     for (int i = 0; i < e->algorithm->n_metrics; i++)
         fprintf(r->metrics, ",%.6g", t->metrics[i]);
     fprintf(r->metrics, "\n");
-    flush(r);
+    run_flush(r);
 }
 
 void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struct evaluation *e)
@@ -472,12 +483,6 @@ void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struc
 void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char *sha256)
 {
     fprintf(r->hashes, "%" PRId64 ",%" PRId64 ",%s\n", update, env_steps, sha256);
-}
-
-void run_write_schedule(struct run *r, const struct schedule_record *record)
-{
-    /* 40 bytes, little endian, no padding between the fields. */
-    fwrite(record, sizeof(*record), 1, r->schedule);
 }
 
 /* When it is. */
@@ -510,12 +515,15 @@ void run_append_log(const char *path, const char *line)
     close(fd);
 }
 
-int run_write_summary(const struct run *r, const struct experiment *e, const char *status,
+int run_write_summary(struct run *r, const struct experiment *e, const char *status,
                       double time_s, const struct training_report *t,
                       const struct last_evaluation *last, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
     struct file_writer w;
+    run_write_schedule(r, &(struct schedule_record){
+        .kind = SCHEDULE_END, .update = (uint64_t)t->updates, .n_used = strcmp(status, "interrupted") != 0 });
+    flush_schedule(r);
     run_file(r, "summary.json", path, sizeof(path));
     int rc = file_begin(&w, path, err);
     if (rc != 0)

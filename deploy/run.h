@@ -4,6 +4,7 @@
  *   eval.csv       a line per evaluation    hashes.csv    digests; nothing in it depends on time
  *   log.txt        what happened, when      schedule.bin  where every fragment entered
  *   summary.json   how it ended             session       run id and learner epoch
+ *   machines.txt   a line per learner: where it ran
  *   checkpoint/    learner.safetensors (to resume from), policy.safetensors (the last policy)
  *   best/          policy.safetensors (the best evaluated)
  *
@@ -16,6 +17,7 @@
 
 #include "deploy/experiment.h"
 #include "deploy/evaluator.h"
+#include "deploy/schedule_file.h"
 #include "learner/session.h"
 #include "learner/training.h"
 
@@ -30,7 +32,11 @@ struct run {
     char spec_hash[ENV_SPEC_HASH_BYTES];    /* of the environment */
     double time_before_s;           /* training time of earlier learners of this run */
     double best_mean;               /* -INFINITY before the first evaluation */
-    FILE *metrics, *eval, *hashes, *log, *schedule;
+    FILE *metrics, *eval, *hashes, *log;
+    struct schedule_file *schedule; /* NULL: an older file that cannot be gone on with */
+    struct schedule_record begin;   /* written with the first record of this learner */
+    bool has_begun;                 /* that is done */
+    int64_t saved_update;           /* of the last checkpoint */
     bool is_cut;                    /* the file `cut` could not be written lately */
     char cut[32];
 };
@@ -68,7 +74,7 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
 int run_load(struct run *r, struct training *t, struct error *err);
 
 /* Return to what the last checkpoint had learnt (training_restore); ERR_MISSING when there is none. */
-int run_restore(const struct run *r, struct training *t, struct error *err);
+int run_restore(struct run *r, struct training *t, struct error *err);
 
 /* There is no checkpoint to go on from: forget every line that was written. */
 int run_begin_again(struct run *r, struct error *err);
@@ -90,6 +96,8 @@ void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
                        double steps_per_s, double updates_per_s);
 void run_write_eval(struct run *r, int64_t env_steps, double time_s, const struct evaluation *e);
 void run_write_hash(struct run *r, int64_t update, int64_t env_steps, const char *sha256);
+
+/* Records of fragments and gradients; the others are written by who saves, loads and ends. */
 void run_write_schedule(struct run *r, const struct schedule_record *record);
 
 /* One line with the wall-clock time. */
@@ -106,7 +114,7 @@ struct last_evaluation {
 };
 
 /* How it went. `status` is "finished", "stopped at eval.stop_at", "interrupted" or "diverged". */
-int run_write_summary(const struct run *r, const struct experiment *e, const char *status,
+int run_write_summary(struct run *r, const struct experiment *e, const char *status,
                       double time_s, const struct training_report *t,
                       const struct last_evaluation *last, struct error *err);
 

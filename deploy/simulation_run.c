@@ -101,12 +101,12 @@ static void on_scheduled(void *context, const struct schedule_record *r)
 {
     struct shell *h = context;
     run_write_schedule(&h->run, r);
-    h->scheduled += r->n_transitions;
+    h->scheduled += r->n_used;
 }
 
 static int on_restore(void *context, struct training *t, struct error *err)
 {
-    return run_restore(&((const struct shell *)context)->run, t, err);
+    return run_restore(&((struct shell *)context)->run, t, err);
 }
 
 static void write_metrics(struct shell *h)

@@ -33,7 +33,7 @@ void session_refuse(struct session *s, struct slot *slot, enum rejection r, cons
                 session_piece(s), h->sequence, h->stream, rejection_word(r), why);
     move_on(s, slot, h);
     st->has_state = false;
-    const int64_t T = s->setup.settings->actor.horizon * (s->is_gradients ? slot->n_streams : 1);
+    const int64_t T = settings_message_transitions(s->setup.settings);
     const int64_t newest = s->versions[0] > 0 ? s->versions[0] : 0;
     struct fragment *empty = fragment_pool_take(s->setup.fragments);
     empty->stream = h->stream;

@@ -38,14 +38,7 @@
 #include "common/settings.h"
 #include "learner/fragment.h"
 #include "learner/replay.h"
-
-/* Where and how a fragment entered: one record of schedule.bin. */
-struct schedule_record {
-    uint64_t update;            /* updates done before it was appended */
-    uint32_t stream, life;
-    uint64_t sequence, version;
-    uint32_t n_transitions, reserved;
-};
+#include "learner/schedule.h"
 
 /* How old was what a version was learnt from: the fragments consumed since the last version that had any. In
  * versions, as far as quantiles are integers. */
@@ -69,6 +62,7 @@ struct training_out {
     void (*evaluate)(void *context, int64_t env_steps, const float *params, size_t n);
     /* Digest of all trained parameters after `update`. */
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
+    /* A fragment entered, or was turned away: SCHEDULE_FRAGMENT. */
     void (*scheduled)(void *context, const struct schedule_record *r);
     /* A version is done for which something was consumed. May be NULL. */
     void (*aged)(void *context, const struct version_staleness *s);
@@ -160,7 +154,7 @@ enum training_status training_step(struct training *t);
  * at rest continues bit for bit in `sync`. */
 bool training_is_at_rest(const struct training *t);
 
-/* Updates so far. */
+/* Updates done so far. */
 int64_t training_updates(const struct training *t);
 
 /* Fill `r` and begin a new interval. */

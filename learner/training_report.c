@@ -104,8 +104,9 @@ struct training_place training_place(const struct training *t, int64_t i)
 static void write_down(struct training *t, const struct fragment *f, int n)
 {
     t->out.scheduled(t->out.context, &(struct schedule_record){
-        .update = (uint64_t)t->updates, .stream = (uint32_t)f->stream, .life = (uint32_t)f->life,
-        .sequence = (uint64_t)f->sequence, .version = (uint64_t)f->version, .n_transitions = (uint32_t)n });
+        .kind = is_gradients(t) ? SCHEDULE_GRADIENT : SCHEDULE_FRAGMENT, .update = (uint64_t)t->updates,
+        .stream = (uint32_t)f->stream, .life = (uint32_t)f->life, .sequence = (uint64_t)f->sequence,
+        .version = (uint64_t)f->version, .n_transitions = (uint32_t)f->n_transitions, .n_used = (uint32_t)n });
 }
 
 void training_count_gradient(struct training *t, const struct fragment *f, int n)

@@ -40,6 +40,11 @@ int mujoco_guard_install(struct error *err)
                      mj_version(), mjVERSION_HEADER);
 }
 
+const char *mujoco_guard_version(void)
+{
+    return mj_versionString();
+}
+
 bool mujoco_guarded(void (*call)(void *), void *argument)
 {
     jmp_buf here;

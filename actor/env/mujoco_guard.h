@@ -14,6 +14,9 @@
  * any other call into MuJoCo; again does no harm. */
 int mujoco_guard_install(struct error *err);
 
+/* The library's version, for example "3.3.7". */
+const char *mujoco_guard_version(void);
+
 /* Run call(argument), inside which MuJoCo may be called. Returns false when it raised an error, which
  * skips the rest of `call`: nothing in there may hold a resource. */
 bool mujoco_guarded(void (*call)(void *), void *argument);

@@ -220,6 +220,58 @@ def write_npz(path, **arrays):
             z.writestr(f"{name}.npy", npy(values, (len(values),), "<f8"))
 
 
+KINDS = "fragment", "gradient", "begin", "save", "return", "end"
+
+
+def schedule(run):
+    """schedule.bin as (kind, update, stream, life, sequence, version, transitions, used), read by the description in
+    learner/schedule.c."""
+    raw = (Path(run) / "schedule.bin").read_bytes()
+    magic, n_streams, horizon = struct.unpack_from("<16sII", raw)
+    assert magic == b"shoal-schedule-2", magic
+    at, update, version, next_stream, lives, records = 24, 0, 0, 0, {}, []
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            value |= (raw[at] & 127) << shift
+            shift += 7
+            at += 1
+            if raw[at - 1] < 128:
+                return value
+
+    def zigzag():
+        value = varint()
+        return ~(value >> 1) if value & 1 else value >> 1
+
+    while at < len(raw):
+        flags = raw[at]
+        at += 1
+        if flags & 0x80:
+            update += zigzag()
+            life, sequence, other, used = (varint() for _ in range(4))
+            records.append((KINDS[flags & 0x7f], update, 0, life, sequence, other, 0, used))
+            continue
+        update += varint() if flags & 1 else 0
+        stream = varint() if flags & 2 else next_stream
+        life, sequence = lives.get(stream, (0, 0))
+        if flags & 4:
+            life, sequence = life + zigzag(), varint()
+        version += zigzag() if flags & 8 else 0
+        n = varint() if flags & 16 else horizon
+        used = varint() if flags & 32 else n
+        assert stream < n_streams and used <= n <= horizon
+        records.append((KINDS[flags >> 6], update, stream, life, sequence, version, n, used))
+        lives[stream], next_stream = (life, sequence + 1), (stream + 1) % n_streams
+    assert at == len(raw), "schedule.bin is torn"
+    return records
+
+
+def fragments(run):
+    return [r for r in schedule(run) if r[0] == "fragment"]
+
+
 def is_increasing(numbers):
     return all(a < b for a, b in zip(numbers, numbers[1:]))
 
@@ -235,11 +287,10 @@ def assert_complete(run, total_steps):
     for file, name in ("hashes.csv", "update"), ("eval.csv", "env_steps"):
         numbers = column(f"{run}/{file}", name, int)
         assert is_increasing(numbers), f"{name} of {file} is not strictly increasing: {numbers}"
-    schedule = (Path(run) / "schedule.bin").read_bytes()
-    assert schedule[:16] == b"shoal-schedule-1" and len(schedule) % 40 == 16, "schedule.bin is torn"
-    records = list(struct.iter_unpack("<QIIQQII", schedule[16:]))
-    assert sum(r[5] for r in records) == total_steps, "schedule.bin does not have every transition once"
-    assert len({(r[1], r[2], r[3]) for r in records}) == len(records), "schedule.bin repeats a fragment"
+    records = fragments(run)
+    assert sum(r[7] for r in records) == total_steps, "schedule.bin does not have every transition once"
+    assert len({r[2:5] for r in records}) == len(records), "schedule.bin repeats a fragment"
+    assert schedule(run)[-1][0] == "end", schedule(run)[-1]
 
 
 # ---- the list of tests ----
@@ -275,7 +326,8 @@ def train_writes_a_complete_run_directory():
     assert column(run / "hashes.csv", "update", int)[-1] == updates
     # One update per transition after warm-up; async may be ahead by a round of both streams and a batch.
     assert total - 200 <= updates <= total - 200 + 2 * 16 + 1, f"{updates} updates"
-    assert (run / "schedule.bin").stat().st_size == 16 + 40 * -(-total // 16)    # fragments of 16
+    assert [r[0] for r in schedule(run)] == ["begin", *["fragment"] * -(-total // 16), "save", "save", "end"]
+    assert (run / "schedule.bin").stat().st_size <= 6 * len(schedule(run))
     shapes = {(16, 4): 1, (16,): 2, (16, 16): 1, (2, 16): 1, (2,): 1}
     for name in "checkpoint", "best":
         tensors, about = safetensors(run / name / "policy.safetensors")
@@ -495,6 +547,125 @@ def supervised_learner_killed_before_its_first_checkpoint_begins_again():
     moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": lambda run: env_steps(run) > 2000}
     for name, when in moments.items():
         kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=20000)
+
+
+# ---- runs again, from their schedules ----
+
+CARTPOLE = str(ROOT / "configs/ppo/cartpole.yaml")
+
+
+def rerun(run, *args):
+    """Repeat a run: what it says, when every hash is equal and none is left out."""
+    before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in Path(run).rglob("*")}
+    out = call_well("rerun", run, *args, "--out", "reached.csv")
+    assert Path("reached.csv").read_text() == (Path(run) / "hashes.csv").read_text()
+    assert f"{run}: {len(table('reached.csv'))} hash" in out and "could not be compared" not in out, out
+    assert before == {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in Path(run).rglob("*")}, "it wrote into the run"
+    return out
+
+
+@test(90)
+def rerun_repeats_async_runs_whatever_was_killed():
+    for run, config, *overrides in (("sac", PENDULUM, "learner.publish_every=3"), ("ppo", CARTPOLE, "actor.horizon=32")):
+        supervisor = train(config, run, "mode=async", "actors=3", "total_steps=100000000", "checkpoint.every_s=1",
+                           *overrides)
+        wait_for("a checkpoint", lambda: Path(run, "checkpoint/policy.safetensors").exists() and env_steps(run) > 2000)
+        os.kill(children(supervisor, "actor")[1], signal.SIGKILL)
+        supervisor.says("(?s)was killed by signal 9.*actor-1 joined")
+        os.kill(children(supervisor, "learner")[0], signal.SIGKILL)
+        supervisor.says("(?s)learner was killed.*actor-1 joined")
+        reached = env_steps(run)
+        wait_for("progress", lambda: env_steps(run) > reached + 2000)
+        supervisor.send_signal(signal.SIGINT)
+        supervisor.ends_with(INTERRUPTED)
+        records = schedule(run)
+        assert [r[0] for r in records].count("begin") == 2 and max(r[3] for r in fragments(run)) >= 1
+        assert (Path(run) / "schedule.bin").stat().st_size <= 6 * len(records)
+        assert "2 learners" in rerun(run)
+    for until in 250, 1000:
+        out = call_well("rerun", "sac", "--until", until, "--quiet")
+        assert f"sac: {until // 50} hashes are equal, up to update {until} and " in out, out
+
+
+@test(60)
+def rerun_repeats_runs_in_rounds_those_that_went_on_and_those_that_stopped_early():
+    stop = ["eval.every=500", "eval.stop_at=-2000", "eval.stop_count=2", "total_steps=1000000"]
+    call_well("train", PENDULUM, *FAST, "mode=async", *stop, "--run", "async")
+    call_well("train", PENDULUM, *FAST, "mode=sync", *stop, "--run", "sync")
+    assert summary("async")["status"] == summary("sync")["status"] == "stopped at eval.stop_at"
+    call_well("train", PENDULUM, *FAST, "total_steps=1000", "--run", "longer")
+    config = Path("longer/config.yaml")
+    config.write_text(config.read_text().replace("total_steps: 1000", "total_steps: 2000"))
+    call_well("train", "--resume", "longer")
+    supervisor = train(CARTPOLE, "interrupted", "mode=async", "total_steps=100000000")
+    wait_for("some progress", lambda: env_steps("interrupted") > 20000)
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.ends_with(INTERRUPTED)
+    # Back to checkpoints, wherever they were, and to the start.
+    bad = ["sac.q_lr=0.5", "sac.tau=1", "sac.policy_lr=0.3", "sac.alpha_lr=0.02", "sac.gamma=1", "sac.alpha_init=10",
+           "sac.target_entropy=0.69", "checkpoint.every_s=1", "total_steps=100000"]
+    assert call("train", PENDULUM, *FAST, "mode=async", *bad, "--run", "diverged")[0] == DIVERGED
+    assert len([r for r in schedule("diverged") if r[0] == "return"]) >= 3
+    for run in "async", "sync", "longer", "interrupted", "diverged":
+        rerun(run)
+
+
+@test(90)
+def rerun_repeats_every_algorithm():
+    variants = [(name, "pendulum", []) for name in ("ppo", "a2c", "ddpg", "td3", "sac")] + [
+        ("sac", "cartpole", []), ("a2c", "cartpole", ["envs_per_actor=3"]),
+        ("td3", "pendulum", ["replay.prioritised=true", "replay.n_step=3", "learner.normalise_observations=true",
+                             "learner.scale_rewards=true"]),
+        ("ppo", "pendulum", ["learner.normalise_observations=true", "learner.scale_rewards=true"])]
+    for i, (name, environment, overrides) in enumerate(variants):
+        call_well("train", ROOT / f"configs/{name}/{environment}.yaml", *FAST, "mode=async", "actors=2", "total_steps=4000",
+                  "actor.horizon=64", "eval.every=0", *overrides, "--run", f"run-{i}")
+        rerun(f"run-{i}")
+
+
+@test(60)
+def rerun_says_what_differs_first():
+    call_well("train", PENDULUM, *FAST, "mode=async", "total_steps=1500", "--run", "run")
+    good, hashes = Path("run/schedule.bin").read_bytes(), Path("run/hashes.csv").read_text()
+    lines = hashes.splitlines(keepends=True)
+    Path("run/hashes.csv").write_text("".join(lines[:4]) + lines[4].replace(lines[4].split(",")[2][:4], "0000") +
+                                      "".join(lines[5:]))
+    status, out, err = call("rerun", "run", "--quiet")
+    update, steps, _ = lines[4].split(",")
+    assert status == 1 and not out and err.count("\n") == 1, (status, out, err)
+    assert_says(err, f"the parameters differ first behind update {update}, env_steps {steps}: 0000.* there, .* here; 3 hashes "
+                     r"were equal until update \d+; machine, libraries and configuration are the run's")
+    machine = Path("run/machines.txt").read_text()
+    Path("run/machines.txt").write_text(re.sub(r"blas [^;]*", "blas OpenBLAS 9", machine))
+    assert_says(call("rerun", "run", "--quiet")[2], "blas: OpenBLAS 9 there, OpenBLAS .* here")
+    Path("run/machines.txt").write_text(machine)
+    Path("run/hashes.csv").write_text(hashes)
+    # Damage anywhere among the fragments is told, and is the end of nothing.
+    for at in range(len(good) // 4, len(good) - 30, len(good) // 15):
+        Path("run/schedule.bin").write_bytes(good[:at] + bytes([good[at] ^ 1 << at % 7]) + good[at + 1:])
+        status, out, err = call("rerun", "run", "--quiet")
+        assert status in (1, BAD_DATA) and err.count("\n") == 1 and not out, f"byte {at}: status {status}: {err}{out}"
+    # As a learner leaves it that was killed.
+    Path("run/schedule.bin").write_bytes(good[:len(good) // 2 + 1])
+    out = call_well("rerun", "run", "--quiet")
+    assert_says(out, r"hashes are equal(.|\n)*hash(es)? behind the end of the schedule could not be compared")
+    Path("run/schedule.bin").write_bytes(good[:30])
+    cases = [(["run"], BAD_DATA, "run/schedule.bin holds no records"), (["none"], CONFIG, "none holds no run"),
+             ([], USAGE, "needs one run directory"), (["run", "--until", "0"], USAGE, "--until")]
+    for args, expected, says in cases:
+        status, out, err = call("rerun", *args)
+        assert status == expected and says in err and not out, (args, status, out, err)
+    Path("run/schedule.bin").write_bytes(b"shoal-schedule-1" + good[16:])
+    status, _, err = call("rerun", "run")
+    assert status == BAD_DATA and "schedule.bin" in err and "this version of shoal" in err, err
+    Path("run/schedule.bin").write_bytes(good)
+    config = Path("run/config.yaml").read_text()
+    Path("run/config.yaml").write_text(config.replace("actors: 2", "actors: 3"))
+    status, _, err = call("rerun", "run")
+    assert status == BAD_DATA and "config.yaml of others" in err, err
+    Path("run/config.yaml").write_text(config.replace("gamma: 0.99", "gamma: 0.98"))
+    status, _, err = call("rerun", "run", "--quiet")
+    assert status == 1 and "config.yaml was changed" in err, err
 
 
 # ---- environments that misbehave ----
@@ -749,7 +920,8 @@ def on_policy_resume_repeats_the_uninterrupted_run():
             supervisor.ends_with(INTERRUPTED)
             assert summary(f"{name}-{i}")["env_steps"] < 80000, "it was over before it was interrupted"
             call_well("train", "--resume", f"{name}-{i}")
-            for file in "hashes.csv", "schedule.bin", "checkpoint/policy.safetensors":
+            assert fragments(f"{name}-{i}") == fragments(f"{name}-whole")
+            for file in "hashes.csv", "checkpoint/policy.safetensors":
                 assert Path(f"{name}-{i}", file).read_bytes() == Path(f"{name}-whole", file).read_bytes(), \
                     f"{name}: {file} differs from the uninterrupted run's"
 

@@ -217,7 +217,7 @@ START_TEST(each_is_applied_as_it_comes_and_is_a_version_of_its_own)
         ck_assert(consumed[i].stream == places[i] * ENVS && consumed[i].fate == FRAGMENT_USED);
         const struct schedule_record *r = &scheduled[i];
         ck_assert(r->update == i && r->stream == (uint32_t)consumed[i].stream && r->version == 0
-                  && r->sequence == (uint64_t)consumed[i].sequence && r->n_transitions == ROUND);
+                  && r->sequence == (uint64_t)consumed[i].sequence && r->n_used == ROUND && r->kind == SCHEDULE_GRADIENT);
     }
     ck_assert_int_eq(training_step(training), TRAINING_WAITING);
     const struct training_report r = report();
@@ -247,7 +247,8 @@ START_TEST(what_is_refused_or_too_old_is_booked_and_changes_nothing)
                                                 FRAGMENT_REFUSED };
     for (int i = 0; i < 5; i++) {
         ck_assert_int_eq(consumed[i].fate, fates[i]);
-        ck_assert_uint_eq(scheduled[i].n_transitions, fates[i] == FRAGMENT_USED ? ROUND : 0);
+        ck_assert_uint_eq(scheduled[i].n_transitions, ROUND);
+        ck_assert_uint_eq(scheduled[i].n_used, fates[i] == FRAGMENT_USED ? ROUND : 0);
     }
     ck_assert(version == 3 && n_published == 4);
     const struct training_report r = report();
@@ -297,7 +298,7 @@ START_TEST(the_last_one_is_applied_whole_and_counts_for_what_was_left)
     compare(twin);
     ck_assert_int_eq(training_step(training), TRAINING_FINISHED);
     ck_assert(training_is_complete(training));
-    ck_assert(n_consumed == 3 && scheduled[2].n_transitions == 3);
+    ck_assert(n_consumed == 3 && scheduled[2].n_used == 3 && scheduled[2].n_transitions == ROUND);
     ck_assert_int_eq(report().env_steps, 2 * ROUND + 3);
     arena_destroy(&arena);
     destroy();

@@ -263,8 +263,8 @@ static void expect_booked(int i, int64_t stream, int64_t sequence, int64_t versi
     ck_assert_int_lt(i, n_scheduled);
     const struct schedule_record *r = &scheduled[i];
     ck_assert_msg(r->stream == stream && (int64_t)r->sequence == sequence && (int64_t)r->version == version
-                  && (int)r->n_transitions == n, "record %d: stream %d, sequence %d, version %d, %d transitions", i,
-                  (int)r->stream, (int)r->sequence, (int)r->version, (int)r->n_transitions);
+                  && (int)r->n_used == n, "record %d: stream %d, sequence %d, version %d, %d transitions", i,
+                  (int)r->stream, (int)r->sequence, (int)r->version, (int)r->n_used);
 }
 
 static void expect_consumed(int i, int64_t stream, int64_t sequence, enum fragment_fate fate)
