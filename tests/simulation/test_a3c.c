@@ -139,7 +139,7 @@ START_TEST(cart_pole_is_learned_with_delays_and_deaths)
     assert_all_counted(&r, 60000);
     ck_assert_int_gt(r.kills, 0);
     ck_assert_int_gt(r.report.staleness_max, 3);
-    ck_assert_msg(r.evaluation.mean >= 475, "%.1f after %d deaths", r.evaluation.mean, r.kills);
+    ck_assert_msg(r.evaluation.mean >= 475, "%.1f after %d deaths", r.evaluation.mean, (int)r.kills);
 }
 END_TEST
 

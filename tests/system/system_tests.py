@@ -269,7 +269,7 @@ def schedule(run):
 
 
 def fragments(run):
-    return [r for r in schedule(run) if r[0] == "fragment"]
+    return [r for r in schedule(run) if r[0] in ("fragment", "gradient")]
 
 
 def is_increasing(numbers):
@@ -426,7 +426,7 @@ def gradients_of_three_actors_one_of_which_is_killed():
     endpoint, total = f"tcp://127.0.0.1:{free_port()}", 20000
     config = ROOT / "configs/a2c/cartpole.yaml"
     a3c = ["preset=a3c", "actors=3", "envs_per_actor=2", f"total_steps={total}", "eval.every=10000", "eval.episodes=2",
-           "transport.heartbeat_ms=100", "transport.liveness_ms=500", "metrics.every_s=0.1"]
+           "metrics.hash_every=50", "transport.heartbeat_ms=100", "transport.liveness_ms=500", "metrics.every_s=0.1"]
 
     def actor():
         return shoal("actor", "--learner", endpoint, "--delay-ms", 1)
@@ -448,6 +448,7 @@ def gradients_of_three_actors_one_of_which_is_killed():
     assert summary("run")["updates"] >= total / 10, "a gradient is an update"
     assert max(column("run/metrics.csv", "staleness_max")) > 0
     assert "skipped" not in learner.output()
+    rerun("run")
 
     interrupted = shoal("train", config, *a3c, "total_steps=1000000", "--run", "again")
     wait_for("a tenth of it", lambda: env_steps("again") > 5000)
@@ -458,6 +459,7 @@ def gradients_of_three_actors_one_of_which_is_killed():
     Path("again/config.yaml").write_text(text)
     call_well("train", "--resume", "again")
     assert_complete("again", stopped_at + 5000)
+    assert "2 learners" in rerun("again")
 
 
 @test()
