@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "actor/acting.h"
+#include "actor/gradients.h"
 #include "actor/stream.h"
 #include "common/digest.h"
 #include "common/exploration.h"
@@ -27,12 +28,13 @@ struct work {
     struct env_model *opened;
     struct policy *policy;
     struct frame_pool *frames;
+    struct gradients *gradients;         /* mode gradients; else NULL */
     struct stream *streams;              /* [n_streams] */
     int n_streams;
     float *noise;                        /* [GROUP][n_act] what policy_act takes */
     struct exploration exploration;      /* of a deterministic head */
     float *pending;                      /* [n_params] newest snapshot, not yet adopted */
-    size_t n_params;
+    size_t n_params;                     /* of a snapshot */
     int n_act, horizon;
 };
 
@@ -80,6 +82,7 @@ static void work_end(struct work *w, struct watch *watch)
     env_close(&w->opened);
     watch_leave(watch);
     frame_pool_destroy(&w->frames);
+    gradients_destroy(&w->gradients);
     arena_destroy(&w->arena);
     *w = (struct work){ 0 };
 }
@@ -199,6 +202,17 @@ static int policy_of_welcome(struct policy_shape *shape, struct exploration *exp
     return 0;
 }
 
+/* Mode gradients: what computes them; a snapshot is then all that it trains. */
+static int gradients_begin(struct actor *a, const struct welcome *w, const struct env_spec *spec, struct error *err)
+{
+    struct work *work = &a->work;
+    const struct algorithm *algorithm = a->setup.find_algorithm ? a->setup.find_algorithm(w->algorithm) : NULL;
+    int rc = gradients_create(&work->gradients, w, algorithm, spec, work->arena, err);
+    if (rc == 0)
+        work->n_params = gradients_snapshot_n(work->gradients);
+    return rc;
+}
+
 /* The environment and networks that WELCOME asks for. */
 static int work_begin(struct actor *a, const struct welcome *w, struct error *err)
 {
@@ -235,6 +249,11 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     work->horizon = (int)w->horizon;
     work->policy = policy_create(&shape, GROUP, work->arena);
     work->n_params = policy_n_params(&shape);
+    if (strcmp(w->mode, "gradients") == 0) {
+        rc = gradients_begin(a, w, spec, err);
+        if (rc != 0)
+            return rc;
+    }
     work->pending = arena_alloc(work->arena, work->n_params, sizeof(float));
     work->frames = frame_pool_create(stream_frame_bytes(work->model, work->horizon));
     work->streams = arena_alloc(work->arena, n, sizeof(*work->streams));
@@ -441,7 +460,8 @@ bool actor_wants_frames(const struct actor *a)
 
 static void adopt_pending(struct actor *a)
 {
-    policy_set(a->work.policy, a->work.pending);
+    struct work *w = &a->work;
+    policy_set(w->policy, w->gradients ? gradients_adopt(w->gradients, w->pending) : w->pending);
     a->version = a->pending_version;
     a->is_random = a->pending_random;
 }
@@ -481,6 +501,13 @@ static void keep_time(bool is_waiting, int64_t now_us, int64_t *since_us, int64_
     *since_us = -1;
 }
 
+/* Whether a stream may begin a fragment; in mode gradients all may or none. */
+static bool may_begin(const struct actor *a, const struct stream *s, int64_t round)
+{
+    const struct stream *of = a->work.gradients ? &a->work.streams[0] : s;
+    return (round < 0 || of->sequence == round) && of->sequence - of->acked < a->credit;
+}
+
 /* Between fragments: open what credit and parameters allow. Returns whether any stream is open now. */
 static bool begin_fragments(struct actor *a, int64_t now_us)
 {
@@ -488,8 +515,7 @@ static bool begin_fragments(struct actor *a, int64_t now_us)
     const int64_t round = a->lag >= 0 ? next_round(a) : -1;
     bool did = false, has_credit = false;
     for (int i = 0; i < w->n_streams; i++)
-        has_credit |= (round < 0 || w->streams[i].sequence == round)
-                   && w->streams[i].sequence - w->streams[i].acked < a->credit;
+        has_credit |= may_begin(a, &w->streams[i], round);
     const bool has_version = round < 0 ? hold_newest(a) : hold_version_of_round(a, round);
     keep_time(!has_version, now_us, &a->waiting_since_us, &a->counts.parameters_us);
     keep_time(has_version && !has_credit, now_us, &a->idle_since_us, &a->counts.credit_us);
@@ -500,7 +526,7 @@ static bool begin_fragments(struct actor *a, int64_t now_us)
         return false;
     for (int i = 0; i < w->n_streams; i++) {
         struct stream *s = &w->streams[i];
-        if ((round >= 0 && s->sequence != round) || s->sequence - s->acked >= a->credit)
+        if (!may_begin(a, s, round))
             continue;
         stream_begin(s, frame_pool_take(w->frames), now_us);
         did = true;
@@ -541,8 +567,30 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
     a->out.send(a->out.context, f, true);
 }
 
+/* Mode gradients: all streams began together and end together. */
+static void finish_round(struct actor *a, int64_t now_us)
+{
+    struct work *w = &a->work;
+    struct message m;
+    for (int i = 0; i < w->n_streams; i++)
+        if (!stream_is_complete(&w->streams[i]))
+            return;
+    message_init(&m, MESSAGE_GRADIENT);
+    m.gradient.run = a->run;
+    m.gradient.epoch = a->epoch;
+    m.gradient.incarnation = a->setup.incarnation;
+    m.gradient.version = a->version;
+    struct frame *f = gradients_make(w->gradients, &m, w->streams, now_us);
+    a->counts.sent++;
+    a->out.send(a->out.context, f, true);
+}
+
 static void finish_fragments(struct actor *a, int64_t now_us)
 {
+    if (a->work.gradients) {
+        finish_round(a, now_us);
+        return;
+    }
     for (int i = 0; i < a->work.n_streams && a->phase == ACTOR_ACTING; i++)
         if (stream_is_complete(&a->work.streams[i]))
             finish_fragment(a, &a->work.streams[i], now_us);

@@ -5,7 +5,8 @@
  * snapshot is adopted only when no stream is inside a fragment.
  *
  * In rounds (sync, pipelined) a fragment's number is its round's, and round k is acted with the version behind
- * k - lag rounds and no other one. Otherwise with the newest there is. */
+ * k - lag rounds and no other one. Otherwise with the newest there is. In mode gradients the fragments that all
+ * streams collected side by side go out as one gradient (gradients.h). */
 #ifndef SHOAL_ACTOR_ACTOR_CORE_H
 #define SHOAL_ACTOR_ACTOR_CORE_H
 
@@ -14,12 +15,13 @@
 
 #include "actor/env.h"
 #include "actor/watch.h"
+#include "common/algorithm.h"
 #include "common/error.h"
 #include "proto/frame.h"
 
 struct actor_out {
     void *context;
-    /* One reference passes. Fragments must arrive: wait for room; anything else is repeated in time and
+    /* One reference passes. Fragments and gradients must arrive: wait for room; anything else is repeated in time and
      * may be dropped when the connection is down. */
     void (*send)(void *context, struct frame *f, bool must_arrive);
     void (*subscribe)(void *context, int snapshot_port);     /* listen to the fast path */
@@ -33,6 +35,8 @@ struct actor_setup {
     const char *name, *program, *cpu;
     const char *models_dir, *env_path;
     struct watch *watch;        /* told where the actor is inside its environments; may be NULL */
+    /* Mode gradients: the algorithm of a name, or NULL. May be NULL: there are none. */
+    const struct algorithm *(*find_algorithm)(const char *name);
     /* Used in place of opening what WELCOME names, and shared by any number of actors of one process;
      * borrowed. NULL: opened and closed by the actor itself. */
     struct env_model *model;
@@ -77,7 +81,7 @@ bool actor_wants_frames(const struct actor *a);
 /* How it ended: 0, or the error with its text in `err`. */
 int actor_result(const struct actor *a, struct error *err);
 
-/* Transitions collected, fragments sent, fragments the learner refused, episodes whose simulation
+/* Transitions collected, fragments or gradients sent, those the learner refused, episodes whose simulation
  * broke down, time waited for credit and for parameters; all 0 for one that never joined. */
 struct actor_counts {
     int64_t steps, sent, refused, diverged;

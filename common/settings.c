@@ -28,7 +28,8 @@ static const struct option top[] = {
          "settings that belong together, by name (see the algorithm); what is given beside them wins"),
     CHOICE(top, mode, "async", MODE_CHOICES,
            "sync: rounds, each acted with what all before it gave; pipelined: rounds, collected while the one before "
-           "is learnt from; both reproducible bit for bit; async: whoever is ready goes on"),
+           "is learnt from; both reproducible bit for bit; async: whoever is ready goes on; gradients: so, too, and actors "
+           "compute gradients on what they collected (A3C)"),
     INT(top, actors, "2", 1, 10000, "actor processes; `shoal train` starts them here"),
     INT(top, envs_per_actor, "1", 1, 1024, "environments that one actor steps together"),
     INT(top, total_steps, "20000", 1, 1e12, "transitions of all actors together"),
@@ -60,7 +61,7 @@ static const struct option learner[] = {
     INT(learner, publish_every, "10", 1, 1e9,
         "versions between snapshots in async (in rounds: every round has one)"),
     INT(learner, max_staleness, "0", 0, 1e9,
-        "async: versions a fragment may be behind when it is learnt from; older ones are thrown away; 0: any"),
+        "async and gradients: versions that what is learnt from may be behind; what is older is thrown away; 0: any"),
     BOOL(learner, normalise_observations, "false",
          "networks see (observation - mean) / std of all that was collected, within 10"),
     BOOL(learner, scale_rewards, "false",
@@ -214,8 +215,8 @@ static int check_staleness(const struct settings *s, bool is_on_policy, struct e
 {
     const long long bound = s->learner.max_staleness, every = s->learner.publish_every;
     if (bound > 0 && settings_are_lockstep(s))
-        return error_set(err, ERR_CONFIG, "learner.max_staleness is for mode: async; in %s every fragment is %s "
-                         "behind; leave it out", settings_mode(s), s->top.mode == MODE_SYNC ? "0 rounds" : "1 round");
+        return error_set(err, ERR_CONFIG, "learner.max_staleness is for modes async and gradients; in %s every "
+                         "fragment is %s behind; leave it out", settings_mode(s), s->top.mode == MODE_SYNC ? "0 rounds" : "1 round");
     if (bound > 0 && !is_on_policy && bound < every)
         return error_set(err, ERR_CONFIG, "learner.max_staleness %lld is less than learner.publish_every %lld: actors "
                          "would be behind by more even with the newest snapshot; raise the first or lower the second",
@@ -275,7 +276,8 @@ int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_
                       char out[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES])
 {
     const long long T = s->actor.horizon, n = s->replay.n_step;
-    const long long round = s->top.actors * s->top.envs_per_actor * T, total = s->top.total_steps;
+    const bool is_shared = s->top.mode != MODE_GRADIENTS;    /* or each actor has rounds of its own */
+    const long long round = (is_shared ? s->top.actors : 1) * s->top.envs_per_actor * T, total = s->top.total_steps;
     char idle[200];
     int count = 0;
     if (is_on_policy && list_idle(s, ignores_batch_size, idle, sizeof(idle)))
@@ -283,8 +285,8 @@ int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_
                  "nothing with %s", s->top.algorithm, idle);
     if (is_on_policy && round > total)
         snprintf(out[count++], SETTINGS_WARNING_BYTES, "total_steps %lld is less than a round of %lld "
-                 "transitions (actors x envs_per_actor x actor.horizon): what is collected beyond it is "
-                 "thrown away", total, round);
+                 "transitions (%senvs_per_actor x actor.horizon): what is collected beyond it is "
+                 "thrown away", total, round, is_shared ? "actors x " : "");
     if (is_on_policy)
         return count;
     if (T < 16 * (n - 1))
@@ -300,7 +302,7 @@ int settings_warnings(const struct settings *s, bool is_on_policy, bool ignores_
 const char *settings_mode(const struct settings *s)
 {
     static const char *const names[] = { [MODE_SYNC] = "sync", [MODE_PIPELINED] = "pipelined",
-                                         [MODE_ASYNC] = "async" };
+                                         [MODE_ASYNC] = "async", [MODE_GRADIENTS] = "gradients" };
     return names[s->top.mode];
 }
 
@@ -323,6 +325,11 @@ struct mlp_body settings_critic_body(const struct settings *s)
     return body(s, LAYER_NORM_CRITICS);
 }
 
+int64_t settings_message_transitions(const struct settings *s)
+{
+    return s->actor.horizon * (s->top.mode == MODE_GRADIENTS ? s->top.envs_per_actor : 1);
+}
+
 double settings_samples_per_insert(const struct settings *s)
 {
     return s->replay.samples_per_insert > 0 ? s->replay.samples_per_insert
@@ -332,6 +339,8 @@ double settings_samples_per_insert(const struct settings *s)
 double settings_versions_per_fragment(const struct settings *s, bool is_on_policy)
 {
     const double round = (double)(s->top.actors * s->top.envs_per_actor * s->actor.horizon);
+    if (s->top.mode == MODE_GRADIENTS)
+        return (double)s->top.actors;
     return is_on_policy ? 1 : fmax(1, round * settings_samples_per_insert(s) / (double)s->learner.batch_size);
 }
 

@@ -13,8 +13,8 @@
 #include "common/mlp.h"
 #include "common/option.h"
 
-enum mode { MODE_SYNC, MODE_PIPELINED, MODE_ASYNC };
-#define MODE_CHOICES "sync|pipelined|async"
+enum mode { MODE_SYNC, MODE_PIPELINED, MODE_ASYNC, MODE_GRADIENTS };
+#define MODE_CHOICES "sync|pipelined|async|gradients"
 
 enum layer_norm { LAYER_NORM_NONE, LAYER_NORM_CRITICS, LAYER_NORM_ALL };
 #define LAYER_NORM_CHOICES "none|critics|all"
@@ -106,6 +106,10 @@ static inline bool settings_are_lockstep(const struct settings *s)
 {
     return s->top.mode == MODE_SYNC || s->top.mode == MODE_PIPELINED;
 }
+
+/* Transitions that a whole fragment has or, in mode gradients, a whole gradient: one fragment of every stream of an
+ * actor. */
+int64_t settings_message_transitions(const struct settings *s);
 
 /* The hidden layers of the policy, and those of critics or the value network. */
 struct mlp_body settings_policy_body(const struct settings *s);

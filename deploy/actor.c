@@ -16,6 +16,7 @@
 #include "deploy/guard.h"
 #include "deploy/notes.h"
 #include "deploy/program.h"
+#include "learner/algorithms.h"
 #include "proto/link.h"
 
 enum { WAIT_MS = 20, RECEIVE_EVERY = 16, RECEIVE_US = 10000, MAX_MESSAGE = 1 << 30, QUEUE = 64, SILENCE_US = 4000000,
@@ -136,7 +137,7 @@ static void say_counts(struct shell *s)
     if (mujoco_warnings() > 0)
         snprintf(warnings, sizeof(warnings), ", %lu warning%s from MuJoCo", mujoco_warnings(),
                  text_plural((int64_t)mujoco_warnings()));
-    snprintf(line, sizeof(line), "%" PRId64 " transition%s, %" PRId64 " fragment%s sent, %" PRId64
+    snprintf(line, sizeof(line), "%" PRId64 " transition%s, %" PRId64 " message%s sent, %" PRId64
              " refused, %" PRId64 " episode%s broke down%s", counts.steps, text_plural(counts.steps),
              counts.sent, text_plural(counts.sent), counts.refused, counts.diverged,
              text_plural(counts.diverged), warnings);
@@ -164,7 +165,7 @@ int actor_run(const struct actor_options *o, struct error *err)
     struct actor_setup setup = {
         .incarnation = digest_random_id(), .name = s.name, .program = "shoal " SHOAL_VERSION,
         .cpu = cpu, .models_dir = program_models_dir(), .env_path = program_env_path(),
-        .watch = &watch,
+        .watch = &watch, .find_algorithm = algorithm_find,
     };
     s.core = actor_create(&setup, (struct actor_out){
         .context = &s, .send = on_send, .subscribe = on_subscribe, .log = on_log,

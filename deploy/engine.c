@@ -32,6 +32,9 @@ int engine_workers(const struct settings *s, bool is_on_policy, bool has_local_a
 {
     if (s->learner.workers > 0)
         return (int)s->learner.workers;
+    /* Gradients are computed elsewhere; to apply one is little work. */
+    if (s->top.mode == MODE_GRADIENTS)
+        return 1;
     const bool do_wait = s->top.mode == MODE_SYNC || !is_on_policy;
     const int64_t left = do_wait || !has_local_actors ? cores : cores - s->top.actors;
     return left < 1 ? 1 : left > MOST_BY_ITSELF ? MOST_BY_ITSELF : (int)left;

@@ -10,7 +10,7 @@ int engine_cores(void);
 
 /* How many threads share an update on a machine of `cores` cores: `learner.workers`, or by itself all cores up
  * to 8. Actors that wait for the learner leave it theirs: in sync while it learns, and off-policy whenever
- * learning takes longer than acting. Others keep one each, where they share the machine.
+ * learning takes longer than acting. In gradients one is enough. Others keep one each, where they share the machine.
  *   has_local_actors   the actors, too, run on this machine */
 int engine_workers(const struct settings *s, bool is_on_policy, bool has_local_actors, int cores);
 

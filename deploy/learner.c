@@ -16,6 +16,7 @@
 #include "deploy/engine.h"
 #include "deploy/program.h"
 #include "learner/snapshot.h"
+#include "proto/message.h"
 
 enum { IO_WAIT_MS = 20 };
 
@@ -76,6 +77,23 @@ static void handle_notice(struct learner *l, const struct notice *n)
     }
 }
 
+/* What the update thread said since last time. In mode gradients versions come faster than anybody could take
+ * them: of those that wait the newest goes out. */
+static void handle_notices(struct learner *l, const struct notices *list)
+{
+    int newest = -1;
+    for (int i = 0; i < list->n; i++)
+        if (list->items[i].kind == NOTICE_PUBLISH)
+            newest = i;
+    for (int i = 0; i < list->n; i++) {
+        const struct notice *n = &list->items[i];
+        if (n->kind == NOTICE_PUBLISH && i < newest && l->experiment->settings.top.mode == MODE_GRADIENTS)
+            frame_release(n->frame);
+        else
+            handle_notice(l, n);
+    }
+}
+
 static void *io_thread(void *context)
 {
     struct learner *l = context;
@@ -95,8 +113,7 @@ static void *io_thread(void *context)
         exchange_tell_actors(x, l->session);
         must_stop = x->must_stop;
         pthread_mutex_unlock(&x->mutex);
-        for (int i = 0; i < theirs.n; i++)
-            handle_notice(l, &theirs.items[i]);
+        handle_notices(l, &theirs);
         theirs.n = 0;
         mine = theirs;
         session_tick(l->session, program_now_us());
@@ -133,10 +150,29 @@ static int check_memory(const struct learner *l, struct error *err)
                                                       env_spec(l->model), &l->engine, available, err);
 }
 
+/* The same of gradients. Parameters are as many as a bound on what both networks can have. */
+static int check_gradient_size(const struct learner *l, struct error *err)
+{
+    const struct settings *s = &l->experiment->settings;
+    const struct env_spec *spec = env_spec(l->model);
+    const struct mlp_body body = settings_critic_body(s);
+    const struct mlp_shape value = mlp_shape_make(spec->shape.n_obs, &body, 1);
+    const size_t n = policy_n_params(&l->experiment->policy) + mlp_n_params(&value);
+    const size_t needed = MESSAGE_HEADER_BYTES + n * sizeof(float)
+                        + (size_t)(s->top.envs_per_actor * s->actor.horizon) * (sizeof(double) + sizeof(uint32_t))
+                        + (size_t)(2 * spec->shape.n_obs + 4 + ALGORITHM_MAX_METRICS) * sizeof(double);
+    if (needed <= (size_t)s->transport.max_message_bytes)
+        return 0;
+    return error_set(err, ERR_CONFIG, "a gradient may have %zu bytes and transport.max_message_bytes is %" PRId64
+                     "; raise it or lower network.hidden", needed, s->transport.max_message_bytes);
+}
+
 /* Refuse fragments that our own socket would not take. */
 static int check_message_size(const struct learner *l, struct error *err)
 {
     const struct settings *s = &l->experiment->settings;
+    if (s->top.mode == MODE_GRADIENTS)
+        return check_gradient_size(l, err);
     size_t needed = stream_frame_bytes(l->model, (int)s->actor.horizon);
     if (needed <= (size_t)s->transport.max_message_bytes)
         return 0;
@@ -164,6 +200,10 @@ static int create_cores(struct learner *l, struct error *err)
     };
     matrix_cpu_class(cpu, sizeof(cpu));
     l->training = training_create(&training, learner_training_out(l));
+    l->snapshots = frame_pool_create(snapshot_frame_bytes(training_snapshot_n(l->training)));
+    session.algorithm = l->experiment->algorithm;
+    session.hyper = l->experiment->hyper;
+    session.n_trained = training_n_trained(l->training);
     if (l->options->resume && run_has_checkpoint(&l->run)) {
         if (run_environment_differs(l->run.path, false, spec))
             learner_say(l, "the environment is not the one this run was trained in: its files, options or "
@@ -197,7 +237,6 @@ static void create_evaluations(struct learner *l)
     };
     l->evaluations = evaluations_create(&setup, (struct evaluations_out){
         .context = l, .ready = on_evaluated, .log = learner_say, .stop = program_stop_requests });
-    l->snapshots = frame_pool_create(snapshot_frame_bytes(policy_n_params(&setup.shape)));
 }
 
 /* Tell the process that waits for it where the learner listens. */

@@ -79,8 +79,7 @@ static void on_consumed(void *context, const struct fragment *f, enum fragment_f
 
 static void on_publish(void *context, int64_t version, bool random, const float *params, size_t n)
 {
-    (void)n;
-    rerun_streams_publish(((struct rerun *)context)->streams, version, random, params);
+    rerun_streams_publish(((struct rerun *)context)->streams, version, random, params, n);
 }
 
 /* The schedule says which version acted. */
@@ -115,12 +114,18 @@ static void on_hash(void *context, int64_t update, int64_t env_steps, const char
     fail(r, &err);
 }
 
+/* Whether a record is of a fragment or a gradient. */
+static bool has_entered(const struct schedule_record *r)
+{
+    return r->kind == SCHEDULE_FRAGMENT || r->kind == SCHEDULE_GRADIENT;
+}
+
 /* The next record that the training core or its restoring should be behind. */
 static void read_said(struct rerun *r)
 {
     do
         r->has_said = schedule_read(&r->behind, &r->said);
-    while (r->has_said && r->said.kind != SCHEDULE_FRAGMENT && r->said.kind != SCHEDULE_RETURN);
+    while (r->has_said && !has_entered(&r->said) && r->said.kind != SCHEDULE_RETURN);
 }
 
 static void on_scheduled(void *context, const struct schedule_record *found)
@@ -134,9 +139,9 @@ static void on_scheduled(void *context, const struct schedule_record *found)
                       && said->sequence == found->sequence && said->version == found->version
                       && said->n_transitions == found->n_transitions && said->n_used == found->n_used;
     if (!is_same) {
-        error_set(&err, ERR_DIFFERENT, "behind update %" PRIu64 " fragment %" PRIu64 " of stream %" PRIu32 " entered "
+        error_set(&err, ERR_DIFFERENT, "behind update %" PRIu64 " %s %" PRIu64 " of stream %" PRIu32 " entered "
                   "with %" PRIu32 " transitions; the schedule has %s %" PRIu64 " of stream %" PRIu32 " behind update %"
-                  PRIu64 ", with %" PRIu32, found->update, found->sequence, found->stream, found->n_used,
+                  PRIu64 ", with %" PRIu32, found->update, schedule_kind_word(found->kind), found->sequence, found->stream, found->n_used,
                   r->has_said ? schedule_kind_word(said->kind) : "nothing, not", said->sequence, said->stream,
                   said->update, said->n_used);
         fail(r, &err);
@@ -267,6 +272,21 @@ static int feed(struct rerun *r, struct error *err)
     return rc;
 }
 
+/* The same of one gradient. */
+static int feed_gradient(struct rerun *r, struct error *err)
+{
+    struct fragment *f;
+    const struct schedule_record record = r->next;
+    int rc = rerun_streams_differentiate(r->streams, &record, &f, err);
+    if (rc != 0)
+        return rc;
+    training_offer(r->training, f);
+    r->transitions_fed += record.n_used;
+    r->n_fed++;
+    read_next(r);
+    return 0;
+}
+
 /* Updates behind which the next record stands, or behind which all is done. */
 static uint64_t next_place(const struct rerun *r)
 {
@@ -278,7 +298,7 @@ static uint64_t next_place(const struct rerun *r)
 static bool is_due(const struct rerun *r)
 {
     const uint64_t updates = (uint64_t)training_updates(r->training), place = next_place(r);
-    if (r->has_next && r->next.kind == SCHEDULE_FRAGMENT)
+    if (r->has_next && has_entered(&r->next))
         return updates == place && !is_over(r) && rerun_streams_have(r->streams, &r->next);
     return r->n_entered == r->n_fed && (updates == place || (!r->has_next && updates > place))
         && (is_over(r) || training_is_at_rest(r->training));
@@ -334,6 +354,10 @@ static bool follow(struct rerun *r, int *rc, struct error *err)
         *rc = feed(r, err);
         if (*rc == 0 && may_enter_early(r))
             *rc = step(r, err);
+        return true;
+    }
+    if (record.kind == SCHEDULE_GRADIENT) {
+        *rc = feed_gradient(r, err);
         return true;
     }
     read_next(r);
@@ -420,7 +444,9 @@ static int begin(struct rerun *r, struct error *err)
 {
     struct schedule_record first;
     r->fragments = fragment_pool_create();
-    r->streams = rerun_streams_create(&r->experiment, r->model, r->fragments, r->data, r->bytes);
+    r->streams = rerun_streams_create(&r->experiment, r->model, r->fragments, r->data, r->bytes, err);
+    if (!r->streams)
+        return err->code;
     schedule_reader_init(&r->ahead, r->data, r->bytes);
     schedule_reader_init(&r->behind, r->data, r->bytes);
     read_next(r);

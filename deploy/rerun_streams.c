@@ -8,12 +8,13 @@
 #include "actor/acting.h"
 #include "actor/stream.h"
 #include "common/arena.h"
+#include "deploy/rerun_gradients.h"
 
 /* A version of one learner that records need. */
 struct wanted {
     uint64_t learner, version;
     int64_t uses;                   /* still to come */
-    float *params;                  /* [n_params]; NULL: not published yet, or not needed any more */
+    float *params;                  /* as published; NULL: not published yet, or not needed any more */
     bool is_random;
 };
 
@@ -29,6 +30,7 @@ struct rerun_streams {
     struct wanted *wanted;          /* [n_wanted] by learner, then version */
     size_t n_wanted;
     uint64_t learner;               /* the one that goes on now */
+    struct rerun_gradients *gradients;    /* mode gradients; else NULL */
     struct policy *policy;
     float *noise;                   /* [ACTING_GROUP][n_act] */
     const struct wanted *held;      /* what `policy` holds */
@@ -69,7 +71,7 @@ static void find_wanted(struct rerun_streams *s, const void *data, size_t bytes)
     schedule_reader_init(&reader, data, bytes);
     while (schedule_read(&reader, &r)) {
         learner += r.kind == SCHEDULE_BEGIN;
-        if (r.kind != SCHEDULE_FRAGMENT)
+        if (r.kind != SCHEDULE_FRAGMENT && r.kind != SCHEDULE_GRADIENT)
             continue;
         if (n == capacity && (n = merge_wanted(s->wanted, n)) > capacity / 2) {
             capacity *= 2;
@@ -103,9 +105,9 @@ void rerun_streams_begin(struct rerun_streams *s)
     s->learner++;
 }
 
-void rerun_streams_publish(struct rerun_streams *s, int64_t version, bool is_random, const float *params)
+void rerun_streams_publish(struct rerun_streams *s, int64_t version, bool is_random, const float *params,
+                           size_t n)
 {
-    const size_t n = policy_n_params(&s->experiment->policy);
     struct wanted *w = find(s, (uint64_t)version);
     if (!w || w->uses == 0)
         return;
@@ -126,7 +128,8 @@ bool rerun_streams_have(const struct rerun_streams *s, const struct schedule_rec
 /* ---- collecting ---- */
 
 struct rerun_streams *rerun_streams_create(const struct experiment *e, const struct env_model *model,
-                                           struct fragment_pool *fragments, const void *data, size_t bytes)
+                                           struct fragment_pool *fragments, const void *data, size_t bytes,
+                                           struct error *err)
 {
     const struct settings *settings = &e->settings;
     const int horizon = (int)settings->actor.horizon;
@@ -146,6 +149,9 @@ struct rerun_streams *rerun_streams_create(const struct experiment *e, const str
         s->streams[i].whole_episodes = e->traits.takes_whole_episodes;
     }
     find_wanted(s, data, bytes);
+    if (settings->top.mode == MODE_GRADIENTS
+        && !(s->gradients = rerun_gradients_create(e, env_spec(model), s->arena, err)))
+        rerun_streams_destroy(&s);
     return s;
 }
 
@@ -159,6 +165,7 @@ void rerun_streams_destroy(struct rerun_streams **streams)
     for (size_t i = 0; i < s->n_wanted; i++)
         free(s->wanted[i].params);
     free(s->wanted);
+    rerun_gradients_destroy(&s->gradients);
     frame_pool_destroy(&s->frames);
     arena_destroy(&s->arena);
     free(s);
@@ -191,13 +198,10 @@ static int place(struct rerun_streams *s, const struct schedule_record *r, struc
 }
 
 /* Until every one of the n open streams is at the end of its fragment. */
-static void act(struct rerun_streams *s, struct stream *const *streams, int n, const struct wanted *w)
+static void act(struct rerun_streams *s, struct stream *const *streams, int n, bool is_random)
 {
     struct stream *open[ACTING_GROUP], *broken[ACTING_GROUP];
-    const struct acting acting = { s->policy, &s->experiment->traits.exploration, w->is_random, s->noise };
-    if (s->held != w)
-        policy_set(s->policy, w->params);
-    s->held = w;
+    const struct acting acting = { s->policy, &s->experiment->traits.exploration, is_random, s->noise };
     for (int n_open = n; n_open > 0;) {
         n_open = 0;
         for (int i = 0; i < n; i++)
@@ -261,7 +265,10 @@ int rerun_streams_collect(struct rerun_streams *s, const struct schedule_record 
             stream_abandon(streams[i]);
         return rc;
     }
-    act(s, streams, n, w);
+    if (s->held != w)
+        policy_set(s->policy, w->params);
+    s->held = w;
+    act(s, streams, n, w->is_random);
     for (int i = 0; i < n && rc == 0; i++)
         if ((uint32_t)streams[i]->n_transitions != records[i].n_transitions)
             rc = error_set(err, ERR_FORMAT, "fragment %" PRIu64 " of stream %" PRIu32 " ended with an episode after %d "
@@ -277,6 +284,49 @@ int rerun_streams_collect(struct rerun_streams *s, const struct schedule_record 
         }
     w->uses -= n;
     if (w->uses <= 0)
+        forget(s, w);
+    return rc;
+}
+
+/* What one stream of an actor did for a gradient. */
+static struct schedule_record part_of(const struct schedule_record *r, int i, int n)
+{
+    struct schedule_record part = *r;
+    part.stream += (uint32_t)i;
+    part.n_transitions /= (uint32_t)n;
+    return part;
+}
+
+int rerun_streams_differentiate(struct rerun_streams *s, const struct schedule_record *r, struct fragment **out,
+                                struct error *err)
+{
+    const int n = (int)s->experiment->settings.top.envs_per_actor;
+    struct wanted *w = find(s, r->version);
+    struct stream *first = &s->streams[r->stream], *streams[ACTING_GROUP];
+    const bool is_new = !s->has_begun[r->stream] || r->life != (uint64_t)first->life;
+    int rc = 0, placed = 0;
+    assert(w && w->params);
+    for (; placed < n && rc == 0; placed++) {
+        const struct schedule_record part = part_of(r, placed, n);
+        rc = place(s, &part, err);
+    }
+    if (rc != 0) {
+        for (int i = 0; i + 1 < placed; i++)
+            stream_abandon(&first[i]);
+        return rc;
+    }
+    policy_set(s->policy, rerun_gradients_adopt(s->gradients, r->stream, is_new, w->params));
+    for (int i = 0; i < n; i += ACTING_GROUP) {
+        int k = 0;
+        for (; k < ACTING_GROUP && i + k < n; k++)
+            streams[k] = &first[i + k];
+        act(s, streams, k, false);
+    }
+    *out = rerun_gradients_make(s->gradients, first, r, s->fragments);
+    if (!*out)
+        rc = error_set(err, ERR_FORMAT, "gradient %" PRIu64 " of stream %" PRIu32 " has numbers that no gradient has",
+                       r->sequence, r->stream);
+    if (--w->uses <= 0)
         forget(s, w);
     return rc;
 }

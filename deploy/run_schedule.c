@@ -10,7 +10,7 @@ int run_create_schedule(struct run *r, const struct settings *s, struct error *e
     char path[RUN_PATH_BYTES + 64];
     run_file(r, "schedule.bin", path, sizeof(path));
     return schedule_file_create(&r->schedule, path, (uint32_t)(s->top.actors * s->top.envs_per_actor),
-                                (uint32_t)s->actor.horizon, err);
+                                (uint32_t)settings_message_transitions(s), err);
 }
 
 void run_resume_schedule(struct run *r, uint64_t bytes)

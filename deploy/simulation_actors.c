@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "learner/algorithms.h"
+
 enum { LOOK_STEPS = 16, LOOK_NS = 10000000, LEAST_WAIT_NS = 1000, LEAST_RESTART_NS = 1000000, LEAST_STEP_NS = 1 };
 
 static int number_of(const struct simulated_actor *a)
@@ -59,7 +61,7 @@ static void begin(struct simulated_actor *a)
     snprintf(a->name, sizeof(a->name), "actor-%d-%d", i, s->setup.are_nameless ? (int)a->n_incarnations : 0);
     const struct actor_setup setup = {
         .incarnation = (uint64_t)a->n_incarnations << 32 | (uint64_t)(i + 1), .name = a->name,
-        .program = "shoal " SHOAL_VERSION, .cpu = "simulated", .model = s->setup.model,
+        .program = "shoal " SHOAL_VERSION, .cpu = "simulated", .model = s->setup.model, .find_algorithm = algorithm_find,
     };
     a->core = actor_create(&setup, (struct actor_out){ .context = a, .send = on_send, .subscribe = on_subscribe,
                                                        .log = on_log });

@@ -158,6 +158,7 @@ static void create_session(struct simulation *s)
         .spec = env_spec(setup->model), .traits = &s->traits, .is_on_policy = setup->algorithm->is_on_policy,
         .cpu = "simulated",
         .state_bytes = stream_state_bytes(setup->model), .fragments = s->fragments,
+        .algorithm = setup->algorithm, .hyper = setup->hyper, .n_trained = training_n_trained(s->training),
         .is_simulated = true,
     };
     if (setup->is_resumed) {
@@ -180,12 +181,12 @@ int simulated_learner_create(struct simulation *s, struct error *err)
     setup->algorithm->describe(setup->hyper, spec, &s->traits);
     struct policy_shape shape = policy_shape_make(s->traits.head, &body, spec->shape, spec->n_choices);
     shape.normalises = setup->settings->learner.normalise_observations;
-    const size_t bytes = snapshot_frame_bytes(policy_n_params(&shape));
     s->fragments = fragment_pool_create();
+    create_training(s);
+    const size_t bytes = snapshot_frame_bytes(training_snapshot_n(s->training));
     s->snapshots = frame_pool_create(bytes);
     s->evaluator = evaluator_create(setup->model, &shape, (int)setup->settings->eval.episodes);
     network_create(s, bytes);
-    create_training(s);
     int rc = setup->is_resumed ? s->out.load(s->out.context, s->training, err) : 0;
     if (rc == 0)
         create_session(s);

@@ -1,6 +1,7 @@
 #include "learner/algorithms.h"
 
 #include <stddef.h>
+#include <string.h>
 
 const struct algorithm *const all_algorithms[] = {
 #define X(name) &name##_algorithm,
@@ -8,6 +9,14 @@ const struct algorithm *const all_algorithms[] = {
 #undef X
     NULL
 };
+
+const struct algorithm *algorithm_find(const char *name)
+{
+    for (int i = 0; all_algorithms[i]; i++)
+        if (strcmp(all_algorithms[i]->name, name) == 0)
+            return all_algorithms[i];
+    return NULL;
+}
 
 int algorithm_check_gradients(const struct algorithm *a, const void *hyper, const struct settings *s,
                               struct error *err)

@@ -18,6 +18,9 @@ ALGORITHMS(X)
 /* NULL-terminated. */
 extern const struct algorithm *const all_algorithms[];
 
+/* By name; NULL: there is none. */
+const struct algorithm *algorithm_find(const char *name);
+
 /* Whether actors can compute this algorithm's gradients, as it is configured: mode gradients. ERR_CONFIG with
  * the reason and what to set. */
 int algorithm_check_gradients(const struct algorithm *a, const void *hyper, const struct settings *s,

@@ -1,5 +1,6 @@
 /* A received fragment on its way from the session core to the training core: the frame as it came
- * and what was read from its header. */
+ * and what was read from its header. In mode gradients it is a gradient: of what all streams of an actor
+ * collected, whose first one is `stream`. */
 #ifndef SHOAL_LEARNER_FRAGMENT_H
 #define SHOAL_LEARNER_FRAGMENT_H
 
@@ -15,9 +16,11 @@ struct fragment {
     struct fragment *next;
     struct frame *frame;        /* what everything below borrows from; NULL when void */
     int64_t stream, life, sequence, version;
-    int n_rows;                 /* 0: refused, and here to take its turn and to be written down */
+    int n_rows;                 /* 0: refused, and here to take its turn and to be written down; of a gradient,
+                                 * whose rows stay where they are, otherwise 1 */
     int n_transitions;          /* as it was acted, refused or not */
     struct bytes rows, returns, lengths, state;
+    struct bytes gradient, metrics, statistics;    /* as in GRADIENT; an empty gradient was not finite */
 };
 
 /* Recycled fragments; thread-safe. */

@@ -45,7 +45,8 @@ enum { SCHEDULE_HEADER_BYTES = 24, SCHEDULE_MAX_RECORD_BYTES = 64, SCHEDULE_MAX_
 /* What both sides remember of the records so far. */
 struct schedule_codec;
 
-/* Before the first record. n_streams at most SCHEDULE_MAX_STREAMS; `horizon` is what most fragments have. */
+/* Before the first record. n_streams at most SCHEDULE_MAX_STREAMS; `horizon`: what most fragments (or gradients) have
+ * and none has more of. */
 struct schedule_codec *schedule_codec_create(uint32_t n_streams, uint32_t horizon);
 void schedule_codec_destroy(struct schedule_codec **c);
 

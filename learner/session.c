@@ -30,6 +30,9 @@ struct session *session_create(const struct session_setup *setup, struct session
     s->n_streams = s->n_slots * s->per_slot;
     s->is_lockstep = settings_are_lockstep(settings);
     s->wants_state = s->is_lockstep && setup->state_bytes > 0;
+    s->is_gradients = settings->top.mode == MODE_GRADIENTS;
+    if (s->is_gradients)
+        session_create_gradients(s);
     s->began_us = s->round = -1;
     s->versions[0] = s->versions[1] = -1;
     env_spec_hash(setup->spec, s->spec_hash);
@@ -73,6 +76,7 @@ void session_destroy(struct session **session)
     free(s->life_buffer);
     free(s->saved_buffer);
     free(s->state_buffer);
+    arena_destroy(&s->arena);
     free(s);
     *session = NULL;
 }
@@ -90,6 +94,10 @@ static bool identity_of(const struct message *m, uint64_t *run, int64_t *epoch,
     case MESSAGE_FRAGMENT:
         *run = m->fragment.run, *epoch = m->fragment.epoch;
         *incarnation = m->fragment.incarnation;
+        return true;
+    case MESSAGE_GRADIENT:
+        *run = m->gradient.run, *epoch = m->gradient.epoch;
+        *incarnation = m->gradient.incarnation;
         return true;
     case MESSAGE_HEARTBEAT:
         *run = m->heartbeat.run, *epoch = m->heartbeat.epoch;
@@ -143,6 +151,8 @@ static bool on_member(struct session *s, int64_t now_us, struct slot *slot, cons
         return false;
     case MESSAGE_FRAGMENT:
         return session_fragment(s, slot, &m->fragment, frame);
+    case MESSAGE_GRADIENT:
+        return session_gradient(s, slot, &m->gradient, frame);
     case MESSAGE_HEARTBEAT:
         on_diverged(s, slot, m->heartbeat.diverged);
         count_wait(m->heartbeat.credit_ms, &slot->told_credit_ms, &slot->credit_ms, &s->counts.credit_ms);
@@ -165,7 +175,7 @@ void session_receive(struct session *s, int64_t now_us, uint64_t peer, struct fr
     bool is_kept = false;
     s->counts.bytes_in += (int64_t)f->size;
     const char *wrong = message_decode(&m, f->data, f->size);
-    s->counts.received += m.type == MESSAGE_FRAGMENT;
+    s->counts.received += m.type == MESSAGE_FRAGMENT || m.type == MESSAGE_GRADIENT;
     struct slot *slot = session_slot_of(s, peer);
     if (wrong) {
         /* It may have been a fragment: a round cannot go on without it. */
@@ -229,15 +239,15 @@ static void on_stale(struct session *s, struct slot *slot, int64_t stream, int64
         slot->rejected[REJECT_STALE]++;
         return;
     }
-    session_send_reject(s, slot->peer, "fragment", REJECT_STALE, false, &h, "fragment %" PRId64 " of stream %" PRId64
-                        " was more than %" PRId64 " versions old when its turn came", sequence, stream,
-                        s->setup.settings->learner.max_staleness);
+    session_send_reject(s, slot->peer, session_piece(s), REJECT_STALE, false, &h, "%s %" PRId64 " of stream %" PRId64
+                        " was more than %" PRId64 " versions old when its turn came", session_piece(s), sequence,
+                        stream, s->setup.settings->learner.max_staleness);
     const int64_t n = slot->rejected[REJECT_STALE];
     if (n < 2 * slot->stale_told)
         return;
     slot->stale_told = n;
-    session_say(s, "actor %s: %" PRId64 " fragment%s so far came too late (learner.max_staleness %" PRId64 ")",
-                slot->name, n, n == 1 ? "" : "s", s->setup.settings->learner.max_staleness);
+    session_say(s, "actor %s: %" PRId64 " %s%s so far came too late (learner.max_staleness %" PRId64 ")",
+                slot->name, n, session_piece(s), n == 1 ? "" : "s", s->setup.settings->learner.max_staleness);
 }
 
 void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t sequence, enum fragment_fate fate)
@@ -249,6 +259,8 @@ void session_consumed(struct session *s, int64_t stream, int64_t life, int64_t s
     /* In rounds numbers go on over lives. */
     if (st->life != life && !s->is_lockstep)
         return;
+    for (int i = 0; s->is_gradients && i < slot->n_streams; i++)
+        s->streams[slot->streams[i]].acked = sequence + 1;
     if (sequence + 1 > st->acked)
         st->acked = sequence + 1;
     slot->wants_ack = true;

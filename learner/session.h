@@ -21,7 +21,7 @@
     X(FULL, "full") X(REPLACED, "replaced") X(UNKNOWN, "unknown") X(STREAM, "stream") \
     X(LIFE, "life") X(DUPLICATE, "duplicate") X(GAP, "gap") X(DIMENSIONS, "dimensions") \
     X(VERSION, "version") X(CHECKSUM, "checksum") X(NONFINITE, "nonfinite") X(ROWS, "rows") \
-    X(STATE, "state") X(STALE, "stale")
+    X(STATE, "state") X(STALE, "stale") X(STATISTICS, "statistics")
 
 enum rejection {
 #define X(name, word) REJECT_##name,
@@ -50,6 +50,10 @@ struct session_setup {
     const struct env_spec *spec;
     const struct algorithm_traits *traits;    /* borrowed */
     bool is_on_policy;
+    /* Mode gradients: what actors compute with, and how many parameters it trains. Borrowed. */
+    const struct algorithm *algorithm;
+    const void *hyper;
+    size_t n_trained;
     int snapshot_port;
     const char *cpu;             /* class of CPU of the learner */
     size_t state_bytes;          /* of a stream's state; 0: streams cannot be saved */
@@ -64,7 +68,7 @@ struct session_setup {
 };
 
 struct session_counts {
-    int64_t received, accepted, lost;       /* fragments; lost: gaps in sequence numbers */
+    int64_t received, accepted, lost;       /* fragments, or gradients; lost: gaps in sequence numbers */
     int64_t rejected[N_REJECTIONS];
     int64_t bytes_in, bytes_out;
     int64_t credit_ms, parameters_ms;       /* all actors waited for each, together */
@@ -103,7 +107,7 @@ struct session_actor {
     char name[64];                  /* of the actor that has or had the place; "" before the first */
     bool is_connected;
     int n_streams;                  /* it steps now */
-    int64_t accepted, transitions;  /* fragments, and what was in them */
+    int64_t accepted, transitions;  /* fragments or gradients, and what was in them */
     int64_t rejected[N_REJECTIONS];
     int64_t credit_ms, parameters_ms;   /* actors there waited for credit, and for parameters */
 };

@@ -7,21 +7,34 @@
 #include "common/row.h"
 #include "learner/session_private.h"
 
-/* Refuse a fragment for good: it is dealt with, and goes on as an empty one. Its round goes on without it, and the
- * schedule tells what its stream did. */
-static void refuse(struct session *s, struct slot *slot, enum rejection r,
-                   const struct fragment_header *h, const char *why)
+const char *session_piece(const struct session *s)
+{
+    return s->is_gradients ? "gradient" : "fragment";
+}
+
+/* The stream goes on behind `h`; so do all of the actor's where they go on together. */
+static void move_on(struct session *s, const struct slot *slot, const struct fragment_header *h)
+{
+    s->streams[h->stream].next_sequence = h->sequence + 1;
+    for (int i = 0; s->is_gradients && i < slot->n_streams; i++)
+        s->streams[slot->streams[i]].next_sequence = h->sequence + 1;
+}
+
+/* A round goes on without it, and the schedule tells what its stream did. */
+void session_refuse(struct session *s, struct slot *slot, enum rejection r, const struct fragment_header *h,
+                    const char *why)
 {
     struct stream *st = &s->streams[h->stream];
-    session_send_reject(s, slot->peer, "fragment", r, false, h, "fragment %" PRId64 " of stream %" PRId64
-                        " refused: %s", h->sequence, h->stream, why);
+    session_send_reject(s, slot->peer, session_piece(s), r, false, h, "%s %" PRId64 " of stream %" PRId64
+                        " refused: %s", session_piece(s), h->sequence, h->stream, why);
     if (r == REJECT_DUPLICATE || r == REJECT_LIFE || h->sequence < st->next_sequence)
         return;
-    session_say(s, "actor %s: fragment %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
-                h->sequence, h->stream, rejection_word(r), why);
-    st->next_sequence = h->sequence + 1;
+    session_say(s, "actor %s: %s %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
+                session_piece(s), h->sequence, h->stream, rejection_word(r), why);
+    move_on(s, slot, h);
     st->has_state = false;
-    const int64_t T = s->setup.settings->actor.horizon, newest = s->versions[0] > 0 ? s->versions[0] : 0;
+    const int64_t T = settings_message_transitions(s->setup.settings);
+    const int64_t newest = s->versions[0] > 0 ? s->versions[0] : 0;
     struct fragment *empty = fragment_pool_take(s->setup.fragments);
     empty->stream = h->stream;
     empty->life = h->life;
@@ -92,52 +105,48 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
     return wrong ? wrong : inspect_rows(s, h);
 }
 
-bool session_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
-                      struct frame *frame)
+bool session_is_next(struct session *s, struct slot *slot, const struct fragment_header *h)
 {
+    const char *piece = session_piece(s);
     if (h->stream >= s->n_streams || &s->slots[s->streams[h->stream].owner] != slot) {
-        session_send_reject(s, slot->peer, "fragment", REJECT_STREAM, true, h, "stream %" PRId64 " is not "
+        session_send_reject(s, slot->peer, piece, REJECT_STREAM, true, h, "stream %" PRId64 " is not "
                             "among this actor's %d", h->stream, slot->n_streams);
         return false;
     }
     struct stream *st = &s->streams[h->stream];
-    enum rejection r;
     if (h->life != st->life) {
-        refuse(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
+        session_refuse(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
         return false;
     }
     if (h->sequence < st->next_sequence && s->wants_state) {
         /* Collected again behind a WELCOME that crossed the first one: the actor's environment is not
          * where this stream is. */
-        session_send_reject(s, slot->peer, "fragment", REJECT_DUPLICATE, true, h, "fragment %" PRId64 " of "
+        session_send_reject(s, slot->peer, piece, REJECT_DUPLICATE, true, h, "fragment %" PRId64 " of "
                             "stream %" PRId64 " was dealt with before", h->sequence, h->stream);
         return false;
     }
     if (h->sequence < st->next_sequence) {
-        refuse(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
+        session_refuse(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
         return false;
     }
     /* What happened in between would be unknown: without it a round cannot go on, and no run be repeated. */
     if (h->sequence > st->next_sequence) {
         s->counts.lost += h->sequence - st->next_sequence;
-        session_send_reject(s, slot->peer, "fragment", REJECT_GAP, true, h, "fragment %" PRId64 " of "
-                            "stream %" PRId64 " never arrived", st->next_sequence, h->stream);
+        session_send_reject(s, slot->peer, piece, REJECT_GAP, true, h, "%s %" PRId64 " of stream %" PRId64
+                            " never arrived", piece, st->next_sequence, h->stream);
         return false;
     }
-    const char *wrong = inspect(s, h, &r);
-    if (wrong) {
-        refuse(s, slot, r, h, wrong);
-        return false;
-    }
+    return true;
+}
+
+struct fragment *session_accept(struct session *s, struct slot *slot, const struct fragment_header *h,
+                                struct frame *frame)
+{
     s->counts.accepted++;
     slot->accepted++;
     slot->transitions += h->n_transitions;
     slot->fruitless = 0;
-    st->next_sequence = h->sequence + 1;
-    if (s->wants_state) {
-        memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
-        st->has_state = true;
-    }
+    move_on(s, slot, h);
     struct fragment *f = fragment_pool_take(s->setup.fragments);
     f->frame = frame;
     f->stream = h->stream;
@@ -146,6 +155,30 @@ bool session_fragment(struct session *s, struct slot *slot, const struct fragmen
     f->version = h->version;
     f->n_rows = (int)h->n_rows;
     f->n_transitions = (int)h->n_transitions;
+    return f;
+}
+
+bool session_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
+                      struct frame *frame)
+{
+    enum rejection r;
+    if (s->is_gradients) {
+        session_send_reject(s, slot->peer, "message", REJECT_MALFORMED, false, NULL, "this run is in mode gradients: "
+                            "its actors send GRADIENT, and FRAGMENT is not learnt from");
+        return false;
+    }
+    if (!session_is_next(s, slot, h))
+        return false;
+    const char *wrong = inspect(s, h, &r);
+    if (wrong) {
+        session_refuse(s, slot, r, h, wrong);
+        return false;
+    }
+    struct fragment *f = session_accept(s, slot, h, frame);
+    if (s->wants_state) {
+        memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
+        s->streams[h->stream].has_state = true;
+    }
     f->rows = h->rows;
     f->returns = h->returns;
     f->lengths = h->lengths;

@@ -110,6 +110,8 @@ void session_welcome(struct session *s, struct slot *slot)
     fill_policy(w, settings, s->setup.traits);
     w->normalises = settings->learner.normalise_observations;
     w->wants_state = s->wants_state;
+    if (s->is_gradients)
+        session_fill_gradients(s, w);
     w->hidden = (struct bytes){ (const unsigned char *)hidden,
                                 (size_t)settings->network.hidden.n * sizeof(*hidden) };
     fill_streams(s, slot, w);
@@ -195,6 +197,7 @@ void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struc
     slot->heard_us = slot->beat_us = now_us;
     if (!is_back) {
         slot->diverged_told = slot->told_credit_ms = slot->told_parameters_ms = 0;
+        slot->failures = slot->failures_told = 0;
         slot->fruitless++;
     }
     if (is_replaced)

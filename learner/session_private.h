@@ -2,6 +2,7 @@
 #ifndef SHOAL_LEARNER_SESSION_PRIVATE_H
 #define SHOAL_LEARNER_SESSION_PRIVATE_H
 
+#include "common/row_statistics.h"
 #include "learner/session.h"
 #include "proto/message.h"
 
@@ -24,6 +25,7 @@ struct slot {
     int64_t credit_ms, parameters_ms;   /* actors in this place waited for */
     int64_t told_credit_ms, told_parameters_ms;     /* of that, the last heartbeat of the actor there now */
     int64_t diverged_told;      /* episodes that broke down, when it was last said */
+    int64_t failures, failures_told;    /* gradients that were not finite */
     int fruitless;              /* incarnations in a row of which nothing was accepted */
 };
 
@@ -34,6 +36,10 @@ struct session {
     int64_t n_streams, per_slot;
     int n_slots, max_streams;        /* max_streams: of one slot, when it stands in for others */
     bool is_lockstep, wants_state;
+    bool is_gradients;               /* actors send GRADIENT, of all their streams together, and no FRAGMENT */
+    struct arena *arena;             /* gradients: what the next two lie in, else NULL */
+    struct row_statistics increment; /* scratch: whether what came can be */
+    double *statistics;              /* [row_statistics_increment_n] */
     int64_t began_us;                /* first tick; -1 before */
     char spec_hash[ENV_SPEC_HASH_BYTES];
 
@@ -91,6 +97,32 @@ void session_send_drain(struct session *s, const struct slot *slot);
 /* A fragment of a member. Takes the frame when it returns true. */
 bool session_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
                       struct frame *frame);
+
+/* ---- what fragments and gradients share ---- */
+
+/* Whether this is what comes next from its stream; otherwise it is refused. Of `h` only what places it. */
+bool session_is_next(struct session *s, struct slot *slot, const struct fragment_header *h);
+
+/* Refuse it for good: it is dealt with, and goes on as an empty one. */
+void session_refuse(struct session *s, struct slot *slot, enum rejection r, const struct fragment_header *h,
+                    const char *why);
+
+/* Enter it into the books. Returns it without contents, to be filled and delivered. */
+struct fragment *session_accept(struct session *s, struct slot *slot, const struct fragment_header *h,
+                                struct frame *frame);
+
+/* "fragment" or "gradient". */
+const char *session_piece(const struct session *s);
+
+/* ---- session_gradient.c ---- */
+
+void session_create_gradients(struct session *s);
+
+/* As session_fragment. */
+bool session_gradient(struct session *s, struct slot *slot, const struct gradient_header *g, struct frame *frame);
+
+/* What WELCOME says of it. */
+void session_fill_gradients(const struct session *s, struct welcome *w);
 
 /* REJECT, counted by its reason `r`; `fragment` is what it answers, or NULL. */
 void session_send_reject(struct session *s, uint64_t peer, const char *of, enum rejection r,

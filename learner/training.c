@@ -32,6 +32,8 @@ struct training *training_create(const struct training_setup *setup, struct trai
     };
     if (t->algorithm->is_on_policy)
         training_size_round(t, &as);
+    if (is_gradients(t))    /* rounds are the actors' */
+        as.max_fragments = as.max_transitions = as.batch_size = 1, as.max_rows = 2;
     t->self = t->algorithm->create(&as, arena);
     if (t->algorithm->is_on_policy)
         training_create_round(t, &as);
@@ -43,7 +45,7 @@ struct training *training_create(const struct training_setup *setup, struct trai
         .of_observations = settings->learner.normalise_observations,
         .of_rewards = settings->learner.scale_rewards,
         .discount = t->traits.discount,
-        .n_kept = t->algorithm->is_on_policy ? KEPT_VERSIONS : 0,
+        .n_kept = t->algorithm->is_on_policy && !is_gradients(t) ? KEPT_VERSIONS : 0,
     };
     size_t n_policy;
     t->algorithm->policy(t->self, &n_policy);
@@ -52,6 +54,8 @@ struct training *training_create(const struct training_setup *setup, struct trai
     t->start_normalisation = normalisation_create(&normalised, arena);
     t->loaded_normalisation = normalisation_create(&normalised, arena);
     training_create_start(t);
+    if (is_gradients(t))
+        training_create_gradients(t);
     t->n_snapshot = n_policy + (settings->learner.normalise_observations ? 2 * (size_t)t->shape.n_obs : 0);
     t->snapshot = arena_alloc(arena, t->n_snapshot, sizeof(float));
     const size_t n_kept = settings->top.mode == MODE_PIPELINED ? t->n_snapshot : 0;
@@ -95,12 +99,22 @@ const float *training_policy(const struct training *t, size_t *n)
     return t->snapshot;
 }
 
+size_t training_snapshot_n(const struct training *t)
+{
+    return is_gradients(t) ? t->n_shared : t->n_snapshot;
+}
+
+size_t training_n_trained(const struct training *t)
+{
+    return algorithm_params(t->algorithm, t->self).n;
+}
+
 void training_publish(struct training *t)
 {
-    size_t n;
-    const float *params = training_policy(t, &n);
+    size_t n = t->n_shared;
+    const float *params = is_gradients(t) ? training_share(t) : training_policy(t, &n);
     const bool is_random = t->version == 0 && !t->algorithm->is_on_policy;
-    if (!training_is_finite(t, params, n, "the policy"))
+    if (!training_is_finite(t, params, n, is_gradients(t) ? "the parameters" : "the policy"))
         return;
     t->published = t->version;
     t->out.publish(t->out.context, t->version, is_random, params, n);
@@ -342,7 +356,7 @@ enum training_status training_step(struct training *t)
         return TRAINING_WAITING;
     if (t->has_ended && training_is_at_rest(t))
         return finish(t);
-    const bool did = t->algorithm->is_on_policy ? training_step_round(t) : training_step_replayed(t);
+    const bool did = is_gradients(t) ? training_step_gradient(t) : t->algorithm->is_on_policy ? training_step_round(t) : training_step_replayed(t);
     if (!training_recover(t))
         return TRAINING_DIVERGED;
     if (is_done(t))

@@ -17,6 +17,11 @@
  * A2C's step of both networks, with the value_epochs before it. Observations are normalised with the
  * statistics of the version that acted, rewards scaled with the statistics as they are behind this round.
  *
+ * In `gradients` (A3C) actors have the rounds, of their own streams alone, and send gradients and what their rows
+ * add to the statistics. Each is applied as it comes, whatever version it was computed at: an update, a version of its
+ * own, and every version is published, with all that is trained. One that an actor could not compute is an update that
+ * failed. The one that reaches total_steps is applied whole, and of its transitions as many count as were left.
+ *
  * An update whose numbers are not finite is skipped. After 10 in a row, or where a number to be published,
  * evaluated or saved is not finite, what was learnt returns to the last checkpoint, or to the start; where
  * that was done 3 times without 1000 good updates between, training has diverged. When a checkpoint is
@@ -177,6 +182,12 @@ int training_load(struct training *t, const struct safetensors *file, struct err
 /* Only what was learnt: the algorithm's arrays and the statistics. Counters, random positions, versions and
  * streams go on. For training_out.restore; after an error the core falls back on the start. */
 int training_restore(struct training *t, const struct safetensors *file, struct error *err);
+
+/* What `publish` gives: the policy as below or, in mode gradients, "params" of which the policy is the first part,
+ * the statistics of observations, and 1 / std of the return (normalisation.h). How many numbers that is, and how
+ * many are trained: what a gradient has. */
+size_t training_snapshot_n(const struct training *t);
+size_t training_n_trained(const struct training *t);
 
 /* The policy as it is now: the network's parameters and, when observations are normalised, their
  * statistics (policy_n_params numbers). Borrowed until the next step. */

@@ -3,6 +3,7 @@
  *   training.c           the state machine: versions, publishing, evaluation, the end
  *   training_replayed.c  off-policy: replay, the limiter and updates
  *   training_round.c     on-policy: rounds and their steps
+ *   training_gradients.c  mode gradients: those of actors, each as it comes
  *   training_numbers.c   updates that failed, and the way back to the last checkpoint
  *   training_state.c     what a checkpoint holds
  *   training_memory.c    what all of it takes, known beforehand
@@ -60,7 +61,11 @@ struct training {
     int *first;
     int64_t *fragment_staleness;
 
-    struct fragment_queue *queues;       /* async: one; lockstep: one per stream */
+    float *gradient, *shared;            /* mode gradients: [n_trained] the one applied; [n_shared] what is published */
+    double *statistics;                  /* [normalisation_increment_n] what came with it */
+    size_t n_trained, n_shared;
+
+    struct fragment_queue *queues;       /* async, gradients: one; lockstep: one per stream */
     int64_t streams_ready;               /* lockstep: streams with something in their queue */
     bool in_round;                       /* lockstep and on-policy: a round's updates are under way */
     int64_t rounds, round_version, previous_version;    /* lockstep: done, and what they gave */
@@ -108,6 +113,11 @@ static inline bool is_lockstep(const struct training *t)
     return settings_are_lockstep(t->settings);
 }
 
+static inline bool is_gradients(const struct training *t)
+{
+    return t->settings->top.mode == MODE_GRADIENTS;
+}
+
 static inline int64_t transitions_left(const struct training *t)
 {
     return t->settings->top.total_steps - t->limiter.inserts;
@@ -121,11 +131,11 @@ struct fragment *training_take(struct training *t, int64_t queue);
 /* Acknowledge a fragment and give it back. */
 void training_finish_with(struct training *t, struct fragment *f, enum fragment_fate fate);
 
-/* async: what becomes of a fragment whose turn it is. */
+/* Outside rounds: what becomes of a fragment whose turn it is. */
 enum fragment_fate training_fate(const struct training *t, const struct fragment *f);
 
-/* async, off-policy: book the fragments at the head of the queue that cannot be learnt from, refused or too old, and give them
- * back. */
+/* async, off-policy: book the fragments at the head of the queue that cannot be learnt from, refused or too old,
+ * and give them back. */
 void training_turn_away(struct training *t);
 
 /* lockstep: one fragment of every stream, in stream order, into `gathered`, when all are there. Returns
@@ -147,7 +157,7 @@ void training_publish_round(struct training *t);
 /* The round's updates are done; let everybody go on. */
 void training_end_round(struct training *t);
 
-/* ---- training_replayed.c, training_round.c ---- */
+/* ---- training_replayed.c, training_round.c, training_gradients.c ---- */
 
 void training_create_replayed(struct training *t);
 void training_size_round(const struct training *t, struct algorithm_setup *as);
@@ -156,6 +166,13 @@ void training_create_round(struct training *t, const struct algorithm_setup *as)
 /* One unit of work. Return whether there was anything to do. */
 bool training_step_replayed(struct training *t);
 bool training_step_round(struct training *t);
+bool training_step_gradient(struct training *t);
+
+/* Room for rounds there are none of at the learner; what gradients need instead. */
+void training_create_gradients(struct training *t);
+
+/* What is published, [n_shared] in `shared`. */
+const float *training_share(struct training *t);
 
 /* Whether an update is due by what is in replay. */
 bool training_may_update(const struct training *t);
@@ -182,6 +199,9 @@ void training_recover_for_good(struct training *t);
 
 /* Enter a consumed fragment, of which the first n transitions count, into the books and statistics. */
 void training_count(struct training *t, const struct fragment *f, int n);
+
+/* The same of a gradient, of whose transitions n count, but for the statistics that came with it. */
+void training_count_gradient(struct training *t, const struct fragment *f, int n);
 
 /* The version is done: tell how old what it was learnt from was. */
 void training_tell_ages(struct training *t);

@@ -3,6 +3,14 @@
 #include <math.h>
 #include <string.h>
 
+/* The last episodes are remembered. */
+static void note_episode(struct training *t, const struct fragment *f, size_t i)
+{
+    const int64_t k = t->episodes++ % RECENT_EPISODES;
+    t->returns[k] = bytes_f64(f->returns, i);
+    t->lengths[k] = (double)bytes_u32(f->lengths, i);
+}
+
 /* How many episodes end within the first n transitions. */
 static size_t ended_episodes(struct row_shape shape, const struct fragment *f, int n)
 {
@@ -20,11 +28,8 @@ static size_t ended_episodes(struct row_shape shape, const struct fragment *f, i
 static void count_episodes(struct training *t, const struct fragment *f, int n)
 {
     const size_t told = f->returns.size / sizeof(double), ended = ended_episodes(t->shape, f, n);
-    for (size_t i = 0; i < told && i < ended; i++) {
-        int64_t k = t->episodes++ % RECENT_EPISODES;
-        t->returns[k] = bytes_f64(f->returns, i);
-        t->lengths[k] = (double)bytes_u32(f->lengths, i);
-    }
+    for (size_t i = 0; i < told && i < ended; i++)
+        note_episode(t, f, i);
 }
 
 /* ---- staleness ---- */
@@ -95,13 +100,32 @@ struct training_place training_place(const struct training *t, int64_t i)
 
 /* ---- the books ---- */
 
+/* What entered here: f, of which n transitions count. */
+static void write_down(struct training *t, const struct fragment *f, int n)
+{
+    t->out.scheduled(t->out.context, &(struct schedule_record){
+        .kind = is_gradients(t) ? SCHEDULE_GRADIENT : SCHEDULE_FRAGMENT, .update = (uint64_t)t->updates,
+        .stream = (uint32_t)f->stream, .life = (uint32_t)f->life, .sequence = (uint64_t)f->sequence,
+        .version = (uint64_t)f->version, .n_transitions = (uint32_t)f->n_transitions, .n_used = (uint32_t)n });
+}
+
+void training_count_gradient(struct training *t, const struct fragment *f, int n)
+{
+    const int64_t per_actor = t->settings->top.envs_per_actor, first = f->stream / per_actor * per_actor;
+    for (int64_t i = first; i < first + per_actor; i++) {
+        t->lives[i] = f->life;
+        t->sequences[i] = f->sequence + 1;
+    }
+    t->limiter.inserts += n;
+    for (size_t i = 0; n > 0 && i < f->returns.size / sizeof(double); i++)
+        note_episode(t, f, i);
+    if (n > 0)
+        count_staleness(t, f->stream, t->version - f->version);
+    write_down(t, f, n);
+}
+
 void training_count(struct training *t, const struct fragment *f, int n)
 {
-    const struct schedule_record record = {
-        .kind = SCHEDULE_FRAGMENT, .update = (uint64_t)t->updates, .stream = (uint32_t)f->stream,
-        .life = (uint32_t)f->life, .sequence = (uint64_t)f->sequence, .version = (uint64_t)f->version,
-        .n_transitions = (uint32_t)f->n_transitions, .n_used = (uint32_t)n,
-    };
     normalisation_consume(t->normalisation, f->stream, f->life != t->lives[f->stream], f->rows.data,
                           f->n_rows, n);
     t->limiter.inserts += n;
@@ -114,7 +138,7 @@ void training_count(struct training *t, const struct fragment *f, int n)
         count_episodes(t, f, n);
         count_staleness(t, f->stream, t->version - f->version);
     }
-    t->out.scheduled(t->out.context, &record);
+    write_down(t, f, n);
 }
 
 void training_count_metrics(struct training *t, const double *metrics)

@@ -40,7 +40,7 @@ struct field {
 enum {
     MAX_STREAM = 1000000, MAX_OBS = 4096, MAX_ACT = 64, MAX_CHOICES = 4096, MAX_CREDIT = 4096,
     MAX_MS = 10000000, MAX_WIDTH = 65536, MAX_PROTOCOL = 1000000,
-    MAX_NOISE = 1000000,
+    MAX_NOISE = 1000000, MAX_METRICS = 64,
     ANY = 0x7fffffff        /* elements: as many as the frame holds */
 };
 
@@ -85,6 +85,9 @@ static const struct field welcome_fields[] = {
     BOOL_FIELD(MUST, welcome, whole_episodes),
     BOOL_FIELD(MUST, welcome, normalises),
     BOOL_FIELD(MUST, welcome, wants_state),
+    TEXT_FIELD(MAY, welcome, algorithm_options, 0),
+    BOOL_FIELD(MAY, welcome, critic_layer_norm),
+    BOOL_FIELD(MAY, welcome, scales_rewards),
     FIELD(U32S, MUST, welcome, hidden, 1, MAX_WIDTH, MESSAGE_MAX_HIDDEN),
     FIELD(U32S, MUST, welcome, streams, 0, MAX_STREAM, MESSAGE_MAX_STREAMS),
     FIELD(U32S, MUST, welcome, lives, 0, UINT32_MAX, MESSAGE_MAX_STREAMS),
@@ -183,6 +186,25 @@ static const struct field bye_fields[] = {
     TEXT_FIELD(MUST, bye, reason, 0),
 };
 
+static const struct field gradient_fields[] = {
+    ID_FIELD(MUST, gradient, run, 0),
+    ID_FIELD(MUST, gradient, incarnation, 1),
+    INT_FIELD(MUST, gradient, epoch, 0, MAX_COUNT),
+    INT_FIELD(MUST, gradient, stream, 0, MAX_STREAM),
+    INT_FIELD(MUST, gradient, life, 0, UINT32_MAX),
+    INT_FIELD(MUST, gradient, sequence, 0, MAX_COUNT),
+    INT_FIELD(MUST, gradient, version, 0, MAX_COUNT),
+    INT_FIELD(MUST, gradient, n_transitions, 1, MESSAGE_MAX_ROUND),
+    INT_FIELD(MUST, gradient, checksum, 0, UINT32_MAX),
+    INT_FIELD(MAY, gradient, age_ms, 0, MAX_COUNT),
+    TEXT_FIELD(MAY, gradient, failure, 0),
+    FIELD(F64S, MAY, gradient, returns, 0, 0, MESSAGE_MAX_ROUND),
+    FIELD(U32S, MAY, gradient, lengths, 1, UINT32_MAX, MESSAGE_MAX_ROUND),
+    FIELD(F64S, MAY, gradient, metrics, 0, 0, MAX_METRICS),
+    FIELD(F64S, MAY, gradient, statistics, 0, 0, 2 * MAX_OBS + 4),
+    FIELD(F32S, MUST, gradient, gradient, 0, 0, ANY),
+};
+
 /* ---- what fields must mean together ---- */
 
 static void check_hello(struct wire_reader *r, const struct message *m)
@@ -210,6 +232,15 @@ static void check_welcome(struct wire_reader *r, const struct message *m)
         wire_fail(r, "the %zu bytes of \"states\" do not divide by %zu streams", w->states.size, n);
 }
 
+static void check_episodes(struct wire_reader *r, struct bytes returns, struct bytes lengths, int64_t n_transitions)
+{
+    const size_t n_episodes = returns.size / sizeof(double);
+    if (n_episodes != lengths.size / sizeof(uint32_t))
+        wire_fail(r, "\"returns\" and \"lengths\" tell of different numbers of episodes");
+    if (n_episodes > (uint64_t)n_transitions)
+        wire_fail(r, "more episodes than transitions");
+}
+
 static void check_fragment(struct wire_reader *r, const struct message *m)
 {
     const struct fragment_header *f = &m->fragment;
@@ -221,11 +252,15 @@ static void check_fragment(struct wire_reader *r, const struct message *m)
     if (f->rows.size != (uint64_t)f->n_rows * row_bytes)
         wire_fail(r, "\"rows\" has %zu bytes where %lld rows of %lld bytes belong", f->rows.size,
                   (long long)f->n_rows, (long long)row_bytes);
-    size_t n_episodes = f->returns.size / sizeof(double);
-    if (n_episodes != f->lengths.size / sizeof(uint32_t))
-        wire_fail(r, "\"returns\" and \"lengths\" tell of different numbers of episodes");
-    if (n_episodes > (uint64_t)f->n_transitions)
-        wire_fail(r, "more episodes than transitions");
+    check_episodes(r, f->returns, f->lengths, f->n_transitions);
+}
+
+static void check_gradient(struct wire_reader *r, const struct message *m)
+{
+    const struct gradient_header *g = &m->gradient;
+    check_episodes(r, g->returns, g->lengths, g->n_transitions);
+    if ((g->gradient.size == 0) != (g->failure[0] != '\0'))
+        wire_fail(r, "\"failure\" says why \"gradient\" is empty, and only then");
 }
 
 /* What lockstep adds to the books: both or neither. */
@@ -270,6 +305,7 @@ static const struct layout {
     [MESSAGE_HEARTBEAT] = { "HEARTBEAT", FIELDS(heartbeat_fields), check_heartbeat },
     [MESSAGE_DRAIN] = { "DRAIN", FIELDS(drain_fields), NULL },
     [MESSAGE_BYE] = { "BYE", FIELDS(bye_fields), NULL },
+    [MESSAGE_GRADIENT] = { "GRADIENT", FIELDS(gradient_fields), check_gradient },
 };
 
 const char *message_name(enum message_type type)
@@ -354,23 +390,23 @@ size_t message_encode(const struct message *m, unsigned char *out, size_t capaci
     return w.size <= capacity ? w.size : 0;
 }
 
-/* A FRAGMENT up to and including the bin header of `rows`. */
+/* Everything up to and including the bin header of the last field. */
 static size_t encode_header(const struct message *m, unsigned char *out, size_t capacity)
 {
     struct wire_writer w;
     wire_writer_init(&w, out, capacity);
-    const struct field *rows = write_all_but_last(&w, m);
-    wire_write_text(&w, rows->key, strlen(rows->key));
-    wire_write_bin(&w, m->fragment.rows.size);
+    const struct field *bulk = write_all_but_last(&w, m);
+    wire_write_text(&w, bulk->key, strlen(bulk->key));
+    wire_write_bin(&w, ((const struct bytes *)value_of(m, bulk))->size);
     return w.size;
 }
 
-unsigned char *message_encode_before(const struct message *m, unsigned char *rows)
+unsigned char *message_encode_before(const struct message *m, unsigned char *bulk)
 {
-    assert(m->type == MESSAGE_FRAGMENT);
+    assert(m->type == MESSAGE_FRAGMENT || m->type == MESSAGE_GRADIENT);
     size_t size = encode_header(m, NULL, 0);    /* counts: where it begins depends on it */
-    encode_header(m, rows - size, size);
-    return rows - size;
+    encode_header(m, bulk - size, size);
+    return bulk - size;
 }
 
 /* ---- decoding ---- */
@@ -463,7 +499,7 @@ static enum message_type read_type(struct wire_reader *r)
     for (enum message_type t = 0; name && t < N_MESSAGE_TYPES; t++)
         if (strlen(layouts[t].name) == size && memcmp(layouts[t].name, name, size) == 0)
             return t;
-    wire_fail(r, "\"type\" is none of the ten");
+    wire_fail(r, "\"type\" is none of the eleven");
     return N_MESSAGE_TYPES;
 }
 

@@ -14,10 +14,11 @@
 
 enum {
     PROTOCOL_VERSION = 4,
-    MESSAGE_HEADER_BYTES = 3072,    /* a message without its `bin` fields never needs more */
+    MESSAGE_HEADER_BYTES = 4096,    /* a message without its `bin` fields never needs more */
     MESSAGE_MAX_STREAMS = 1024,     /* streams of one actor */
     MESSAGE_MAX_HORIZON = 16384,    /* transitions in a fragment */
-    MESSAGE_MAX_HIDDEN = 8
+    MESSAGE_MAX_HIDDEN = 8,
+    MESSAGE_MAX_ROUND = MESSAGE_MAX_STREAMS * MESSAGE_MAX_HORIZON    /* transitions of a gradient */
 };
 
 struct bytes {
@@ -27,7 +28,7 @@ struct bytes {
 
 enum message_type {
     MESSAGE_HELLO, MESSAGE_WELCOME, MESSAGE_REJECT, MESSAGE_WANT, MESSAGE_FRAGMENT, MESSAGE_ACK,
-    MESSAGE_SNAPSHOT, MESSAGE_HEARTBEAT, MESSAGE_DRAIN, MESSAGE_BYE,
+    MESSAGE_SNAPSHOT, MESSAGE_HEARTBEAT, MESSAGE_DRAIN, MESSAGE_BYE, MESSAGE_GRADIENT,
     N_MESSAGE_TYPES
 };
 
@@ -67,6 +68,9 @@ struct welcome {
     bool whole_episodes;                    /* fragments end where episodes end, too */
     bool normalises;                        /* snapshots end in observation statistics */
     bool wants_state;                       /* fragments must carry `state` */
+    /* Mode gradients: how the actor makes an instance of `algorithm`. Optional. */
+    char algorithm_options[1024];           /* what is not the default */
+    bool critic_layer_norm, scales_rewards;
 };
 
 struct reject {
@@ -96,6 +100,22 @@ struct fragment_header {
     struct bytes rows;          /* float32 [n_rows][n_obs + n_act + 3] */
 };
 
+/* Mode gradients: what all streams of an actor collected side by side, one fragment each, as a gradient. */
+struct gradient_header {
+    uint64_t run, incarnation;
+    int64_t epoch;
+    int64_t stream;             /* the first of the actor's; life and sequence are those of them all */
+    int64_t life, sequence, version;
+    int64_t n_transitions;      /* of all streams together */
+    int64_t checksum;           /* CRC-32 of the bytes of `gradient` */
+    int64_t age_ms;             /* how long the actor took to collect and differentiate */
+    char failure[160];          /* optional: why there is no gradient */
+    struct bytes returns, lengths;    /* as FRAGMENT's, stream after stream */
+    struct bytes metrics;       /* float64 [n_metrics] of the algorithm */
+    struct bytes statistics;    /* float64: what these rows add (common/row_statistics.h), or empty */
+    struct bytes gradient;      /* float32 [n_params], or empty: it was not finite */
+};
+
 struct ack {
     uint64_t run, incarnation;
     int64_t epoch;
@@ -111,7 +131,7 @@ struct snapshot {
     int64_t epoch, version;
     bool random;                /* warm-up: act uniformly at random */
     int64_t checksum;           /* CRC-32 of the bytes of `parameters` */
-    struct bytes parameters;    /* float32, policy arena order */
+    struct bytes parameters;    /* float32: the policy, or (mode gradients) all that is trained, and statistics */
 };
 
 struct heartbeat {
@@ -153,6 +173,7 @@ struct message {
         struct heartbeat heartbeat;
         struct drain drain;
         struct bye bye;
+        struct gradient_header gradient;
     };
 };
 
@@ -167,11 +188,10 @@ void message_init(struct message *m, enum message_type type);
  * one that the decoder would refuse is the caller's bug. */
 size_t message_encode(const struct message *m, unsigned char *out, size_t capacity);
 
-/* Encode a FRAGMENT whose rows already lie at `rows` inside a buffer, with at least
- * MESSAGE_HEADER_BYTES plus the sizes of returns, lengths and state free in front of them; of
- * `m->fragment.rows` only the size is read. Returns where the message begins; it ends behind the
- * rows. */
-unsigned char *message_encode_before(const struct message *m, unsigned char *rows);
+/* Encode a FRAGMENT or GRADIENT whose last field already lies at `bulk` inside a buffer, with at least
+ * MESSAGE_HEADER_BYTES plus the sizes of its other bytes fields free in front of it; of the last field only
+ * the size is read. Returns where the message begins; it ends behind the bulk. */
+unsigned char *message_encode_before(const struct message *m, unsigned char *bulk);
 
 /* Decode a whole frame. Returns NULL and fills `m`, or a sentence saying what is wrong
  * (m->type is then the type as far as it was understood, else N_MESSAGE_TYPES). The sentence is
@@ -179,7 +199,7 @@ unsigned char *message_encode_before(const struct message *m, unsigned char *row
  * Checked: known type as first key, known keys of the right type once each, all required ones
  * there, every number in range and finite, texts printable UTF-8, sizes of bytes a multiple of
  * their element and in agreement with the counts beside them, no byte left over. Not looked into:
- * `rows`, `parameters`, `state`, `states`. */
+ * `rows`, `parameters`, `gradient`, `state`, `states`. */
 const char *message_decode(struct message *m, const unsigned char *data, size_t size);
 
 /* Elements of a `struct bytes` field, wherever it lies. */

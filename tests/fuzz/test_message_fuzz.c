@@ -40,7 +40,12 @@ static struct message valid_message(enum message_type type)
             1, 2, 3, 4, 1, "sac", "sync", "Pendulum-v1", "0123456789abcdef", "frame_skip: 2", 3, 1, 0, 64,
             BYTES(some_u32), BYTES(some_u32), BYTES(some_i64), BYTES(some_saved), BYTES(some_f64), 1, 9, 2, 1000, 5000, 60000, 5555,
             "gaussian_of_state", "relu", BYTES(some_u32), true, "ornstein_uhlenbeck", 0.25, 0.15, 0.01, true,
-            true, true };
+            true, true, "gamma: 0.5, form: nstep", true, true };
+        break;
+    case MESSAGE_GRADIENT:
+        m.gradient = (struct gradient_header){
+            1, 2, 3, 4, 5, 6, 7, 20, 0xfeedface, 90, "", BYTES(some_f64), BYTES(some_u32), BYTES(some_f64),
+            BYTES(some_f64), BYTES(some_rows) };
         break;
     case MESSAGE_REJECT:
         m.reject = (struct reject){ 7, "fragment", "gap", "4 where 3 belongs", true, 1, 4 };

@@ -6,8 +6,8 @@ usage: /usr/bin/python3 tests/learning/learn.py [--dir DIR] [--jobs N] [--list] 
 From the repository root. SHOAL names the program (default build/release/shoal). Every case trains its seeds with
 `shoal train` and plays the last policy with `shoal eval`; NAMEs choose cases, patterns with '*' several of them,
 "quick" those of `make test`, and without any all are run. Runs stay in DIR (default runs/learning): a finished one is not
-trained again and an interrupted one goes on, so the whole thing may be stopped at any time. All train in `sync`, so that
-what is printed can be repeated. --table only prints what is
+trained again and an interrupted one goes on, so the whole thing may be stopped at any time. All but A3C train in `sync`,
+so that what is printed can be repeated. --table only prints what is
 there, as Markdown. Exit status 0 when every case passes.
 
 Thresholds: what a case must reach is what the published baselines or the task itself call learned (see `why`).
@@ -33,12 +33,13 @@ EVAL_SEED = 1000    # not a training seed
 
 class Case:
     """name; config; overrides; seeds; episodes of the final evaluation; `bar` that `need` of the seeds must reach
-    (need 0: the mean over the seeds must); `last` > 0: the mean of a seed's last so many evaluations counts."""
+    (need 0: the mean over the seeds must); `last` > 0: the mean of a seed's last so many evaluations counts; mode."""
 
-    def __init__(self, name, config, bar, why, seeds=range(1, 6), need=4, overrides=(), episodes=20, last=0, quick=None):
+    def __init__(self, name, config, bar, why, seeds=range(1, 6), need=4, overrides=(), episodes=20, last=0, quick=None,
+                 mode="sync"):
         self.name, self.config, self.bar, self.why = name, config, bar, why
         self.seeds, self.need, self.overrides = list(seeds), need, list(overrides)
-        self.episodes, self.last, self.quick = episodes, last, quick
+        self.episodes, self.last, self.quick, self.mode = episodes, last, quick, mode
 
 
 SOLVED = "CartPole counts as solved at 475 of 500"
@@ -49,6 +50,8 @@ PENDULUM, POLE = "pendulum.yaml", "inverted_pendulum.yaml"
 CASES = [
     Case("ppo-cartpole", "ppo/cartpole.yaml", 475, SOLVED, overrides=["total_steps=100000"], quick=[1, 2]),
     Case("a2c-cartpole", "a2c/cartpole.yaml", 475, SOLVED, overrides=["total_steps=500000"], quick=[1]),
+    Case("a3c-cartpole", "a2c/cartpole.yaml", 475, SOLVED, overrides=["preset=a3c", "total_steps=200000"], quick=[1],
+         mode="gradients"),
     Case("sac-cartpole", "sac/cartpole.yaml", 475, SOLVED, overrides=["total_steps=50000"]),
     *(Case(f"{a}-pendulum", f"{a}/{PENDULUM}", -170, SWING, overrides=["total_steps=20000"], episodes=100,
            quick=[1] if a != "sac" else None) for a in ("ddpg", "td3", "sac")),
@@ -84,7 +87,7 @@ def train(root, case, seed):
         return json.loads(answer.read_text())
     command = [SHOAL, "train", "--resume", str(run)]
     if not (run / "config.yaml").exists():
-        command = [SHOAL, "train", f"configs/{case.config}", f"seed={seed}", "mode=sync", *case.overrides, "--run", str(run)]
+        command = [SHOAL, "train", f"configs/{case.config}", f"seed={seed}", f"mode={case.mode}", *case.overrides, "--run", str(run)]
     for attempt in command, [SHOAL, "eval", str(run), "--episodes", str(case.episodes), "--seed", str(EVAL_SEED), "--json"]:
         done = subprocess.run(attempt, capture_output=True, text=True, check=False)
         if done.returncode != 0:

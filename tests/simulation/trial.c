@@ -94,7 +94,7 @@ static void on_scheduled(void *context, const struct schedule_record *record)
         c->result->first[c->result->n_first++] = *record;
     c->result->scheduled += record->n_used;
     snprintf(line, sizeof(line), "%" PRIu64 ",%" PRIu32 ",%" PRIu32 ",%" PRIu64 ",%" PRIu64 ",%" PRIu32,
-             record->update, record->stream, record->life, record->sequence, record->version, record->n_transitions);
+             record->update, record->stream, record->life, record->sequence, record->version, record->n_used);
     digest_line(&c->result->records, line);
 }
 

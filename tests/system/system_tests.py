@@ -269,7 +269,7 @@ def schedule(run):
 
 
 def fragments(run):
-    return [r for r in schedule(run) if r[0] == "fragment"]
+    return [r for r in schedule(run) if r[0] in ("fragment", "gradient")]
 
 
 def is_increasing(numbers):
@@ -418,6 +418,48 @@ def by_hand_in_four_terminals():
         process.ends_with(0)
     assert len(re.findall("actor .* joined", learner.output())) == 4
     assert_complete("run", total)
+
+
+@test(60)
+def gradients_of_three_actors_one_of_which_is_killed():
+    """A3C by hand: every transition counts once, nobody waits for the dead one, and checkpoints are gone on from."""
+    endpoint, total = f"tcp://127.0.0.1:{free_port()}", 20000
+    config = ROOT / "configs/a2c/cartpole.yaml"
+    a3c = ["preset=a3c", "actors=3", "envs_per_actor=2", f"total_steps={total}", "eval.every=10000", "eval.episodes=2",
+           "metrics.hash_every=50", "transport.heartbeat_ms=100", "transport.liveness_ms=500", "metrics.every_s=0.1"]
+
+    def actor():
+        return shoal("actor", "--learner", endpoint, "--delay-ms", 1)
+
+    actors = [actor() for _ in range(3)]
+    learner = shoal("learner", config, *a3c, "--bind", endpoint, "--run", "run")
+    for a in actors:
+        a.says(r"joined: CartPole-v1, 2 streams, \d to \d")
+    wait_for("a third of the run", lambda: env_steps("run") > total / 3)
+    actors[1].kill()
+    actors[1].wait()
+    killed_at = env_steps("run")
+    wait_for("the others to go on", lambda: env_steps("run") > killed_at + 1000)
+    actors[1] = actor()
+    actors[1].says("joined: CartPole-v1")
+    for process in learner, *actors:
+        process.ends_with(0)
+    assert_complete("run", total)
+    assert summary("run")["updates"] >= total / 10, "a gradient is an update"
+    assert max(column("run/metrics.csv", "staleness_max")) > 0
+    assert "skipped" not in learner.output()
+    rerun("run")
+
+    interrupted = shoal("train", config, *a3c, "total_steps=1000000", "--run", "again")
+    wait_for("a tenth of it", lambda: env_steps("again") > 5000)
+    interrupted.send_signal(signal.SIGINT)
+    interrupted.ends_with(INTERRUPTED)
+    stopped_at = summary("again")["env_steps"]
+    text = Path("again/config.yaml").read_text().replace("total_steps: 1000000", f"total_steps: {stopped_at + 5000}")
+    Path("again/config.yaml").write_text(text)
+    call_well("train", "--resume", "again")
+    assert_complete("again", stopped_at + 5000)
+    assert "2 learners" in rerun("again")
 
 
 @test()
@@ -1414,6 +1456,10 @@ def errors_are_clear():
         (["train", "environment.yaml"], CONFIG, ['"Pendulm-v1"', 'did you mean "Pendulum-v1"']),
         (["train", "algorithm.yaml"], CONFIG, ["algorithm.yaml", '"sacc"', "sac"]),
         (["train", PENDULUM, "mode=synk"], CONFIG, ['override "mode=synk"', 'did you mean "sync"']),
+        (["train", PENDULUM, "mode=gradients"], CONFIG, ["sac learns from batches of the replay", "mode: async", "a2c"]),
+        (["train", f"{ROOT}/configs/a2c/pendulum.yaml", "mode=gradients", "a2c.form=episodes"], CONFIG,
+         ["mode: gradients is A3C", "a2c.form: nstep"]),
+        (["train", f"{ROOT}/configs/ppo/pendulum.yaml", "mode=gradients"], CONFIG, ["ppo.epochs", "set ppo.epochs: 1"]),
         (["train", PENDULUM, "sac.gama=3"], CONFIG, ['override "sac.gama=3"', '"gamma"']),
         (["train", PENDULUM, "learner.backend=avx512_bf16", "--run", "never"], CONFIG,
          ["learner.backend is avx512_bf16 with learner.precision f32", "choose auto", "or openblas"]),

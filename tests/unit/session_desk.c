@@ -99,6 +99,7 @@ void desk_open(struct desk *d, const int64_t *lives, const int64_t *sequences,
         .traits = &d->traits, .is_on_policy = d->is_on_policy, .snapshot_port = 4321, .cpu = "test cpu",
         .state_bytes = STATE_BYTES, .fragments = d->fragments, .lives = lives,
         .sequences = sequences, .has_state = has_state, .states = states,
+        .algorithm = d->algorithm, .hyper = d->hyper, .n_trained = d->n_trained,
     };
     d->session = session_create(&setup, (struct session_out){
         .context = d, .send = on_send, .publish = on_publish, .deliver = on_deliver,
@@ -159,7 +160,7 @@ void desk_destroy(struct desk *d)
 void receive(struct desk *d, uint64_t peer, const struct message *m)
 {
     unsigned char bytes[4096];
-    d->is_sending_fragment = m->type == MESSAGE_FRAGMENT;
+    d->is_sending_fragment = m->type == MESSAGE_FRAGMENT || m->type == MESSAGE_GRADIENT;
     d->fragments_in += d->is_sending_fragment;
     session_receive(d->session, d->now_us, peer, frame_make(bytes, encode(m, bytes)));
     d->is_sending_fragment = false;

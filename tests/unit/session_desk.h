@@ -16,6 +16,9 @@ struct desk {
     struct env_spec spec;
     struct algorithm_traits traits;
     bool is_on_policy;
+    const struct algorithm *algorithm;        /* mode gradients; set between desk_settings and desk_open */
+    const void *hyper;
+    size_t n_trained;
     struct fragment_pool *fragments;
     struct session *session;
     int64_t now_us;

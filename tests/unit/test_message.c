@@ -36,6 +36,7 @@ static void fill_welcome(struct welcome *w)
     w->snapshot_port = 65535, w->wants_state = w->layer_norm = w->whole_episodes = true;
     SET(w->exploration, "ornstein_uhlenbeck"), w->sigma = 0.25, w->theta = 1e-300, w->dt = 1e6;
     w->streams = w->lives = BYTES(some_u32), w->sequences = BYTES(some_i64);
+    SET(w->algorithm_options, "gamma: 0.5"), w->critic_layer_norm = w->scales_rewards = true;
     w->saved = BYTES(some_saved), w->states = BYTES(some_raw), w->hidden = BYTES(some_u32);
 }
 
@@ -48,6 +49,16 @@ static void fill_fragment(struct fragment_header *f)
     f->returns = BYTES(some_f64);
     f->lengths = (struct bytes){ (const unsigned char *)some_u32, 2 * sizeof(uint32_t) };
     f->state = BYTES(some_raw), f->rows = BYTES(some_rows);
+}
+
+static void fill_gradient(struct gradient_header *g)
+{
+    g->run = 111, g->incarnation = 112, g->epoch = 113, g->stream = 114, g->life = UINT32_MAX;
+    g->sequence = 115, g->version = 116, g->n_transitions = MESSAGE_MAX_ROUND;
+    g->checksum = 117, g->age_ms = 118;
+    g->returns = g->metrics = g->statistics = BYTES(some_f64);
+    g->lengths = (struct bytes){ (const unsigned char *)some_u32, 2 * sizeof(uint32_t) };
+    g->gradient = BYTES(some_rows);
 }
 
 /* A message of a type; `full`: with its optional fields. */
@@ -66,7 +77,9 @@ static struct message example(enum message_type type, bool full)
         fill_welcome(&m.welcome);
         if (!full)
             m.welcome.saved = m.welcome.states = (struct bytes){ NULL, 0 },
-            m.welcome.step_timeout_ms = m.welcome.lag = m.welcome.max_staleness = -1;
+            m.welcome.step_timeout_ms = m.welcome.lag = m.welcome.max_staleness = -1,
+            m.welcome.critic_layer_norm = m.welcome.scales_rewards = false,
+            memset(m.welcome.algorithm_options, 0, sizeof(m.welcome.algorithm_options));
         break;
     case MESSAGE_REJECT:
         SET(m.reject.of, "fragment"), SET(m.reject.code, "gap"), SET(m.reject.reason, "Why not?");
@@ -110,6 +123,14 @@ static struct message example(enum message_type type, bool full)
     case MESSAGE_DRAIN:
         m.drain.run = 91, m.drain.epoch = 92, SET(m.drain.reason, "finished");
         break;
+    case MESSAGE_GRADIENT:
+        fill_gradient(&m.gradient);
+        if (!full) {
+            m.gradient.age_ms = -1;
+            m.gradient.returns = m.gradient.lengths = (struct bytes){ NULL, 0 };
+            m.gradient.metrics = m.gradient.statistics = (struct bytes){ NULL, 0 };
+        }
+        break;
     case MESSAGE_BYE:
         m.bye.run = 101, m.bye.incarnation = 102, m.bye.epoch = 103, SET(m.bye.reason, "drained");
         break;
@@ -120,7 +141,9 @@ static struct message example(enum message_type type, bool full)
 }
 
 static const char *const optional_keys[N_MESSAGE_TYPES] = {
-    [MESSAGE_HELLO] = " spec ", [MESSAGE_WELCOME] = " saved states step_timeout_ms lag max_staleness ",
+    [MESSAGE_HELLO] = " spec ", [MESSAGE_WELCOME] = " saved states step_timeout_ms lag max_staleness "
+        "algorithm_options critic_layer_norm scales_rewards ",
+    [MESSAGE_GRADIENT] = " age_ms failure returns lengths metrics statistics ",
     [MESSAGE_WANT] = " wanted ", [MESSAGE_ACK] = " round previous ",
     [MESSAGE_REJECT] = " incarnation stream sequence ",
     [MESSAGE_FRAGMENT] = " age_ms returns lengths state ",
@@ -141,6 +164,11 @@ static size_t bytes_fields(struct message *m, struct bytes *fields[MAX_BYTES_FIE
         fields[0] = &m->fragment.returns, fields[1] = &m->fragment.lengths;
         fields[2] = &m->fragment.state, fields[3] = &m->fragment.rows;
         return 4;
+    case MESSAGE_GRADIENT:
+        fields[0] = &m->gradient.returns, fields[1] = &m->gradient.lengths;
+        fields[2] = &m->gradient.metrics, fields[3] = &m->gradient.statistics;
+        fields[4] = &m->gradient.gradient;
+        return 5;
     case MESSAGE_ACK: fields[0] = &m->ack.acked; return 1;
     case MESSAGE_SNAPSHOT: fields[0] = &m->snapshot.parameters; return 1;
     case MESSAGE_HEARTBEAT: fields[0] = &m->heartbeat.acked; return 1;
@@ -635,6 +663,11 @@ START_TEST(counts_must_agree_with_sizes)
     m.fragment.lengths = (struct bytes){ (const unsigned char *)some_u32, 12 };
     struct entries all = take_apart(&m);
     check_says(decode_entries(&all), "more episodes than transitions");
+
+    check_says(WITH(MESSAGE_GRADIENT, "lengths", "\xc4\x04\1\0\0\0"), "GRADIENT: \"returns\" and \"lengths\"");
+    check_says(with_integer(MESSAGE_GRADIENT, "n_transitions", 1), "more episodes than transitions");
+    check_says(WITH(MESSAGE_GRADIENT, "gradient", "\xc4\x00"), "\"failure\" says why \"gradient\" is empty");
+    check_says(WITH(MESSAGE_GRADIENT, "metrics", "\xc4\x08\0\0\0\0\0\0\xf0\x7f"), "NaN or infinite");
 }
 END_TEST
 
@@ -793,6 +826,27 @@ START_TEST(a_header_is_placed_right_before_the_rows)
 }
 END_TEST
 
+START_TEST(a_gradient_lies_behind_its_header_or_says_why_it_is_none)
+{
+    struct message m = example(MESSAGE_GRADIENT, true), back;
+    unsigned char buffer[CAPACITY], *bulk = buffer + 5000;
+    memcpy(bulk, some_rows, sizeof(some_rows));
+    unsigned char *begin = message_encode_before(&m, bulk);
+    ck_assert_ptr_null(message_decode(&back, begin, (size_t)(bulk - begin) + sizeof(some_rows)));
+    ck_assert_ptr_eq(back.gradient.gradient.data, bulk);
+    check_equal(m, back);
+
+    m.gradient.gradient.size = 0;
+    SET(m.gradient.failure, "the value loss is not finite");
+    begin = message_encode_before(&m, bulk);
+    ck_assert_ptr_null(message_decode(&back, begin, (size_t)(bulk - begin)));
+    ck_assert_str_eq(back.gradient.failure, m.gradient.failure);
+    m.gradient.gradient.size = sizeof(some_rows);
+    begin = message_encode_before(&m, bulk);
+    check_says(message_decode(&back, begin, (size_t)(bulk - begin) + sizeof(some_rows)), "and only then");
+}
+END_TEST
+
 START_TEST(a_state_of_any_size_fits_before_the_rows)
 {
     enum { STATE = 100000 };
@@ -822,9 +876,9 @@ START_TEST(a_header_never_needs_more_than_its_bound)
         size_t n = bytes_fields(&m, fields);
         for (size_t i = 0; i < n; i++)
             *fields[i] = (struct bytes){ NULL, 0 };
-        bool *flags[] = { &m.welcome.wants_state, &m.welcome.normalises, &m.welcome.layer_norm,
+        bool *flags[] = { &m.welcome.critic_layer_norm, &m.welcome.scales_rewards, &m.welcome.wants_state, &m.welcome.normalises, &m.welcome.layer_norm,
                           &m.welcome.whole_episodes, &m.reject.retry, &m.snapshot.random };
-        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_WELCOME,
+        const enum message_type owners[] = { MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_WELCOME, MESSAGE_WELCOME,
                                              MESSAGE_WELCOME, MESSAGE_REJECT, MESSAGE_SNAPSHOT };
         for (size_t i = 0; i < TEST_COUNT(flags); i++)
             if (owners[i] == t)
@@ -850,6 +904,7 @@ int main(void)
         what_the_learner_says_in_a_heartbeat_goes_together, a_round_and_the_version_before_go_together, the_first_key_is_type,
         hostile_counts_are_rejected_at_once, decoding_and_encoding_allocate_nothing,
         encoding_into_too_little_room_returns_0, a_header_is_placed_right_before_the_rows,
+        a_gradient_lies_behind_its_header_or_says_why_it_is_none,
         a_state_of_any_size_fits_before_the_rows, a_header_never_needs_more_than_its_bound,
     };
     return suite_run("message", tests, TEST_COUNT(tests), 30);
