@@ -74,9 +74,10 @@ static int read_hyper(void *hyper, const struct welcome *w, const struct algorit
 static int check_streams(const struct welcome *w, struct error *err)
 {
     for (size_t i = 1; i < w->streams.size / sizeof(uint32_t); i++)
-        if (bytes_u32(w->lives, i) != bytes_u32(w->lives, 0) || bytes_i64(w->sequences, i) != bytes_i64(w->sequences, 0))
-            return error_set(err, ERR_FORMAT, "WELCOME: in mode gradients an actor's streams have one life and sequence, "
-                             "and stream %u has others than stream %u", (unsigned)bytes_u32(w->streams, i),
+        if (bytes_u32(w->lives, i) != bytes_u32(w->lives, 0)
+            || bytes_i64(w->sequences, i) != bytes_i64(w->sequences, 0))
+            return error_set(err, ERR_FORMAT, "WELCOME: in mode gradients an actor's streams have one life and "
+                             "sequence, and stream %u has others than stream %u", (unsigned)bytes_u32(w->streams, i),
                              (unsigned)bytes_u32(w->streams, 0));
     return 0;
 }
@@ -133,8 +134,8 @@ int gradients_create(struct gradients **out, const struct welcome *w, const stru
     enum activation activation;
     *out = NULL;
     if (!a)
-        return error_set(err, ERR_CONFIG, "the learner asks for gradients of \"%s\", which this actor does not have; use "
-                         "the same version of shoal on both sides", w->algorithm);
+        return error_set(err, ERR_CONFIG, "the learner asks for gradients of \"%s\", which this actor does not have; "
+                         "use the same version of shoal on both sides", w->algorithm);
     void *hyper = arena_alloc(arena, 1, a->hyper_bytes);
     settings_of_welcome(&settings, w);
     int rc = read_hyper(hyper, w, a, &settings, spec, err);
@@ -147,8 +148,8 @@ int gradients_create(struct gradients **out, const struct welcome *w, const stru
     struct algorithm_traits traits;
     a->describe(hyper, spec, &traits);
     if (strcmp(policy_head_name(traits.head), w->head) != 0 || traits.takes_whole_episodes != w->whole_episodes)
-        return error_set(err, ERR_FORMAT, "WELCOME: the head \"%s\" is not that of %s with the options it gives", w->head,
-                         a->name);
+        return error_set(err, ERR_FORMAT, "WELCOME: the head \"%s\" is not that of %s with the options it gives",
+                         w->head, a->name);
     struct gradients *g = *out = arena_alloc(arena, 1, sizeof(*g));
     *g = (struct gradients){
         .algorithm = a, .shape = spec->shape, .n_streams = (int)settings.top.envs_per_actor,

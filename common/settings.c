@@ -28,8 +28,8 @@ static const struct option top[] = {
          "settings that belong together, by name (see the algorithm); what is given beside them wins"),
     CHOICE(top, mode, "async", MODE_CHOICES,
            "sync: rounds, each acted with what all before it gave; pipelined: rounds, collected while the one before "
-           "is learnt from; both reproducible bit for bit; async: whoever is ready goes on; gradients: so, too, and actors "
-           "compute gradients on what they collected (A3C)"),
+           "is learnt from; both reproducible bit for bit; async: whoever is ready goes on; gradients: so, too, "
+           "and actors compute gradients on what they collected (A3C)"),
     INT(top, actors, "2", 1, 10000, "actor processes; `shoal train` starts them here"),
     INT(top, envs_per_actor, "1", 1, 1024, "environments that one actor steps together"),
     INT(top, total_steps, "20000", 1, 1e12, "transitions of all actors together"),
@@ -216,7 +216,8 @@ static int check_staleness(const struct settings *s, bool is_on_policy, struct e
     const long long bound = s->learner.max_staleness, every = s->learner.publish_every;
     if (bound > 0 && settings_are_lockstep(s))
         return error_set(err, ERR_CONFIG, "learner.max_staleness is for modes async and gradients; in %s every "
-                         "fragment is %s behind; leave it out", settings_mode(s), s->top.mode == MODE_SYNC ? "0 rounds" : "1 round");
+                         "fragment is %s behind; leave it out", settings_mode(s),
+                         s->top.mode == MODE_SYNC ? "0 rounds" : "1 round");
     if (bound > 0 && !is_on_policy && bound < every)
         return error_set(err, ERR_CONFIG, "learner.max_staleness %lld is less than learner.publish_every %lld: actors "
                          "would be behind by more even with the newest snapshot; raise the first or lower the second",

@@ -1,4 +1,5 @@
-/* Header, 24 bytes: "shoal-schedule-2" | n_streams u32 | horizon u32, little endian.
+/* Header, 24 bytes: "shoal-schedule-2" | n_streams u32 | horizon u32, little endian. For gradients, of all streams of an
+ * actor, `horizon` is envs_per_actor times actor.horizon.
  *
  * A record begins with a byte of flags; a flag that is set says that its field follows, in this order:
  *

@@ -54,7 +54,8 @@ static const char *inspect_statistics(struct session *s, const struct gradient_h
     static _Thread_local struct error err;
     const size_t n = row_statistics_increment_n(&s->increment.setup);
     if (g->statistics.size != n * sizeof(double)) {
-        error_set(&err, ERR_FORMAT, "it has %zu statistics; this run needs %zu", g->statistics.size / sizeof(double), n);
+        error_set(&err, ERR_FORMAT, "it has %zu statistics; this run needs %zu",
+                  g->statistics.size / sizeof(double), n);
         return err.text;
     }
     if (n == 0)
@@ -82,8 +83,8 @@ static const char *inspect(struct session *s, const struct slot *slot, const str
     const size_t n = g->gradient.size / sizeof(float), n_metrics = g->metrics.size / sizeof(double);
     *r = REJECT_DIMENSIONS;
     if (g->n_transitions < least || g->n_transitions > most || g->n_transitions % slot->n_streams != 0) {
-        snprintf(text, sizeof(text), "it is of %" PRId64 " transitions; this run needs %s%" PRId64 ", as many of each of "
-                 "%d streams", g->n_transitions, least < most ? "at most " : "", most, slot->n_streams);
+        snprintf(text, sizeof(text), "it is of %" PRId64 " transitions; this run needs %s%" PRId64 ", as many of each "
+                 "of %d streams", g->n_transitions, least < most ? "at most " : "", most, slot->n_streams);
         return text;
     }
     if ((n != 0 && n != s->setup.n_trained) || n_metrics != (size_t)s->setup.algorithm->n_metrics) {

@@ -356,7 +356,9 @@ enum training_status training_step(struct training *t)
         return TRAINING_WAITING;
     if (t->has_ended && training_is_at_rest(t))
         return finish(t);
-    const bool did = is_gradients(t) ? training_step_gradient(t) : t->algorithm->is_on_policy ? training_step_round(t) : training_step_replayed(t);
+    const bool did = is_gradients(t)              ? training_step_gradient(t)
+                   : t->algorithm->is_on_policy   ? training_step_round(t)
+                                                  : training_step_replayed(t);
     if (!training_recover(t))
         return TRAINING_DIVERGED;
     if (is_done(t))

@@ -62,7 +62,7 @@ struct training_out {
     void (*evaluate)(void *context, int64_t env_steps, const float *params, size_t n);
     /* Digest of all trained parameters after `update`. */
     void (*hash)(void *context, int64_t update, int64_t env_steps, const char *sha256);
-    /* A fragment entered, or was turned away: SCHEDULE_FRAGMENT. */
+    /* A fragment or gradient entered, or was turned away: SCHEDULE_FRAGMENT, SCHEDULE_GRADIENT. */
     void (*scheduled)(void *context, const struct schedule_record *r);
     /* A version is done for which something was consumed. May be NULL. */
     void (*aged)(void *context, const struct version_staleness *s);

@@ -73,6 +73,12 @@ static void keep_fragment(struct desk *d, const struct fragment_header *h)
         p->returns[p->n_returns++] = bytes_f64(h->returns, i);
 }
 
+static void keep(void *to, struct bytes b)
+{
+    if (b.size > 0)
+        memcpy(to, b.data, b.size);
+}
+
 static void on_send(void *context, struct frame *f, bool must_arrive)
 {
     struct desk *d = context;
@@ -85,11 +91,12 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
     if (m.type == MESSAGE_GRADIENT) {
         struct sent *s = &d->sent[d->n_sent++];
         s->h = m.gradient;
-        ck_assert_uint_eq((uint32_t)m.gradient.checksum, digest_crc32(m.gradient.gradient.data, m.gradient.gradient.size));
-        memcpy(s->gradient, m.gradient.gradient.data, m.gradient.gradient.size);
-        memcpy(s->statistics, m.gradient.statistics.data, m.gradient.statistics.size);
-        memcpy(s->metrics, m.gradient.metrics.data, m.gradient.metrics.size);
-        memcpy(s->returns, m.gradient.returns.data, m.gradient.returns.size);
+        ck_assert_uint_eq((uint32_t)m.gradient.checksum,
+                          digest_crc32(m.gradient.gradient.data, m.gradient.gradient.size));
+        keep(s->gradient, m.gradient.gradient);
+        keep(s->statistics, m.gradient.statistics);
+        keep(s->metrics, m.gradient.metrics);
+        keep(s->returns, m.gradient.returns);
     }
     frame_release(f);
 }

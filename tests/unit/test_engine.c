@@ -41,6 +41,14 @@ START_TEST(actors_of_other_machines_take_no_core_here)
 }
 END_TEST
 
+START_TEST(to_apply_gradients_one_is_enough)
+{
+    const struct settings s = settings_of(MODE_GRADIENTS, 2, 0);
+    ck_assert_int_eq(engine_workers(&s, true, true, 16), 1);
+    ck_assert_int_eq(engine_workers(&s, true, false, 16), 1);
+}
+END_TEST
+
 START_TEST(the_number_that_is_asked_for_is_taken)
 {
     for (int workers = 1; workers <= WORKERS_MAX; workers += 21)
@@ -63,7 +71,7 @@ int main(void)
         a_learner_takes_every_core_up_to_eight_when_its_actors_wait,
         on_policy_async_leaves_a_core_to_each_actor_of_this_machine,
         actors_of_other_machines_take_no_core_here,
-        the_number_that_is_asked_for_is_taken,
+        to_apply_gradients_one_is_enough, the_number_that_is_asked_for_is_taken,
         this_process_may_run_on_a_core,
     };
     return suite_run("engine", tests, TEST_COUNT(tests), 20);

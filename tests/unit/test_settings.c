@@ -106,10 +106,12 @@ START_TEST(choices_have_the_names_of_their_lists)
     ck_assert_str_eq(settings_mode(&s), "sync");
     s.top.mode = MODE_PIPELINED;
     ck_assert_str_eq(settings_mode(&s), "pipelined");
+    s.top.mode = MODE_GRADIENTS;
+    ck_assert_str_eq(settings_mode(&s), "gradients");
     ck_assert_str_eq(activation_name(settings_policy_body(&s).activation), "relu");
     s.network.activation = ACTIVATION_TANH;
     ck_assert_str_eq(activation_name(settings_policy_body(&s).activation), "tanh");
-    ck_assert_str_eq(MODE_CHOICES, "sync|pipelined|async");
+    ck_assert_str_eq(MODE_CHOICES, "sync|pipelined|async|gradients");
     ck_assert_str_eq(ACTIVATION_CHOICES, "relu|tanh|silu");
 }
 END_TEST
@@ -181,6 +183,12 @@ START_TEST(versions_of_a_fragment_are_those_its_round_is_worth)
     s.replay.samples_per_insert = 8;
     ck_assert_double_eq(settings_versions_per_fragment(&s, false), 3 * 4 * 16 * 8 / 32.0);
     ck_assert_double_eq(settings_versions_per_fragment(&s, true), 1);
+    ck_assert_int_eq(settings_message_transitions(&s), s.actor.horizon);
+    const int mode = s.top.mode;
+    s.top.mode = MODE_GRADIENTS;    /* each actor's gradient is a version */
+    ck_assert_double_eq(settings_versions_per_fragment(&s, true), (double)s.top.actors);
+    ck_assert_int_eq(settings_message_transitions(&s), s.actor.horizon * s.top.envs_per_actor);
+    s.top.mode = mode;
     s.replay.samples_per_insert = 0.01;
     ck_assert_double_eq(settings_versions_per_fragment(&s, false), 1);
 }
