@@ -280,6 +280,16 @@ static int work_begin(struct actor *a, const struct welcome *w, struct error *er
     return 0;
 }
 
+static void say_joined(struct actor *a, const char *environment)
+{
+    const int n = a->work.n_streams;
+    const int64_t first = a->work.streams[0].number, last = a->work.streams[n - 1].number;
+    if (last - first == n - 1)
+        say(a, "joined: %s, streams %" PRId64 " to %" PRId64, environment, first, last);
+    else
+        say(a, "joined: %s, %d streams from %" PRId64 " to %" PRId64, environment, n, first, last);
+}
+
 static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
 {
     if (w->incarnation != a->setup.incarnation)
@@ -305,10 +315,7 @@ static void on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
         return;
     }
     a->counts.has_joined = true;
-    const int n = a->work.n_streams;
-    const int64_t first = a->work.streams[0].number, last = a->work.streams[n - 1].number;
-    say(a, "joined: %s, %d stream%s, %" PRId64 "%s%" PRId64, w->environment, n, n == 1 ? "" : "s", first,
-        last - first == n - 1 ? " to " : " ... ", last);
+    say_joined(a, w->environment);
     a->was_told_full = false;
     a->out.subscribe(a->out.context, (int)w->snapshot_port);
     a->want_us = now_us;

@@ -60,8 +60,16 @@ int command_train(int argc, char **argv, struct error *err)
     const struct command command = {
         "train", "CONFIG [key=value ...] [flags]", NULL,
         "Train: a learner and the configured number of actors on this machine, supervised, with\n"
-        "progress. Ctrl-C stops cleanly with a checkpoint; once more stops at once.",
-        "shoal train configs/sac/inverted_pendulum.yaml seed=2 actors=4", flags, COUNT(flags)
+        "progress. Ctrl-C stops cleanly with a checkpoint; once more stops at once.\n"
+        "\n"
+        "mode says who waits for whom:\n"
+        "  sync        rounds: actors wait for what the last round gave; repeats bit for bit\n"
+        "  pipelined   rounds: collected while the one before is learnt from, data one round old;\n"
+        "              repeats bit for bit\n"
+        "  async       nobody waits; data as old as it comes (learner.max_staleness bounds it);\n"
+        "              repeated by `shoal rerun`\n"
+        "  gradients   as async, but actors send gradients of their own data (A3C); for a2c and ppo",
+        "shoal train configs/sac/inverted_pendulum.yaml seed=2 actors=4 mode=sync", flags, COUNT(flags)
     };
     char path[RUN_PATH_BYTES];
     struct experiment e = { 0 };

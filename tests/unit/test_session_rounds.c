@@ -211,9 +211,19 @@ START_TEST(books_tell_of_every_place_who_is_there_and_what_it_did)
     ck_assert(bob.rejected[REJECT_STREAM] == 1 && alice.rejected[REJECT_STREAM] == 0);
     ck_assert(alice.credit_ms == 70 && alice.parameters_ms == 80 && bob.credit_ms == 0);
     say(d, MESSAGE_HEARTBEAT, ALICE);    /* one that does not tell */
-    ck_assert(books_of(d, 1).credit_ms == 0 && books_of(d, 1).parameters_ms == 0);
+    m.heartbeat.credit_ms = 75;
+    receive(d, ALICE, &m);
+    ck_assert(books_of(d, 1).credit_ms == 75 && books_of(d, 1).parameters_ms == 80);
     say(d, MESSAGE_BYE, ALICE);
     ck_assert(!books_of(d, 1).is_connected && books_of(d, 1).accepted == 2);
+    /* The next one's clocks begin at 0, and the place's go on. */
+    skip(d);
+    join(d, CAROL, "carol");
+    m = member(MESSAGE_HEARTBEAT, CAROL);
+    m.heartbeat.credit_ms = 10;
+    receive(d, CAROL, &m);
+    ck_assert(books_of(d, 1).credit_ms == 85 && books_of(d, 1).parameters_ms == 80);
+    ck_assert(counts_of(d).credit_ms == 85 && counts_of(d).parameters_ms == 80);
     desk_destroy(d);
 }
 END_TEST
