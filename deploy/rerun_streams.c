@@ -71,7 +71,7 @@ static void find_wanted(struct rerun_streams *s, const void *data, size_t bytes)
     schedule_reader_init(&reader, data, bytes);
     while (schedule_read(&reader, &r)) {
         learner += r.kind == SCHEDULE_BEGIN;
-        if (r.kind != SCHEDULE_FRAGMENT && r.kind != SCHEDULE_GRADIENT)
+        if (!schedule_is_entry(&r))
             continue;
         if (n == capacity && (n = merge_wanted(s->wanted, n)) > capacity / 2) {
             capacity *= 2;
