@@ -87,14 +87,8 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
     m.fragment.version = a->version;
     if (!a->wants_state)
         m.fragment.state = (struct bytes){ NULL, 0 };
-    unsigned char *rows = frame_buffer(s->frame) + s->room;
-    size_t bytes = m.fragment.rows.size;
-    unsigned char *begin = message_encode_before(&m, rows);
-    struct frame *f = stream_take(s);
-    f->data = begin;
-    f->size = (size_t)(rows - begin) + bytes;
     a->counts.sent++;
-    a->out.send(a->out.context, f, true);
+    a->out.send(a->out.context, stream_pack(s, &m), true);
 }
 
 /* Mode gradients: all streams began together and end together. */
