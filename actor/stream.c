@@ -272,6 +272,15 @@ struct frame *stream_take(struct stream *s)
     return f;
 }
 
+struct frame *stream_pack(struct stream *s, const struct message *m)
+{
+    unsigned char *rows = frame_buffer(s->frame) + s->room;
+    struct frame *f = stream_take(s);
+    f->data = message_encode_before(m, rows);
+    f->size = (size_t)(rows - f->data) + m->fragment.rows.size;
+    return f;
+}
+
 void stream_abandon(struct stream *s)
 {
     frame_release(s->frame);

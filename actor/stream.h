@@ -92,6 +92,9 @@ int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
 /* Hand over the frame; the next fragment has the next sequence number. */
 struct frame *stream_take(struct stream *s);
 
+/* The same with the message before the rows: `m` is a FRAGMENT that stream_describe and the caller filled. */
+struct frame *stream_pack(struct stream *s, const struct message *m);
+
 /* Throw the open fragment away. */
 void stream_abandon(struct stream *s);
 

@@ -241,16 +241,6 @@ static int save_for_good(struct learner *l, struct error *err)
     return rc;
 }
 
-static const char *ending_word(const struct learner *l, enum training_status status)
-{
-    if (status == TRAINING_DIVERGED)
-        return "diverged";
-    if (status != TRAINING_FINISHED)
-        return "interrupted";
-    int64_t total = l->experiment->settings.top.total_steps;
-    return l->progress.report.env_steps < total ? "stopped at eval.stop_at" : "finished";
-}
-
 /* What the caller is told about an ending. */
 static int ending_error(const struct learner *l, enum training_status status, struct error *err)
 {
@@ -283,7 +273,7 @@ static int conclude(struct learner *l, enum training_status status, struct error
     write_metrics(l, program_now_us());
     write_actors(l);
     const struct training_report *r = &l->progress.report;
-    const char *word = ending_word(l, status);
+    const char *word = progress_ending(&l->progress, l->experiment->settings.top.total_steps, status);
     if (status != TRAINING_DIVERGED)
         rc = save_for_good(l, err);
     if (rc == 0)

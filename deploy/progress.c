@@ -94,3 +94,12 @@ void progress_show(struct progress *p, int64_t total_steps, int actors, int64_t 
     else
         console_say("%s", line);
 }
+
+const char *progress_ending(const struct progress *p, int64_t total_steps, enum training_status status)
+{
+    if (status == TRAINING_DIVERGED)
+        return "diverged";
+    if (status != TRAINING_FINISHED)
+        return "interrupted";
+    return p->report.env_steps < total_steps ? "stopped at eval.stop_at" : "finished";
+}

@@ -28,4 +28,7 @@ void progress_write(struct progress *p, struct run *run, const struct experiment
 /* When it is time: the live line on a terminal twice a second, otherwise a line every 10 s. */
 void progress_show(struct progress *p, int64_t total_steps, int actors, int64_t now_us);
 
+/* How a training ended that goes on no more, in a word or three. */
+const char *progress_ending(const struct progress *p, int64_t total_steps, enum training_status status);
+
 #endif

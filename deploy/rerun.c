@@ -1,5 +1,5 @@
 /* Two readers go through the schedule: `ahead` gives what is to be done next, `behind` what the training core should
- * say about it, which it does later.
+ * say about it, which it does later (rerun_check.h).
  *
  * A record's place is given by the updates that were done and the records before it. Between steps there is one such
  * place for every state that the training core can be in, so a record is due as soon as the updates match: fragments
@@ -19,10 +19,10 @@
 #include "common/text.h"
 #include "deploy/console.h"
 #include "deploy/engine.h"
-#include "deploy/hash_trail.h"
 #include "deploy/program.h"
 #include "deploy/progress.h"
 #include "deploy/provenance.h"
+#include "deploy/rerun_check.h"
 #include "deploy/rerun_streams.h"
 #include "deploy/rerun_survey.h"
 #include "learner/training.h"
@@ -43,17 +43,14 @@ struct rerun {
     char *data;                     /* [bytes] the schedule */
     size_t bytes;
     struct rerun_outline outline;
-    struct schedule_reader ahead, behind;
+    struct schedule_reader ahead;
     struct schedule_record next;    /* of `ahead` */
     bool has_next;
-    struct schedule_record said;    /* of `behind` */
-    bool has_said;
-    int64_t n_fed, n_entered;       /* fragments */
+    struct rerun_check check;       /* holds `behind` */
+    int64_t n_fed;                  /* fragments */
     int64_t transitions_fed;        /* to this learner */
     struct safetensors *saved;      /* the last checkpoint, or where this learner began; NULL: at the start */
 
-    struct hash_trail trail;
-    struct error problem;           /* the first; code 0: none */
     struct progress progress;
     int64_t looked_us;
 };
@@ -61,13 +58,6 @@ struct rerun {
 static void run_path(const struct rerun *r, const char *name, char *out, size_t bytes)
 {
     snprintf(out, bytes, "%s/%s", r->options->run, name);
-}
-
-/* The first problem stays. */
-static void fail(struct rerun *r, const struct error *problem)
-{
-    if (r->problem.code == 0)
-        r->problem = *problem;
 }
 
 /* ---- what the training core says ---- */
@@ -97,70 +87,18 @@ static void on_evaluate(void *context, int64_t env_steps, const float *params, s
 
 static void on_hash(void *context, int64_t update, int64_t env_steps, const char *sha256)
 {
-    struct rerun *r = context;
-    struct error err;
-    if (update > r->options->until || hash_trail_reach(&r->trail, update, env_steps, sha256) || r->problem.code)
-        return;
-    const struct hash_line *recorded = &r->trail.recorded;
-    if (!r->trail.has_recorded)
-        error_set(&err, ERR_DIFFERENT, "the run's hashes.csv ends before update %" PRId64, update);
-    else if (recorded->update != update || recorded->env_steps != env_steps)
-        error_set(&err, ERR_DIFFERENT, "hashes.csv goes on with update %" PRId64 " at env_steps %" PRId64
-                  ", the rerun with update %" PRId64 " at %" PRId64, recorded->update, recorded->env_steps, update,
-                  env_steps);
-    else
-        error_set(&err, ERR_DIFFERENT, "the parameters differ first behind update %" PRId64 ", env_steps %" PRId64
-                  ": %.12s there, %.12s here", update, env_steps, recorded->sha256, sha256);
-    fail(r, &err);
-}
-
-/* Whether a record is of a fragment or a gradient. */
-static bool has_entered(const struct schedule_record *r)
-{
-    return r->kind == SCHEDULE_FRAGMENT || r->kind == SCHEDULE_GRADIENT;
-}
-
-/* The next record that the training core or its restoring should be behind. */
-static void read_said(struct rerun *r)
-{
-    do
-        r->has_said = schedule_read(&r->behind, &r->said);
-    while (r->has_said && !has_entered(&r->said) && r->said.kind != SCHEDULE_RETURN);
+    rerun_check_hash(&((struct rerun *)context)->check, update, env_steps, sha256);
 }
 
 static void on_scheduled(void *context, const struct schedule_record *found)
 {
-    struct rerun *r = context;
-    struct error err;
-    const struct schedule_record *said = &r->said;
-    r->n_entered++;
-    const bool is_same = r->has_said && said->kind == found->kind && said->update == found->update
-                      && said->stream == found->stream && said->life == found->life
-                      && said->sequence == found->sequence && said->version == found->version
-                      && said->n_transitions == found->n_transitions && said->n_used == found->n_used;
-    if (!is_same) {
-        error_set(&err, ERR_DIFFERENT, "behind update %" PRIu64 " %s %" PRIu64 " of stream %" PRIu32 " entered "
-                  "with %" PRIu32 " transitions; the schedule has %s %" PRIu64 " of stream %" PRIu32 " behind update %"
-                  PRIu64 ", with %" PRIu32, found->update, schedule_kind_word(found->kind), found->sequence, found->stream, found->n_used,
-                  r->has_said ? schedule_kind_word(said->kind) : "nothing, not", said->sequence, said->stream,
-                  said->update, said->n_used);
-        fail(r, &err);
-    }
-    read_said(r);
+    rerun_check_entered(&((struct rerun *)context)->check, found);
 }
 
 static int on_restore(void *context, struct error *err)
 {
     struct rerun *r = context;
-    struct error departure;
-    if (!r->has_said || r->said.kind != SCHEDULE_RETURN) {
-        error_set(&departure, ERR_DIFFERENT, "behind update %" PRId64 " numbers that are not finite make the rerun "
-                  "return to a checkpoint, which the run did not", training_updates(r->training));
-        fail(r, &departure);
-        return error_set(err, ERR_MISSING, "none");
-    }
-    const bool was_there = r->said.n_used == 1;
-    read_said(r);
+    const bool was_there = rerun_check_returned(&r->check, training_updates(r->training));
     return was_there && r->saved ? training_restore(r->training, r->saved, err)
                                  : error_set(err, ERR_MISSING, "none");
 }
@@ -212,7 +150,7 @@ static int save(struct rerun *r, struct error *err)
 static int succeed(struct rerun *r, const struct schedule_record *begin, struct error *err)
 {
     /* One that had ended has said so, which the others have not where they were ended by eval.stop_at. */
-    if (r->trail.has_recorded && r->trail.recorded.update == training_updates(r->training))
+    if (r->check.trail.has_recorded && r->check.trail.recorded.update == training_updates(r->training))
         training_hash(r->training);
     int rc = save(r, err);
     return rc == 0 ? begin_learner(r, begin, err) : rc;
@@ -298,9 +236,9 @@ static uint64_t next_place(const struct rerun *r)
 static bool is_due(const struct rerun *r)
 {
     const uint64_t updates = (uint64_t)training_updates(r->training), place = next_place(r);
-    if (r->has_next && has_entered(&r->next))
+    if (r->has_next && schedule_is_entry(&r->next))
         return updates == place && !is_over(r) && rerun_streams_have(r->streams, &r->next);
-    return r->n_entered == r->n_fed && (updates == place || (!r->has_next && updates > place))
+    return r->check.n_entered == r->n_fed && (updates == place || (!r->has_next && updates > place))
         && (is_over(r) || training_is_at_rest(r->training));
 }
 
@@ -317,7 +255,7 @@ static int departed(const struct rerun *r, struct error *err)
 static int step(struct rerun *r, struct error *err)
 {
     r->status = training_step(r->training);
-    return r->problem.code ? (*err = r->problem).code : 0;
+    return r->check.problem.code ? (*err = r->check.problem).code : 0;
 }
 
 /* Nothing is due yet: let training go on. */
@@ -389,12 +327,12 @@ static int follow_all(struct rerun *r, struct error *err)
         show(r);
         if (rc == 0 && r->options->stop && r->options->stop())
             rc = error_set(err, ERR_INTERRUPTED, "interrupted behind update %" PRId64 "; %" PRId64 " hashes were equal",
-                           training_updates(r->training), r->trail.n_equal);
+                           training_updates(r->training), r->check.trail.n_equal);
     }
     if (!r->options->is_quiet)
         console_live("");
-    if (rc == 0 && r->problem.code)
-        rc = (*err = r->problem).code;
+    if (rc == 0 && r->check.problem.code)
+        rc = (*err = r->check.problem).code;
     return rc;
 }
 
@@ -436,7 +374,7 @@ static int open_run(struct rerun *r, struct error *err)
     r->result->is_finished = r->outline.has_end;
     run_path(r, "hashes.csv", path, sizeof(path));
     if (rc == 0)
-        rc = hash_trail_open(&r->trail, path, r->options->out, err);
+        rc = hash_trail_open(&r->check.trail, path, r->options->out, err);
     return rc;
 }
 
@@ -448,9 +386,8 @@ static int begin(struct rerun *r, struct error *err)
     if (!r->streams)
         return err->code;
     schedule_reader_init(&r->ahead, r->data, r->bytes);
-    schedule_reader_init(&r->behind, r->data, r->bytes);
+    rerun_check_begin(&r->check, r->data, r->bytes, r->options->until);
     read_next(r);
-    read_said(r);
     first = r->next;
     read_next(r);
     return begin_learner(r, &first, err);
@@ -484,9 +421,9 @@ static void find_cause(const struct rerun *r, char *out, size_t bytes)
 static void explain(const struct rerun *r, struct error *err)
 {
     char cause[300], before[96] = "no hash was equal before";
-    if (r->trail.n_equal > 0)
-        snprintf(before, sizeof(before), "%" PRId64 " hash%s equal until update %" PRId64, r->trail.n_equal,
-                 r->trail.n_equal == 1 ? " was" : "es were", r->trail.last_equal.update);
+    if (r->check.trail.n_equal > 0)
+        snprintf(before, sizeof(before), "%" PRId64 " hash%s equal until update %" PRId64, r->check.trail.n_equal,
+                 r->check.trail.n_equal == 1 ? " was" : "es were", r->check.trail.last_equal.update);
     find_cause(r, cause, sizeof(cause));
     const struct error what = *err;
     error_set(err, ERR_DIFFERENT, "%.230s; %s; %s", what.text, before, cause);
@@ -495,15 +432,12 @@ static void explain(const struct rerun *r, struct error *err)
 /* The hashes that the schedule does not lead to. */
 static int check_left(struct rerun *r, struct error *err)
 {
-    int64_t until = r->options->until, missing, behind;
+    int64_t until = r->options->until, behind;
     if (!r->outline.has_end && (int64_t)r->outline.last_update < until)
         until = (int64_t)r->outline.last_update;
-    hash_trail_left(&r->trail, until, &missing, &behind);
+    const int rc = rerun_check_left(&r->check, until, &behind, err);
     r->result->n_behind = r->outline.has_end || until == r->options->until ? 0 : behind;
-    if (missing == 0)
-        return 0;
-    return error_set(err, ERR_DIFFERENT, "hashes.csv has an update %" PRId64 " at env_steps %" PRId64 ", to which the "
-                     "schedule does not lead", r->trail.recorded.update, r->trail.recorded.env_steps);
+    return rc;
 }
 
 static void sum_up(struct rerun *r, int64_t began_us)
@@ -515,7 +449,7 @@ static void sum_up(struct rerun *r, int64_t began_us)
         out->updates = report.updates;
         out->env_steps = report.env_steps;
     }
-    out->n_equal = r->trail.n_equal;
+    out->n_equal = r->check.trail.n_equal;
     out->n_lives = r->streams ? rerun_streams_lives(r->streams) : 0;
     out->time_s = (double)(program_now_us() - began_us) * 1e-6;
     read_run_time(r);
@@ -538,15 +472,14 @@ int rerun_run(const struct rerun_options *o, struct rerun_result *out, struct er
         explain(&r, err);
     sum_up(&r, began_us);
     struct error writing;
-    if (hash_trail_finish(&r.trail, &writing) != 0 && rc == 0)
+    if (hash_trail_finish(&r.check.trail, &writing) != 0 && rc == 0)
         rc = (*err = writing).code;
     training_destroy(&r.training);
     rerun_streams_destroy(&r.streams);
     fragment_pool_destroy(&r.fragments);
     safetensors_close(&r.saved);
     schedule_reader_fini(&r.ahead);
-    schedule_reader_fini(&r.behind);
-    hash_trail_fini(&r.trail);
+    rerun_check_fini(&r.check);
     engine_fini(&r.engine);
     env_close(&r.model);
     experiment_fini(&r.experiment);

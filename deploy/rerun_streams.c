@@ -71,7 +71,7 @@ static void find_wanted(struct rerun_streams *s, const void *data, size_t bytes)
     schedule_reader_init(&reader, data, bytes);
     while (schedule_read(&reader, &r)) {
         learner += r.kind == SCHEDULE_BEGIN;
-        if (r.kind != SCHEDULE_FRAGMENT && r.kind != SCHEDULE_GRADIENT)
+        if (!schedule_is_entry(&r))
             continue;
         if (n == capacity && (n = merge_wanted(s->wanted, n)) > capacity / 2) {
             capacity *= 2;
@@ -222,12 +222,7 @@ static struct fragment *finish(struct rerun_streams *s, struct stream *stream, c
     m.fragment.incarnation = 1;
     m.fragment.version = (int64_t)r->version;
     m.fragment.state = (struct bytes){ NULL, 0 };
-    unsigned char *rows = frame_buffer(stream->frame) + stream->room;
-    const size_t bytes = m.fragment.rows.size;
-    unsigned char *begin = message_encode_before(&m, rows);
-    struct frame *frame = stream_take(stream);
-    frame->data = begin;
-    frame->size = (size_t)(rows - begin) + bytes;
+    struct frame *frame = stream_pack(stream, &m);
 
     struct fragment *f = fragment_pool_take(s->fragments);
     f->stream = r->stream;

@@ -238,16 +238,6 @@ static enum training_status train(struct shell *h)
     return status;
 }
 
-static const char *ending_word(const struct shell *h, enum training_status status)
-{
-    if (status == TRAINING_DIVERGED)
-        return "diverged";
-    if (status != TRAINING_FINISHED)
-        return "interrupted";
-    return h->progress.report.env_steps < h->experiment->settings.top.total_steps ? "stopped at eval.stop_at"
-                                                                                  : "finished";
-}
-
 /* What a real run's summary does not have. */
 static int complete_summary(const struct shell *h, double wall_s, struct error *err)
 {
@@ -313,7 +303,7 @@ static int conclude(struct shell *h, enum training_status status, struct error *
     int rc = 0;
     const double wall_s = (double)(program_now_us() - h->began_us) * 1e-6;
     write_metrics(h);
-    const char *word = ending_word(h, status);
+    const char *word = progress_ending(&h->progress, h->experiment->settings.top.total_steps, status);
     if (status != TRAINING_DIVERGED)
         rc = run_save(&h->run, h->experiment, simulation_training(h->simulation), err);
     if (rc == ERR_NUMERIC) {

@@ -59,7 +59,7 @@ void schedule_codec_destroy(struct schedule_codec **c)
 static void remember(struct schedule_codec *c, const struct schedule_record *r)
 {
     c->update = r->update;
-    if (r->kind != SCHEDULE_FRAGMENT && r->kind != SCHEDULE_GRADIENT)
+    if (!schedule_is_entry(r))
         return;
     c->version = r->version;
     c->next_stream = (r->stream + 1) % c->n_streams;
@@ -143,7 +143,7 @@ size_t schedule_encode(struct schedule_codec *c, const struct schedule_record *r
                        unsigned char out[SCHEDULE_MAX_RECORD_BYTES])
 {
     assert(r->stream < c->n_streams);
-    const bool is_fragment = r->kind == SCHEDULE_FRAGMENT || r->kind == SCHEDULE_GRADIENT;
+    const bool is_fragment = schedule_is_entry(r);
     const size_t n = is_fragment ? encode_fragment(c, r, out) : encode_other(c, r, out);
     remember(c, r);
     return n;

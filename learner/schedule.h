@@ -40,6 +40,12 @@ struct schedule_record {
     uint32_t n_transitions, n_used;
 };
 
+/* Whether it is of a fragment or a gradient. */
+static inline bool schedule_is_entry(const struct schedule_record *r)
+{
+    return r->kind == SCHEDULE_FRAGMENT || r->kind == SCHEDULE_GRADIENT;
+}
+
 enum { SCHEDULE_HEADER_BYTES = 24, SCHEDULE_MAX_RECORD_BYTES = 64, SCHEDULE_MAX_STREAMS = 1 << 20 };
 
 /* What both sides remember of the records so far. */

@@ -37,6 +37,7 @@ struct session *session_create(const struct session_setup *setup, struct session
     s->versions[0] = s->versions[1] = -1;
     env_spec_hash(setup->spec, s->spec_hash);
     s->slots = memory_alloc((size_t)s->n_slots, sizeof(*s->slots));
+    peer_table_init(&s->members, s->n_slots);
     s->streams = memory_alloc((size_t)s->n_streams, sizeof(*s->streams));
     s->states = memory_alloc((size_t)s->n_streams, setup->state_bytes);
     session_share_out(s);
@@ -70,6 +71,7 @@ void session_destroy(struct session **session)
     for (int i = 0; i < s->n_slots; i++)
         free(s->slots[i].streams);
     free(s->slots);
+    peer_table_fini(&s->members);
     free(s->streams);
     free(s->states);
     free(s->ack_buffer);

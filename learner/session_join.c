@@ -123,10 +123,8 @@ void session_welcome(struct session *s, struct slot *slot)
 
 struct slot *session_slot_of(struct session *s, uint64_t peer)
 {
-    for (int i = 0; i < s->n_slots; i++)
-        if (s->slots[i].is_connected && s->slots[i].peer == peer)
-            return &s->slots[i];
-    return NULL;
+    const int place = peer_table_find(&s->members, peer);
+    return place >= 0 ? &s->slots[place] : NULL;
 }
 
 /* The slot a HELLO gets: its own, its predecessor's of the same name, a free one, or none. */
@@ -148,6 +146,7 @@ static struct slot *slot_for(struct session *s, const struct hello *h)
 void session_leave(struct session *s, struct slot *slot, const char *why, int64_t now_us)
 {
     session_say(s, "actor %s left: %s", slot->name, why);
+    peer_table_remove(&s->members, slot->peer);
     slot->is_connected = false;
     slot->wants_ack = false;
     slot->left_us = now_us;
@@ -188,6 +187,9 @@ void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struc
     struct slot *other = session_slot_of(s, peer);
     if (other && other != slot)
         session_leave(s, other, "its connection took another place", now_us);
+    if (slot->is_connected)
+        peer_table_remove(&s->members, slot->peer);
+    peer_table_put(&s->members, peer, (int)(slot - s->slots));
     const int64_t first = (slot - s->slots) * s->per_slot;
     bool is_other_cpu = strcmp(h->cpu, s->setup.cpu) != 0;
     slot->is_connected = true;

@@ -3,6 +3,7 @@
 #define SHOAL_LEARNER_SESSION_PRIVATE_H
 
 #include "common/row_statistics.h"
+#include "learner/peer_table.h"
 #include "learner/session.h"
 #include "proto/message.h"
 
@@ -44,6 +45,7 @@ struct session {
     char spec_hash[ENV_SPEC_HASH_BYTES];
 
     struct slot *slots;              /* [n_slots] */
+    struct peer_table members;       /* the places of those that are connected */
     struct stream *streams;          /* [n_streams] */
     unsigned char *states;           /* [n_streams][state_bytes] after the last fragment received */
     int64_t *ack_buffer;             /* [max_streams] */

@@ -116,6 +116,23 @@ START_TEST(who_finds_no_place_may_try_again)
 }
 END_TEST
 
+START_TEST(who_has_left_is_nobody_until_it_joins_again)
+{
+    struct desk *d = desk_create(MODE_ASYNC, 2, 1);
+    join(d, ALICE, "alice");
+    join(d, BOB, "bob");
+    say(d, MESSAGE_BYE, ALICE);
+    struct message m = fragment(d, ALICE, 0, 0, 0);
+    receive(d, ALICE, &m);
+    expect_reject(d, ALICE, "message", REJECT_UNKNOWN, true);
+    send_good(d, BOB, 1, 0, 0);
+    join(d, ALICE, "alice");
+    send_good(d, ALICE, 0, 0, 0);
+    ck_assert_int_eq(counts_of(d).actors, 2);
+    desk_destroy(d);
+}
+END_TEST
+
 START_TEST(a_new_incarnation_takes_the_place_of_its_name_at_once)
 {
     struct desk *d = desk_create(MODE_ASYNC, 2, 1);
@@ -153,6 +170,11 @@ START_TEST(hello_again_is_answered_alike_even_over_a_new_connection)
     publish(d, 0);
     receive(d, CAROL, &m);
     next(d, CAROL, MESSAGE_SNAPSHOT);
+    receive(d, BOB, &m);      /* from a connection that is nobody's now */
+    expect_reject(d, BOB, "message", REJECT_UNKNOWN, true);
+    ck_assert(has_streams(join(d, BOB, "bob"), "23"));
+    receive(d, CAROL, &m);
+    expect_reject(d, CAROL, "message", REJECT_UNKNOWN, true);
     desk_destroy(d);
 }
 END_TEST
@@ -329,6 +351,7 @@ int main(void)
         the_time_limit_of_a_step_is_passed_on,
         another_protocol_or_specification_is_refused_for_good,
         who_finds_no_place_may_try_again,
+        who_has_left_is_nobody_until_it_joins_again,
         a_new_incarnation_takes_the_place_of_its_name_at_once,
         hello_again_is_answered_alike_even_over_a_new_connection,
         a_name_gets_the_place_it_had_before,
