@@ -65,6 +65,10 @@ static int begin_streams(struct actor *a, const struct welcome *w, size_t n, str
     struct work *work = &a->work;
     struct watch *watch = a->setup.watch;
     const size_t state_bytes = stream_state_bytes(work->model);
+    if (w->states.size > 0 && (state_bytes == 0 || w->states.size != n * state_bytes))
+        return error_set(err, ERR_CONFIG, "WELCOME: the learner's states of %zu streams take %zu bytes, a stream of %s "
+                         "here takes %zu; use the same version of shoal on both sides", n, w->states.size,
+                         w->environment, state_bytes);
     for (size_t i = 0; i < n; i++) {
         struct stream *s = &work->streams[i];
         const int64_t number = bytes_u32(w->streams, i), life = bytes_u32(w->lives, i);
@@ -75,7 +79,7 @@ static int begin_streams(struct actor *a, const struct welcome *w, size_t n, str
         s->whole_episodes = w->whole_episodes;
         work->n_streams++;
         s->sequence = s->acked = bytes_i64(w->sequences, i);
-        const bool is_saved = w->states.size == n * state_bytes && w->saved.data && w->saved.data[i] == 1;
+        const bool is_saved = w->saved.size == n && w->saved.data[i] == 1;
         if (!is_saved)
             stream_start(s, w->seed, number, life);
         else if (stream_restore(s, w->seed, number, life, w->states.data + i * state_bytes) != 0)
@@ -144,7 +148,7 @@ static void say_joined(struct actor *a, const char *environment)
     if (last - first == n - 1)
         actor_say(a, "joined: %s, streams %" PRId64 " to %" PRId64, environment, first, last);
     else
-        actor_say(a, "joined: %s, %d streams from %" PRId64 " to %" PRId64, environment, n, first, last);
+        actor_say(a, "joined: %s, %d streams, others' among them", environment, n);
 }
 
 void actor_on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)

@@ -38,9 +38,9 @@ int command_simulate(int argc, char **argv, struct error *err)
         "simulate", "CONFIG [key=value ...] [flags]", NULL,
         "Train with up to 10000 actors in one process under virtual time: what actors and learner do is real, how\n"
         "long it takes and what goes wrong is drawn as section `simulate` says (shoal config CONFIG shows it): slow\n"
-        "actors, delays, lost messages, failures, staleness. Repeated, it gives the same bits; in mode sync those\n"
-        "of shoal train. Times in the run directory are virtual.",
-        "shoal simulate configs/ppo/half_cheetah.yaml actors=1000 simulate.step_us='lognormal 50 0.5' \\\n"
+        "actors, delays, lost messages, failures, staleness. Repeated, it gives the same bits; in modes sync and\n"
+        "pipelined those of shoal train. Times in the run directory are virtual.",
+        "shoal simulate configs/ppo/half_cheetah.yaml actors=1000 actor.horizon=16 simulate.step_us='lognormal 50 0.5' \\\n"
         "      simulate.fail_s='uniform 1 100'", flags, COUNT(flags)
     };
     char path[RUN_PATH_BYTES];

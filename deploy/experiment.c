@@ -225,7 +225,7 @@ int experiment_load(struct experiment *e, const char *path, char *const *overrid
     if (rc == 0 && e->settings.top.mode == MODE_GRADIENTS) {
         rc = algorithm_check_gradients(e->algorithm, e->hyper, &e->settings, err);
         if (rc != 0)
-            error_prefix(err, "%s", path);
+            error_prefix(err, "%s", source_name(path));
     }
     if (rc == 0) {
         rc = settings_check(&e->settings, e->algorithm->is_on_policy, err);

@@ -75,6 +75,17 @@ static bool says_something(char *line)
     return n > 0;
 }
 
+/* A whole number as YAML has it, with underscores where somebody put them. */
+static uint64_t read_count(const char *text)
+{
+    uint64_t n = 0;
+    if (strpbrk(text, ".eE"))
+        return (uint64_t)strtod(text, NULL);
+    for (text += strspn(text, " \t"); (*text >= '0' && *text <= '9') || *text == '_'; text++)
+        n = *text == '_' ? n : 10 * n + (uint64_t)(*text - '0');
+    return n;
+}
+
 int provenance_read_config(const char *path, struct provenance_config *out, struct error *err)
 {
     static const char total[] = "total_steps:";
@@ -90,7 +101,7 @@ int provenance_read_config(const char *path, struct provenance_config *out, stru
         if (!says_something(line))
             continue;
         if (strncmp(line, total, sizeof(total) - 1) == 0)
-            out->total_steps = (uint64_t)strtod(line + sizeof(total) - 1, NULL);
+            out->total_steps = read_count(line + sizeof(total) - 1);
         else
             n += (size_t)snprintf(said + n, bytes + 2 - n, "%s\n", line);
     }

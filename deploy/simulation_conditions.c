@@ -12,6 +12,10 @@ static int check_staleness(const struct settings *s, bool is_on_policy, struct e
         return error_set(err, ERR_CONFIG, "simulate.staleness is %lld, but mode %s acts with one version and no "
                          "other; set mode: async, or simulate.staleness: 0", (long long)s->simulate.staleness,
                          settings_mode(s));
+    if (s->learner.max_staleness > 0 && s->simulate.staleness > s->learner.max_staleness)
+        return error_set(err, ERR_CONFIG, "simulate.staleness %lld is above learner.max_staleness %lld: everything would "
+                         "be thrown away; lower the first or raise the second", (long long)s->simulate.staleness,
+                         (long long)s->learner.max_staleness);
     if (!is_on_policy && s->learner.publish_every != 1)
         return error_set(err, ERR_CONFIG, "simulate.staleness counts versions, and of those only every %lldth is "
                          "published; set learner.publish_every: 1", (long long)s->learner.publish_every);

@@ -152,6 +152,19 @@ void session_leave(struct session *s, struct slot *slot, const char *why, int64_
     slot->left_us = now_us;
 }
 
+/* Whether some stream of the slot may begin a fragment: otherwise whoever is there waits, and does not die of its
+ * environments. */
+static bool may_act(const struct session *s, const struct slot *slot)
+{
+    for (int i = 0; i < slot->n_streams; i++) {
+        const struct stream *st = &s->streams[slot->streams[i]];
+        const int64_t done = s->is_lockstep && s->round >= 0 ? s->round : st->acked;
+        if (st->next_sequence - done < session_credit(s))
+            return true;
+    }
+    return false;
+}
+
 void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h)
 {
     if (h->protocol != PROTOCOL_VERSION) {
@@ -179,7 +192,8 @@ void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struc
                             s->n_slots);
         return;
     }
-    bool is_back = slot->is_connected && slot->incarnation == h->incarnation;
+    const bool is_same = slot->incarnation == h->incarnation;
+    bool is_back = slot->is_connected && is_same;
     bool is_replaced = slot->is_connected && !is_back;
     if (is_replaced && slot->peer != peer)
         session_send_reject(s, slot->peer, "message", REJECT_REPLACED, false, NULL,
@@ -197,10 +211,10 @@ void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struc
     slot->incarnation = h->incarnation;
     snprintf(slot->name, sizeof(slot->name), "%s", h->name);
     slot->heard_us = slot->beat_us = now_us;
-    if (!is_back) {
+    if (!is_same) {
         slot->diverged_told = slot->told_credit_ms = slot->told_parameters_ms = 0;
         slot->failures = slot->failures_told = 0;
-        slot->fruitless++;
+        slot->fruitless += may_act(s, slot);
     }
     if (is_replaced)
         session_say(s, "actor %s: a new process takes the place of the old one", h->name);

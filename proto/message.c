@@ -225,6 +225,12 @@ static void check_welcome(struct wire_reader *r, const struct message *m)
     }
     if (w->lives.size != n * sizeof(uint32_t) || w->sequences.size != n * sizeof(int64_t))
         wire_fail(r, "\"lives\" and \"sequences\" are not as long as the %zu streams", n);
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = 0; k < i; k++)
+            if (bytes_u32(w->streams, i) == bytes_u32(w->streams, k)) {
+                wire_fail(r, "stream %u stands there twice", (unsigned)bytes_u32(w->streams, i));
+                return;
+            }
     if (w->saved.size != (w->states.size ? n : 0))
         wire_fail(r, "\"saved\" has %zu bytes beside %zu bytes of \"states\" for %zu streams", w->saved.size,
                   w->states.size, n);

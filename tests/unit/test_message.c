@@ -654,6 +654,7 @@ START_TEST(counts_must_agree_with_sizes)
     check_says(WITH(MESSAGE_WELCOME, "streams", "\xc4\x04\1\0\0\0"), "not as long as the 1 streams");
     check_says(WITH(MESSAGE_WELCOME, "states", "\xc4\x07" "1234567"), "7 bytes of \"states\"");
     check_says(WITH(MESSAGE_WELCOME, "states", "\xc4\x00"), "4 bytes beside 0 bytes of \"states\"");
+    check_says(WITH(MESSAGE_WELCOME, "streams", "\xc4\x10\1\0\0\0\2\0\0\0\1\0\0\0\3\0\0\0"), "stands there twice");
     check_says(WITH(MESSAGE_WELCOME, "saved", "\xc4\x00"), "0 bytes beside 8 bytes of \"states\"");
     check_says(WITH(MESSAGE_WELCOME, "saved", "\xc4\x03" "\1\0\1"), "3 bytes beside");
 

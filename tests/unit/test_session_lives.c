@@ -151,6 +151,24 @@ START_TEST(streams_begin_anew_when_several_processes_in_a_row_sent_nothing)
 }
 END_TEST
 
+/* Alice's stream is ahead and waits for bob's: that nothing comes of her processes says nothing about her stream. */
+START_TEST(streams_that_wait_for_a_round_go_on_however_many_processes_end)
+{
+    struct desk *d = desk_create(MODE_SYNC, 2, 1);
+    uint64_t peer = ALICE;
+    session_round(d->session, 0, 0, 0);
+    join(d, peer, "alice");
+    send_good(d, peer, 0, 0, 0);
+    for (int i = 0; i < 6; i++) {
+        say(d, MESSAGE_BYE, peer++);
+        const struct welcome *w = join(d, peer, "alice");
+        ck_assert_int_eq(bytes_u32(w->lives, 0), 0);
+        ck_assert(bytes_i64(w->sequences, 0) == 1 && w->states.size == STATE_BYTES);
+    }
+    desk_destroy(d);
+}
+END_TEST
+
 START_TEST(a_restarted_learner_goes_on_from_its_checkpoint)
 {
     static const int64_t lives[] = { 2, 0 }, sequences[] = { 5, 0 }, has_state[] = { 1, 0 };
@@ -185,6 +203,7 @@ int main(void)
         sync_goes_on_from_the_state_behind_the_last_fragment,
         sync_begins_a_new_life_where_the_state_was_refused,
         streams_begin_anew_when_several_processes_in_a_row_sent_nothing,
+        streams_that_wait_for_a_round_go_on_however_many_processes_end,
         a_restarted_learner_goes_on_from_its_checkpoint,
     };
     return suite_run("session_lives", tests, TEST_COUNT(tests), 60);
