@@ -10,14 +10,6 @@ enum { FEW_ROWS = 12 };
 
 static const struct bootstrap HOW = { .seed = 1, .n_draws = 2000 };
 
-bool curves_have_evaluations(const struct results *const *runs, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (runs[i]->eval.n_rows == 0)
-            return false;
-    return n > 0;
-}
-
 static struct curve new_curve(int n, struct arena *arena)
 {
     const size_t count = (size_t)n + 1;

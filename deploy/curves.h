@@ -22,9 +22,6 @@ struct curve {
 
 enum { CURVE_BINS = 40, CURVE_POINTS = 101 };
 
-/* Whether every run was evaluated at least once. */
-bool curves_have_evaluations(const struct results *const *runs, int n);
-
 /* The interquartile mean of the runs' returns and its 95 % stratified bootstrap interval, where all runs
  * have data: at their common evaluations, or at CURVE_POINTS points with straight lines between evaluations. */
 struct curve curve_of_returns(const struct results *const *runs, int n, bool is_training,

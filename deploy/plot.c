@@ -63,13 +63,11 @@ static void fit_panel(struct plot_frame *frame, const struct plot_panel *p)
     for (int i = 0; i < p->n_series; i++) {
         const struct plot_series *s = &p->series[i];
         const bool is_sideways = s->mark == PLOT_INTERVAL;
-        include_all(&x, s->x, s->mark == PLOT_BARS ? s->n + 1 : s->n);
+        include_all(&x, s->x, s->n);
         include_all(s->mark == PLOT_INTERVAL ? &x : &y, s->low, s->n);
         include_all(s->mark == PLOT_INTERVAL ? &x : &y, s->high, s->n);
         if (!is_sideways)
             include_all(&y, s->y, s->n);
-        if (s->mark == PLOT_BARS)
-            include(&y, 0);
     }
     if (p->has_reference)
         include(&x, p->reference);

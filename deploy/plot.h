@@ -12,7 +12,6 @@ enum plot_mark {
     PLOT_LINE,          /* through (x, y); with dots when there are few */
     PLOT_BAND,          /* between (x, low) and (x, high) */
     PLOT_STEP,          /* y from x to the next x */
-    PLOT_BARS,          /* a histogram: bar i of height y[i] from x[i] to x[i + 1]; x is [n + 1] */
     PLOT_INTERVAL,      /* a dot at (x, y) and a whisker from low to high along x */
     PLOT_DOTS           /* small, faint dots at (x, y) */
 };
@@ -64,9 +63,5 @@ char *plot_draw(const struct plot_figure *f);
 /* "#0072B2": seven colours that people with any kind of colour vision tell apart, repeated.
  * Source: Okabe and Ito 2008, without yellow, which is too light on white. */
 const char *plot_colour(int i);
-
-/* Counts of values in `n_bins` bins of equal width over their range.
- *   values [n]; edges [n_bins + 1]; counts [n_bins]; values that are not finite are not counted */
-void plot_histogram(const double *values, int n, int n_bins, double *edges, double *counts);
 
 #endif

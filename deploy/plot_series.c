@@ -76,18 +76,6 @@ static void draw_band(struct svg *s, const struct plot_frame *f, const struct pl
     free(xy);
 }
 
-static void draw_bars(struct svg *s, const struct plot_frame *f, const struct plot_series *series)
-{
-    const struct svg_style style = { .stroke = plot_colour(series->colour), .width = 1,
-                                     .fill = plot_colour(series->colour), .opacity = 0.6 };
-    for (int i = 0; i < series->n; i++) {
-        const double left = plot_x(f, series->x[i]), right = plot_x(f, series->x[i + 1]);
-        const double top = plot_y(f, series->y[i]), bottom = f->top + f->height;
-        if (isfinite(top) && series->y[i] > 0)
-            svg_polygon(s, 4, (double[]){ left, bottom, left, top, right, top, right, bottom }, &style);
-    }
-}
-
 static void draw_intervals(struct svg *s, const struct plot_frame *f, const struct plot_series *series)
 {
     const struct svg_style whisker = { .stroke = plot_colour(series->colour), .width = 2.5 },
@@ -116,9 +104,6 @@ void plot_draw_series(struct svg *s, const struct plot_frame *f, const struct pl
     case PLOT_BAND:
         draw_band(s, f, series);
         break;
-    case PLOT_BARS:
-        draw_bars(s, f, series);
-        break;
     case PLOT_INTERVAL:
         draw_intervals(s, f, series);
         break;
@@ -126,27 +111,4 @@ void plot_draw_series(struct svg *s, const struct plot_frame *f, const struct pl
         draw_dots(s, f, series, 2.5, 0.45);
         break;
     }
-}
-
-void plot_histogram(const double *values, int n, int n_bins, double *edges, double *counts)
-{
-    double low = INFINITY, high = -INFINITY;
-    for (int i = 0; i < n; i++)
-        if (isfinite(values[i])) {
-            low = fmin(low, values[i]);
-            high = fmax(high, values[i]);
-        }
-    if (!(low <= high))
-        low = high = 0;
-    if (low == high) {
-        low -= 0.5;
-        high += 0.5;
-    }
-    for (int i = 0; i <= n_bins; i++)
-        edges[i] = low + (high - low) * i / n_bins;
-    for (int i = 0; i < n_bins; i++)
-        counts[i] = 0;
-    for (int i = 0; i < n; i++)
-        if (isfinite(values[i]))
-            counts[(int)fmin(n_bins - 1, floor((values[i] - low) / (high - low) * n_bins))]++;
 }

@@ -169,10 +169,12 @@ static bool allows_ratio(const struct report_data *d, int arm, int other, int ta
     return true;
 }
 
-static enum verdict judge(const struct interval *i, double equality)
+static enum verdict judge(const struct interval *i, double equality, int n_seeds)
 {
     if (!isfinite(i->low) || !isfinite(i->high))
         return VERDICT_UNKNOWN;
+    if (n_seeds < FEW_SEEDS && (i->low > equality || i->high < equality))
+        return VERDICT_FEW;
     return i->low > equality ? VERDICT_BETTER : i->high < equality ? VERDICT_WORSE : VERDICT_OPEN;
 }
 
@@ -189,7 +191,8 @@ struct duel report_duel(const struct report_data *d, int arm, int other, int tas
     duel.iqm = statistics_interval(&x, &y, &iqm, &HOW);
     duel.improvement = statistics_interval(&raw_x, &raw_y, &(struct statistic){ .kind = STATISTIC_IMPROVEMENT },
                                            &HOW);
-    duel.verdict = judge(&duel.iqm, duel.is_ratio ? 1 : 0);
+    const int n = report_seeds(d, arm, task), m = report_seeds(d, other, task);
+    duel.verdict = judge(&duel.iqm, duel.is_ratio ? 1 : 0, n < m ? n : m);
     return duel;
 }
 

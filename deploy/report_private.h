@@ -40,7 +40,9 @@ int report_seeds(const struct report_data *d, int arm, int task);
 /* The interquartile mean: of final returns in a task, of normalised ones over ALL_TASKS. */
 struct interval report_iqm(const struct report_data *d, int arm, int task);
 
-enum verdict { VERDICT_BETTER, VERDICT_WORSE, VERDICT_OPEN, VERDICT_UNKNOWN /* no interval */ };
+/* Of fewer than FEW_SEEDS runs the bootstrap's interval leaves equality out far too often to show anything: between
+ * equal arms in about a fifth of all cases with three runs each. */
+enum verdict { VERDICT_BETTER, VERDICT_WORSE, VERDICT_OPEN, VERDICT_FEW, VERDICT_UNKNOWN /* no interval */ };
 
 /* An arm against another: its interquartile mean divided by the other's where all returns are positive, or
  * else the difference; and the probability that one of its runs is better than one of the other's. */

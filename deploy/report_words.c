@@ -74,12 +74,12 @@ static const char *seeds_text(const struct report_data *d, int arm, int other, i
 static const char *verdict_text(const struct report_data *d, const struct duel *duel, int arm, int other, int task)
 {
     const char *seeds = seeds_text(d, arm, other, task);
-    const bool are_few = report_seeds(d, arm, task) < FEW_SEEDS || report_seeds(d, other, task) < FEW_SEEDS;
     switch (duel->verdict) {
     case VERDICT_BETTER:
     case VERDICT_WORSE:
-        return SAY(d, "%s is %s%s%s", d->r->arms[arm], duel->verdict == VERDICT_BETTER ? "better" : "worse",
-                   are_few ? ", as far as " : " at ", SAY(d, "%s%s", seeds, are_few ? " can tell" : ""));
+        return SAY(d, "%s is %s at %s", d->r->arms[arm], duel->verdict == VERDICT_BETTER ? "better" : "worse", seeds);
+    case VERDICT_FEW:
+        return SAY(d, "%s are too few to show a difference", seeds);
     case VERDICT_OPEN:
         return SAY(d, "no difference shown at %s", seeds);
     case VERDICT_UNKNOWN:
@@ -236,7 +236,7 @@ static void winner_row(const struct report_data *d, struct report_page *page, in
     report_page_cell(page, task == ALL_TASKS ? "all (normalised)" : d->r->tasks[task], false);
     report_page_cell(page, is_tie ? "(tie)" : d->r->arms[best], is_shown);
     report_page_cell(page, is_tie ? SAY(d, "%s, %s", d->r->arms[best], d->r->arms[second]) : d->r->arms[second], false);
-    report_page_cell(page, is_shown ? "yes" : "no", is_shown);
+    report_page_cell(page, is_shown ? "yes" : duel.verdict == VERDICT_FEW ? "too few seeds" : "no", is_shown);
     report_page_cell(page, ratio_or_difference(d, &duel), false);
     report_page_cell(page, range_of_duel(d, &duel), false);
     report_page_cell(page, share(d, duel.improvement.value), false);

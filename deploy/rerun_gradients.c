@@ -65,11 +65,6 @@ void rerun_gradients_destroy(struct rerun_gradients **g)
     *g = NULL;
 }
 
-size_t rerun_gradients_snapshot_n(const struct rerun_gradients *g)
-{
-    return gradients_snapshot_n(g->places[0]);
-}
-
 const float *rerun_gradients_adopt(struct rerun_gradients *g, uint32_t stream, bool is_new, const float *snapshot)
 {
     struct gradients *place = g->places[stream / (uint32_t)g->per_place];

@@ -16,9 +16,6 @@ struct rerun_gradients *rerun_gradients_create(const struct experiment *e, const
                                                struct arena *arena, struct error *err);
 void rerun_gradients_destroy(struct rerun_gradients **g);
 
-/* Numbers in a version's snapshot. */
-size_t rerun_gradients_snapshot_n(const struct rerun_gradients *g);
-
 /* The place of a stream goes on with a snapshot, in a new life or not. Returns what policy_set takes. */
 const float *rerun_gradients_adopt(struct rerun_gradients *g, uint32_t stream, bool is_new, const float *snapshot);
 

@@ -207,6 +207,7 @@ void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struc
     const int64_t first = (slot - s->slots) * s->per_slot;
     bool is_other_cpu = strcmp(h->cpu, s->setup.cpu) != 0;
     slot->is_connected = true;
+    slot->was_told_waiting = false;
     slot->peer = peer;
     slot->incarnation = h->incarnation;
     snprintf(slot->name, sizeof(slot->name), "%s", h->name);

@@ -14,7 +14,7 @@ struct stream {
 };
 
 struct slot {
-    bool is_connected, wants_ack, wants_welcome;
+    bool is_connected, wants_ack, wants_welcome, was_told_waiting;
     uint64_t peer, incarnation;
     char name[64];
     uint32_t *streams;          /* [n_streams] those it steps; its own, and in rounds those of absent slots */

@@ -39,9 +39,11 @@ static struct slot *least_busy(struct session *s)
     return least;
 }
 
-/* Everything that `absent` steps goes to others, as far as there is room. */
-static void share(struct session *s, struct slot *absent, double absent_s)
+/* Everything that `absent` steps goes to others, as far as there is room. Returns whether anything did; what is
+ * left waits, and that is said once. */
+static bool share(struct session *s, struct slot *absent, double absent_s)
 {
+    const char *name = absent->name[0] ? absent->name : "(not joined yet)";
     int n = 0;
     struct slot *to;
     while (absent->n_streams > 0 && (to = least_busy(s))) {
@@ -49,10 +51,17 @@ static void share(struct session *s, struct slot *absent, double absent_s)
         to->wants_welcome = true;
         n++;
     }
-    if (n == 0)
-        return;
-    session_say(s, "actor %s has been away for %.0f s: others step %d stream%s for it until it is back (sync.strict "
-                "would wait)", absent->name[0] ? absent->name : "(not joined yet)", absent_s, n, n == 1 ? "" : "s");
+    if (n > 0)
+        session_say(s, "actor %s has been away for %.0f s: others step %d stream%s for it until it is back "
+                    "(sync.strict would wait)%s", name, absent_s, n, n == 1 ? "" : "s",
+                    s->wants_state ? "" : "; they and those of whoever steps them begin new episodes, as this "
+                    "environment cannot save its state");
+    if (absent->n_streams > 0 && !absent->was_told_waiting) {
+        absent->was_told_waiting = true;
+        session_say(s, "the round waits: actor %s is away, and nobody here has room for %d stream%s of it (at most %d "
+                    "each)", name, absent->n_streams, absent->n_streams == 1 ? "" : "s", s->max_streams);
+    }
+    return n > 0;
 }
 
 static void welcome_the_changed(struct session *s)
@@ -74,8 +83,7 @@ void session_stand_in(struct session *s, int64_t now_us)
         const int64_t since_us = slot->left_us > s->began_us ? slot->left_us : s->began_us;
         if (slot->is_connected || slot->n_streams == 0 || now_us - since_us < patience_us)
             continue;
-        share(s, slot, (double)(now_us - since_us) * 1e-6);
-        did = true;
+        did |= share(s, slot, (double)(now_us - since_us) * 1e-6);
     }
     if (did)
         welcome_the_changed(s);

@@ -209,28 +209,6 @@ START_TEST(steps_hold_a_value_until_the_next)
 }
 END_TEST
 
-START_TEST(a_histogram_counts_every_value_once)
-{
-    const double values[] = { 0, 0.1, 1, 1.9, 2, 4, (double)NAN };
-    double edges[5], counts[4];
-    plot_histogram(values, 7, 4, edges, counts);
-    ck_assert_double_eq(edges[0], 0);
-    ck_assert_double_eq(edges[1], 1);
-    ck_assert_double_eq(edges[4], 4);
-    ck_assert_double_eq(counts[0], 2);
-    ck_assert_double_eq(counts[1], 2);
-    ck_assert_double_eq(counts[2], 1);
-    ck_assert_double_eq(counts[3], 1);
-    double shape[8];
-    for (int i = 0; i < 4; i++)
-        counts[i] /= 2;
-    char *svg = draw(&(struct plot_series){ PLOT_BARS, 4, edges, counts, NULL, NULL, 0, false, false }, 1, false);
-    ck_assert_int_eq(points_of(svg, "polygon", 3, shape, 4), 4);
-    ck_assert_int_eq(points_of(svg, "polygon", 4, shape, 4), -1);
-    free(svg);
-}
-END_TEST
-
 START_TEST(intervals_have_rows_with_names_and_a_reference)
 {
     const char *const rows[] = { "x > y", "a very long name that nobody could ever hope to fit beside a chart" };
@@ -342,7 +320,6 @@ int main(void)
         a_missing_number_is_a_gap,
         a_band_is_a_closed_shape_between_its_edges,
         steps_hold_a_value_until_the_next,
-        a_histogram_counts_every_value_once,
         intervals_have_rows_with_names_and_a_reference,
         a_reference_beyond_the_data_is_shown,
         texts_are_escaped_and_the_same_data_give_the_same_bytes,
