@@ -20,6 +20,23 @@ static void move_on(struct session *s, const struct slot *slot, const struct fra
         s->streams[slot->streams[i]].next_sequence = h->sequence + 1;
 }
 
+/* Rounds that must be done before round `round` begins: its version is the one behind them. */
+static int64_t rounds_before(const struct session *s, int64_t round)
+{
+    const int64_t lag = s->setup.settings->top.mode == MODE_PIPELINED;
+    return round > lag ? round - lag : 0;
+}
+
+/* The only version that may act in a round. -1: there are no rounds, or it is not known yet. */
+static int64_t version_of_round(const struct session *s, int64_t round)
+{
+    const int64_t before = rounds_before(s, round);
+    return s->round < 0            ? -1
+         : before == s->round      ? s->start_version
+         : before == s->round - 1  ? s->previous
+                                   : -1;
+}
+
 static void send_refusal(struct session *s, const struct slot *slot, enum rejection r,
                          const struct fragment_header *h, const char *why)
 {
@@ -36,12 +53,12 @@ struct fragment *session_refuse(struct session *s, struct slot *slot, enum rejec
                 session_piece(s), h->sequence, h->stream, rejection_word(r), why);
     move_on(s, slot, h);
     const int64_t T = settings_message_transitions(s->setup.settings);
-    const int64_t newest = s->versions[0] > 0 ? s->versions[0] : 0;
+    const int64_t newest = s->versions[0] > 0 ? s->versions[0] : 0, due = version_of_round(s, h->sequence);
     struct fragment *empty = fragment_pool_take(s->setup.fragments);
     empty->stream = h->stream;
     empty->life = h->life;
     empty->sequence = h->sequence;
-    empty->version = h->version < newest ? h->version : newest;
+    empty->version = due >= 0 ? due : h->version < newest ? h->version : newest;    /* one that there was */
     empty->n_transitions = (int)(h->n_transitions < T ? h->n_transitions : T);
     return empty;
 }
@@ -71,6 +88,26 @@ static const char *inspect_rows(const struct session *s, const struct fragment_h
     return NULL;
 }
 
+/* What is wrong with the version that acted, or NULL. */
+static const char *inspect_version(const struct session *s, const struct fragment_header *h)
+{
+    static _Thread_local char text[256];
+    const int64_t due = version_of_round(s, h->sequence);
+    if (h->version > s->versions[0] || h->version < 0)
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %" PRId64, h->version,
+                 s->versions[0]);
+    else if (s->round >= 0 && due < 0)
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but round %" PRId64 " is acted with the one "
+                 "behind %" PRId64 " rounds, and %" PRId64 " are done", h->version, h->sequence,
+                 rounds_before(s, h->sequence), s->round);
+    else if (s->round >= 0 && h->version != due)
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but round %" PRId64 " is acted with version %"
+                 PRId64 " and no other", h->version, h->sequence, due);
+    else
+        return NULL;
+    return text;
+}
+
 /* What is wrong with a fragment's contents, or NULL. */
 static const char *inspect(struct session *s, const struct fragment_header *h, enum rejection *r)
 {
@@ -86,12 +123,10 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
                  s->shape.n_obs, s->shape.n_act, least == 1 ? "at most " : "", settings->actor.horizon);
         return text;
     }
-    if (h->version > s->versions[0] || h->version < 0) {
-        *r = REJECT_VERSION;
-        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %"
-                 PRId64, h->version, s->versions[0]);
-        return text;
-    }
+    *r = REJECT_VERSION;
+    const char *wrong_version = inspect_version(s, h);
+    if (wrong_version)
+        return wrong_version;
     if (digest_crc32(h->rows.data, h->rows.size) != (uint32_t)h->checksum) {
         *r = REJECT_CHECKSUM;
         return "the checksum of its rows does not match";
