@@ -1416,7 +1416,7 @@ def python_actor_written_from_the_protocol_is_understood():
         learner = shoal("learner", PENDULUM, *FAST, f"mode={mode}", "actors=1", f"envs_per_actor={streams}",
                         "total_steps=1000000", "--bind", "tcp://127.0.0.1:*", "--run", mode)
         endpoint = learner.says(r"listening on (tcp://\S+)")
-        actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint, 80)
+        actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint)
         actor.ends_with(0, 30)
         learner.says("actor python left: done")
         learner.send_signal(signal.SIGINT)
@@ -1424,6 +1424,7 @@ def python_actor_written_from_the_protocol_is_understood():
         counts = table(f"{mode}/metrics.csv")[-1]
         for reason in "dimensions", "version", "nonfinite", "malformed":
             assert counts[f"rejected_{reason}"] == "1", f"{mode}, {reason}: {counts}"
+        assert counts["rejected_state"] == str(int(mode != "async")), f"{mode}: {counts}"
         assert int(counts["fragments_accepted"]) >= 1 + streams
 
 
