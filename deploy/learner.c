@@ -208,7 +208,7 @@ static int create_cores(struct learner *l, struct error *err)
         if (run_environment_differs(l->run.path, false, spec))
             learner_say(l, "the environment is not the one this run was trained in: its files, options or "
                    "bounds have changed since");
-        int rc = run_load(&l->run, l->training, err);
+        int rc = run_load(&l->run, l->experiment, l->training, err);
         if (rc != 0)
             return rc;
         struct training_streams streams = training_streams(l->training);

@@ -341,11 +341,11 @@ int run_save(struct run *r, const struct experiment *e, struct training *t, stru
     snprintf(best, sizeof(best), "%.17g", r->best_mean);
     const struct tensor_metadata about[] = {
         { "algorithm", e->algorithm->name }, { "best_mean", best },
-        { "environment", e->env_name }, { "format", "shoal-learner-1" },
+        { "environment", e->env_name }, { "format", "shoal-learner-1" }, { "mode", settings_mode(&e->settings) },
         { "schedule_bytes", schedule },
     };
     checkpoint_path(r, path, sizeof(path));
-    rc = safetensors_write(path, tensors, n, about, 5, err);
+    rc = safetensors_write(path, tensors, n, about, 6, err);
     if (rc != 0)
         return rc;
     /* Behind what the checkpoint knows of the schedule: whoever goes on from it begins here. */
@@ -392,7 +392,17 @@ static double cut_csv(const struct run *r, FILE **fp, const char *name, int colu
     return last;
 }
 
-int run_load(struct run *r, struct training *t, struct error *err)
+/* A run keeps its mode: what streams, rounds and the schedule are numbered by depends on it. */
+static int check_mode(const struct experiment *e, const struct safetensors *file, const char *path, struct error *err)
+{
+    const char *then = safetensors_metadata(file, "mode"), *now = settings_mode(&e->settings);
+    if (!then || strcmp(then, now) == 0)
+        return 0;
+    return error_set(err, ERR_CONFIG, "%s was written in mode %s and cannot go on in mode %s; write mode: %s in "
+                     "its config.yaml again, or begin a new run", path, then, now, then);
+}
+
+int run_load(struct run *r, const struct experiment *e, struct training *t, struct error *err)
 {
     char path[RUN_PATH_BYTES + 64];
     struct safetensors *file;
@@ -401,7 +411,9 @@ int run_load(struct run *r, struct training *t, struct error *err)
     int rc = safetensors_open(&file, path, err);
     if (rc != 0)
         return rc;
-    rc = training_load(t, file, err);
+    rc = check_mode(e, file, path, err);
+    if (rc == 0)
+        rc = training_load(t, file, err);
     const char *schedule = safetensors_metadata(file, "schedule_bytes");
     const char *best = safetensors_metadata(file, "best_mean");
     if (rc == 0 && best)

@@ -71,8 +71,8 @@ bool run_has_checkpoint(const struct run *r);
  * and nothing is written, where it holds numbers that are not finite. */
 int run_save(struct run *r, const struct experiment *e, struct training *t, struct error *err);
 
-/* Load it, and forget lines that were written after it. */
-int run_load(struct run *r, struct training *t, struct error *err);
+/* Load it, and forget lines that were written after it. ERR_CONFIG where it was written in another mode. */
+int run_load(struct run *r, const struct experiment *e, struct training *t, struct error *err);
 
 /* Return to what the last checkpoint had learnt (training_restore); ERR_MISSING when there is none. */
 int run_restore(struct run *r, struct training *t, struct error *err);

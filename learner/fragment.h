@@ -14,10 +14,10 @@ enum fragment_fate { FRAGMENT_USED, FRAGMENT_REFUSED, FRAGMENT_STALE };
 
 struct fragment {
     struct fragment *next;
-    struct frame *frame;        /* what everything below borrows from; NULL when void */
+    struct frame *frame;        /* what everything below borrows from; NULL: there is nothing */
     int64_t stream, life, sequence, version;
-    int n_rows;                 /* 0: refused, and here to take its turn and to be written down; of a gradient,
-                                 * whose rows stay where they are, otherwise 1 */
+    int n_rows;                 /* 0: refused, and here to take its turn, to be written down and for its state; of
+                                 * a gradient, whose rows stay where they are, otherwise 1 */
     int n_transitions;          /* as it was acted, refused or not */
     struct bytes rows, returns, lengths, state;
     struct bytes gradient, metrics, statistics;    /* as in GRADIENT; an empty gradient was not finite */

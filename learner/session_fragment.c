@@ -20,28 +20,47 @@ static void move_on(struct session *s, const struct slot *slot, const struct fra
         s->streams[slot->streams[i]].next_sequence = h->sequence + 1;
 }
 
-/* A round goes on without it, and the schedule tells what its stream did. */
-void session_refuse(struct session *s, struct slot *slot, enum rejection r, const struct fragment_header *h,
-                    const char *why)
+/* Rounds that must be done before round `round` begins: its version is the one behind them. */
+static int64_t rounds_before(const struct session *s, int64_t round)
 {
-    struct stream *st = &s->streams[h->stream];
+    const int64_t lag = s->setup.settings->top.mode == MODE_PIPELINED;
+    return round > lag ? round - lag : 0;
+}
+
+/* The only version that may act in a round. -1: there are no rounds, or it is not known yet. */
+static int64_t version_of_round(const struct session *s, int64_t round)
+{
+    const int64_t before = rounds_before(s, round);
+    return s->round < 0            ? -1
+         : before == s->round      ? s->start_version
+         : before == s->round - 1  ? s->previous
+                                   : -1;
+}
+
+static void send_refusal(struct session *s, const struct slot *slot, enum rejection r,
+                         const struct fragment_header *h, const char *why)
+{
     session_send_reject(s, slot->peer, session_piece(s), r, false, h, "%s %" PRId64 " of stream %" PRId64
                         " refused: %s", session_piece(s), h->sequence, h->stream, why);
-    if (r == REJECT_DUPLICATE || r == REJECT_LIFE || h->sequence < st->next_sequence)
-        return;
+}
+
+/* A round goes on without it, and the schedule tells what its stream did. */
+struct fragment *session_refuse(struct session *s, struct slot *slot, enum rejection r,
+                                const struct fragment_header *h, const char *why)
+{
+    send_refusal(s, slot, r, h, why);
     session_say(s, "actor %s: %s %" PRId64 " of stream %" PRId64 " refused (%s): %s", slot->name,
                 session_piece(s), h->sequence, h->stream, rejection_word(r), why);
     move_on(s, slot, h);
-    st->has_state = false;
     const int64_t T = settings_message_transitions(s->setup.settings);
-    const int64_t newest = s->versions[0] > 0 ? s->versions[0] : 0;
+    const int64_t newest = s->versions[0] > 0 ? s->versions[0] : 0, due = version_of_round(s, h->sequence);
     struct fragment *empty = fragment_pool_take(s->setup.fragments);
     empty->stream = h->stream;
     empty->life = h->life;
     empty->sequence = h->sequence;
-    empty->version = h->version < newest ? h->version : newest;
+    empty->version = due >= 0 ? due : h->version < newest ? h->version : newest;    /* one that there was */
     empty->n_transitions = (int)(h->n_transitions < T ? h->n_transitions : T);
-    s->out.deliver(s->out.context, empty);
+    return empty;
 }
 
 /* What row_check does not know: the run's choices, and where its fragments must end. NULL: all is well. */
@@ -69,6 +88,26 @@ static const char *inspect_rows(const struct session *s, const struct fragment_h
     return NULL;
 }
 
+/* What is wrong with the version that acted, or NULL. */
+static const char *inspect_version(const struct session *s, const struct fragment_header *h)
+{
+    static _Thread_local char text[256];
+    const int64_t due = version_of_round(s, h->sequence);
+    if (h->version > s->versions[0] || h->version < 0)
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %" PRId64, h->version,
+                 s->versions[0]);
+    else if (s->round >= 0 && due < 0)
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but round %" PRId64 " is acted with the one "
+                 "behind %" PRId64 " rounds, and %" PRId64 " are done", h->version, h->sequence,
+                 rounds_before(s, h->sequence), s->round);
+    else if (s->round >= 0 && h->version != due)
+        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but round %" PRId64 " is acted with version %"
+                 PRId64 " and no other", h->version, h->sequence, due);
+    else
+        return NULL;
+    return text;
+}
+
 /* What is wrong with a fragment's contents, or NULL. */
 static const char *inspect(struct session *s, const struct fragment_header *h, enum rejection *r)
 {
@@ -84,12 +123,10 @@ static const char *inspect(struct session *s, const struct fragment_header *h, e
                  s->shape.n_obs, s->shape.n_act, least == 1 ? "at most " : "", settings->actor.horizon);
         return text;
     }
-    if (h->version > s->versions[0] || h->version < 0) {
-        *r = REJECT_VERSION;
-        snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but the newest is %"
-                 PRId64, h->version, s->versions[0]);
-        return text;
-    }
+    *r = REJECT_VERSION;
+    const char *wrong_version = inspect_version(s, h);
+    if (wrong_version)
+        return wrong_version;
     if (digest_crc32(h->rows.data, h->rows.size) != (uint32_t)h->checksum) {
         *r = REJECT_CHECKSUM;
         return "the checksum of its rows does not match";
@@ -115,7 +152,7 @@ bool session_is_next(struct session *s, struct slot *slot, const struct fragment
     }
     struct stream *st = &s->streams[h->stream];
     if (h->life != st->life) {
-        session_refuse(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
+        send_refusal(s, slot, REJECT_LIFE, h, "it belongs to another life of the stream");
         return false;
     }
     if (h->sequence < st->next_sequence && s->wants_state) {
@@ -126,7 +163,7 @@ bool session_is_next(struct session *s, struct slot *slot, const struct fragment
         return false;
     }
     if (h->sequence < st->next_sequence) {
-        session_refuse(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
+        send_refusal(s, slot, REJECT_DUPLICATE, h, "it was dealt with before");
         return false;
     }
     /* What happened in between would be unknown: without it a round cannot go on, and no run be repeated. */
@@ -139,8 +176,7 @@ bool session_is_next(struct session *s, struct slot *slot, const struct fragment
     return true;
 }
 
-struct fragment *session_accept(struct session *s, struct slot *slot, const struct fragment_header *h,
-                                struct frame *frame)
+struct fragment *session_accept(struct session *s, struct slot *slot, const struct fragment_header *h)
 {
     s->counts.accepted++;
     slot->accepted++;
@@ -148,7 +184,6 @@ struct fragment *session_accept(struct session *s, struct slot *slot, const stru
     slot->fruitless = 0;
     move_on(s, slot, h);
     struct fragment *f = fragment_pool_take(s->setup.fragments);
-    f->frame = frame;
     f->stream = h->stream;
     f->life = h->life;
     f->sequence = h->sequence;
@@ -156,6 +191,17 @@ struct fragment *session_accept(struct session *s, struct slot *slot, const stru
     f->n_rows = (int)h->n_rows;
     f->n_transitions = (int)h->n_transitions;
     return f;
+}
+
+/* Where the stream goes on when it changes hands: the state of a refused fragment, too, because its actor goes on
+ * from there. Otherwise its life would depend on whether a WELCOME comes before its next fragment. One of another
+ * size is of no use, and only an actor that is not this program's sends it: then a new life begins. */
+static void keep_state(struct session *s, const struct fragment_header *h)
+{
+    struct stream *st = &s->streams[h->stream];
+    st->has_state = s->wants_state && h->state.size == s->setup.state_bytes;
+    if (st->has_state)
+        memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
 }
 
 bool session_fragment(struct session *s, struct slot *slot, const struct fragment_header *h,
@@ -170,19 +216,15 @@ bool session_fragment(struct session *s, struct slot *slot, const struct fragmen
     if (!session_is_next(s, slot, h))
         return false;
     const char *wrong = inspect(s, h, &r);
-    if (wrong) {
-        session_refuse(s, slot, r, h, wrong);
-        return false;
-    }
-    struct fragment *f = session_accept(s, slot, h, frame);
-    if (s->wants_state) {
-        memcpy(s->states + (size_t)h->stream * s->setup.state_bytes, h->state.data, h->state.size);
-        s->streams[h->stream].has_state = true;
-    }
-    f->rows = h->rows;
-    f->returns = h->returns;
-    f->lengths = h->lengths;
+    keep_state(s, h);
+    struct fragment *f = wrong ? session_refuse(s, slot, r, h, wrong) : session_accept(s, slot, h);
+    f->frame = frame;
     f->state = h->state;
+    if (!wrong) {
+        f->rows = h->rows;
+        f->returns = h->returns;
+        f->lengths = h->lengths;
+    }
     s->out.deliver(s->out.context, f);
     return true;
 }

@@ -141,10 +141,11 @@ bool session_gradient(struct session *s, struct slot *slot, const struct gradien
         return false;
     const char *wrong = inspect(s, slot, g, &r);
     if (wrong) {
-        session_refuse(s, slot, r, &h, wrong);
+        s->out.deliver(s->out.context, session_refuse(s, slot, r, &h, wrong));
         return false;
     }
-    struct fragment *f = session_accept(s, slot, &h, frame);
+    struct fragment *f = session_accept(s, slot, &h);
+    f->frame = frame;
     f->returns = g->returns;
     f->lengths = g->lengths;
     f->gradient = g->gradient;

@@ -49,7 +49,6 @@ static void fill_streams(struct session *s, const struct slot *slot, struct welc
 {
     const size_t n = (size_t)slot->n_streams, state_bytes = s->setup.state_bytes;
     const bool is_hopeless = slot->fruitless > MAX_FRUITLESS && !s->setup.is_simulated;
-    bool is_any_saved = false;
     if (is_hopeless)
         session_say(s, "actor %s: %d processes in a row ended before they sent anything; its "
                     "streams begin new episodes", slot->name, slot->fruitless - 1);
@@ -59,15 +58,15 @@ static void fill_streams(struct session *s, const struct slot *slot, struct welc
         s->life_buffer[i] = (uint32_t)st->life;
         s->ack_buffer[i] = st->next_sequence;
         s->saved_buffer[i] = is_saved;
-        is_any_saved |= is_saved;
         if (s->wants_state)
             memcpy(s->state_buffer + i * state_bytes, s->states + slot->streams[i] * state_bytes, state_bytes);
     }
     w->streams = (struct bytes){ (const unsigned char *)slot->streams, n * sizeof(*slot->streams) };
     w->lives = (struct bytes){ (const unsigned char *)s->life_buffer, n * sizeof(*s->life_buffer) };
     w->sequences = (struct bytes){ (const unsigned char *)s->ack_buffer, n * sizeof(*s->ack_buffer) };
-    if (!is_any_saved)
+    if (!s->wants_state)
         return;
+    /* Also where none is saved yet: nothing else tells how many bytes a state has. */
     w->saved = (struct bytes){ s->saved_buffer, n };
     w->states = (struct bytes){ s->state_buffer, n * state_bytes };
 }

@@ -105,13 +105,12 @@ bool session_fragment(struct session *s, struct slot *slot, const struct fragmen
 /* Whether this is what comes next from its stream; otherwise it is refused. Of `h` only what places it. */
 bool session_is_next(struct session *s, struct slot *slot, const struct fragment_header *h);
 
-/* Refuse it for good: it is dealt with, and goes on as an empty one. */
-void session_refuse(struct session *s, struct slot *slot, enum rejection r, const struct fragment_header *h,
-                    const char *why);
+/* Refuse what is in it for good: it is dealt with. Returns an empty one, to be delivered in its place. */
+struct fragment *session_refuse(struct session *s, struct slot *slot, enum rejection r,
+                                const struct fragment_header *h, const char *why);
 
 /* Enter it into the books. Returns it without contents, to be filled and delivered. */
-struct fragment *session_accept(struct session *s, struct slot *slot, const struct fragment_header *h,
-                                struct frame *frame);
+struct fragment *session_accept(struct session *s, struct slot *slot, const struct fragment_header *h);
 
 /* "fragment" or "gradient". */
 const char *session_piece(const struct session *s);

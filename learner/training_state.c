@@ -73,6 +73,17 @@ static int load_arrays(struct training *t, const struct safetensors *file, struc
     return rc;
 }
 
+/* In rounds the sequence numbers of all streams are the number of the round, otherwise those of lives. */
+static bool is_of_this_schedule(const struct training *t, const int64_t *counters)
+{
+    if (!is_lockstep(t))
+        return counters[COUNT_ROUNDS] == 0;
+    for (int64_t i = 0; i < t->n_streams; i++)
+        if (t->sequences[i] != counters[COUNT_ROUNDS])
+            return false;
+    return true;
+}
+
 /* A checkpoint that was damaged or made by hand must not be trained on. */
 static int check_loaded(const struct training *t, const int64_t *counters, struct error *err)
 {
@@ -84,6 +95,10 @@ static int check_loaded(const struct training *t, const int64_t *counters, struc
     is_sane &= counters[COUNT_PREVIOUS] <= counters[COUNT_VERSION];
     if (!is_sane)
         return error_set(err, ERR_FORMAT, "the checkpoint's counters cannot be");
+    if (!is_of_this_schedule(t, counters))
+        return error_set(err, ERR_CONFIG, "the checkpoint is of a run %s rounds, and mode is %s: fragments are numbered "
+                         "otherwise; set the mode that it was written in, or begin a new run",
+                         is_lockstep(t) ? "without" : "in", settings_mode(t->settings));
     for (size_t i = 0; t->settings->top.mode == MODE_PIPELINED && i < t->n_snapshot; i++)
         if (!isfinite(t->previous[i]))
             return error_set(err, ERR_NUMERIC, "the checkpoint's \"training.previous\" holds numbers that are not finite");

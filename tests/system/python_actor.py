@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """An actor written from proto/PROTOCOL.md alone. It joins a learner of Pendulum-v1 or CartPole-v1, acts with the policy it
 is sent in observations that it makes up, is counted when it sends valid fragments and refused with a reason when it sends
-bad ones. Usage: python_actor.py ENDPOINT [STATE_BYTES]: how many the state of a stream has, where the learner wants it"""
+bad ones. Usage: python_actor.py ENDPOINT"""
 import hashlib, math, random, signal, struct, sys, time, zlib
 
 SPECS = {"Pendulum-v1": b"n_obs 3 n_act 1 n_choices 0 limit 200 low -2 high 2 content - options -",
@@ -70,13 +70,12 @@ class Policy:
         return u, log_prob
 
 class Actor:
-    def __init__(self, endpoint, state_bytes=8):
+    def __init__(self, endpoint):
         global msgpack, zmq
         import msgpack, zmq
         self.socket = zmq.Context().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 1000)
         self.socket.connect(endpoint)
-        self.state_bytes = int(state_bytes)
         self.incarnation = random.SystemRandom().randrange(1, 2**64)
 
     def send(self, kind, cut=0, **rest):
@@ -139,7 +138,7 @@ class Actor:
         policy = Policy(w, self.snapshot["parameters"])
         f = dict(stream=self.streams[i], life=numbers("I", w["lives"])[i], sequence=self.sequences[i],
                  n_rows=T + 1, version=self.snapshot["version"], n_obs=w["n_obs"], n_act=w["n_act"], n_transitions=T)
-        f.update(changes, **({"state": bytes(self.state_bytes)} if w["wants_state"] else {}))
+        f.update({"state": bytes(len(w["states"]) // len(self.streams))} if w["wants_state"] else {}, **changes)
         rows = []
         for _ in range(T):
             obs = uniform(w["n_obs"])
@@ -168,7 +167,7 @@ class Actor:
 def main():
     signal.signal(signal.SIGALRM, lambda *_: sys.exit("failed: not done within 60 seconds"))
     signal.alarm(60)
-    a = Actor(*sys.argv[1:]) if len(sys.argv) in (2, 3) else sys.exit(__doc__)
+    a = Actor(*sys.argv[1:]) if len(sys.argv) == 2 else sys.exit(__doc__)
     a.hello()
     w = a.welcome
     spec = b"shoal-env-2 %s %s" % (w["environment"].encode(), SPECS[w["environment"]])
@@ -182,6 +181,7 @@ def main():
     a.refused("a wrong n_obs", "dimensions", n_obs=w["n_obs"] + 1)
     a.refused("a version that never was", "version", version=a.snapshot["version"] + 10**6)
     a.refused("NaN", "nonfinite", number=math.nan)
+    w["wants_state"] and a.refused("a state of another size", "state", state=bytes(len(w["states"]) + 1))
     a.refused("a truncated frame", "malformed", cut=5)
     a.counted(0, "a valid fragment after all that")
     a.send("BYE", reason="done")

@@ -837,6 +837,27 @@ def ctrl_c_stops_cleanly_and_resume_continues():
     assert_complete("run", total)
 
 
+@test(40)
+def a_run_keeps_its_mode():
+    modes = "sync", "pipelined", "async"
+    for mode in modes:
+        call_well("train", PENDULUM, *FAST, f"mode={mode}", "total_steps=500", "--run", mode)
+    for mode in modes:
+        config = Path(mode, "config.yaml")
+        text, before = config.read_text(), {p: p.read_bytes() for p in Path(mode).rglob("*.csv")}
+        for other in modes:
+            if other == mode:
+                continue
+            config.write_text(text.replace(f"mode: {mode}", f"mode: {other}").replace("total_steps: 500", "total_steps: 900"))
+            status, _, err = call("train", "--resume", mode)
+            assert status == CONFIG and f"was written in mode {mode} and cannot go on in mode {other}" in err, err
+            assert f"write mode: {mode}" in err and f"{mode}/checkpoint/learner.safetensors" in err, err
+        assert before == {p: p.read_bytes() for p in Path(mode).rglob("*.csv")}, "a refused resume changed the run"
+        config.write_text(text.replace("total_steps: 500", "total_steps: 900"))
+        call_well("train", "--resume", mode)
+        assert summary(mode)["env_steps"] == 900
+
+
 @test()
 def resume_of_a_finished_run_changes_nothing():
     files = "metrics.csv", "eval.csv", "hashes.csv", "schedule.bin", "checkpoint/policy.safetensors"
@@ -1395,7 +1416,7 @@ def python_actor_written_from_the_protocol_is_understood():
         learner = shoal("learner", PENDULUM, *FAST, f"mode={mode}", "actors=1", f"envs_per_actor={streams}",
                         "total_steps=1000000", "--bind", "tcp://127.0.0.1:*", "--run", mode)
         endpoint = learner.says(r"listening on (tcp://\S+)")
-        actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint, 80)
+        actor = Process("/usr/bin/python3", ROOT / "tests/system/python_actor.py", endpoint)
         actor.ends_with(0, 30)
         learner.says("actor python left: done")
         learner.send_signal(signal.SIGINT)
@@ -1403,6 +1424,7 @@ def python_actor_written_from_the_protocol_is_understood():
         counts = table(f"{mode}/metrics.csv")[-1]
         for reason in "dimensions", "version", "nonfinite", "malformed":
             assert counts[f"rejected_{reason}"] == "1", f"{mode}, {reason}: {counts}"
+        assert counts["rejected_state"] == str(int(mode != "async")), f"{mode}: {counts}"
         assert int(counts["fragments_accepted"]) >= 1 + streams
 
 

@@ -189,7 +189,9 @@ START_TEST(bad_contents_are_refused_once_and_go_on_as_empty_fragments)
             ck_assert_int_eq(expect_reject(d, ALICE, "fragment", r, false)->sequence, sequence);
             ck_assert_int_eq(d->n_delivered, sequence + 1);
             const struct fragment *f = d->delivered[sequence];
-            ck_assert(!f->frame && f->n_rows == 0 && f->stream == 0 && f->life == 0 && f->sequence == sequence);
+            ck_assert(f->n_rows == 0 && f->rows.size == 0 && f->returns.size == 0);
+            ck_assert(f->stream == 0 && f->life == 0 && f->sequence == sequence);
+            ck_assert(f->state.size == STATE_BYTES && f->state.data[0] == sequence + 1);    /* for checkpoints */
             ck_assert_int_eq(f->version, what == 0 ? 7 : what % 7);    /* the first names one that never was */
             ck_assert_int_eq(f->n_transitions, what == 10 ? 3 : T);
             tick(d, 1000);

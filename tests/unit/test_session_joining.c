@@ -60,12 +60,13 @@ START_TEST(welcome_tells_how_an_algorithm_acts_and_explores)
 }
 END_TEST
 
-START_TEST(sync_asks_for_states_and_gives_one_credit)
+START_TEST(sync_asks_for_states_tells_their_size_and_gives_one_credit)
 {
-    struct desk *d = desk_create(MODE_SYNC, 1, 1);
+    struct desk *d = desk_create(MODE_SYNC, 1, 2);
     const struct welcome *w = join(d, ALICE, "alice");
     ck_assert_str_eq(w->mode, "sync");
-    ck_assert(w->credit == 1 && w->wants_state && w->states.size == 0);
+    ck_assert(w->credit == 1 && w->wants_state && w->states.size == 2 * STATE_BYTES);
+    ck_assert(w->saved.size == 2 && w->saved.data[0] == 0 && w->saved.data[1] == 0);
     desk_destroy(d);
 }
 END_TEST
@@ -347,7 +348,7 @@ int main(void)
     const TTest *const tests[] = {
         welcome_says_everything_an_actor_needs,
         welcome_tells_how_an_algorithm_acts_and_explores,
-        sync_asks_for_states_and_gives_one_credit,
+        sync_asks_for_states_tells_their_size_and_gives_one_credit,
         the_time_limit_of_a_step_is_passed_on,
         another_protocol_or_specification_is_refused_for_good,
         who_finds_no_place_may_try_again,

@@ -93,12 +93,35 @@ START_TEST(sync_goes_on_from_the_state_behind_the_last_fragment)
 }
 END_TEST
 
-START_TEST(sync_begins_a_new_life_where_the_state_was_refused)
+/* Its actor goes on from there: whether the next fragment or a WELCOME comes first changes nothing. */
+START_TEST(rounds_go_on_from_the_state_of_a_refused_fragment)
+{
+    for (int mode = MODE_SYNC; mode <= MODE_PIPELINED; mode++)
+        for (int what = 0; what < N_SPOILS; what++) {
+            struct desk *d = desk_create((enum mode)mode, 1, 1);
+            publish(d, 7);
+            join(d, ALICE, "alice");
+            send_good(d, ALICE, 0, 0, 0);
+            struct message m = fragment(d, ALICE, 0, 0, 1);
+            const enum rejection r = spoil(d, &m, what);
+            receive(d, ALICE, &m);
+            expect_reject(d, ALICE, "fragment", r, false);
+            const struct welcome *w = join(d, ALICE, "alice");
+            ck_assert(bytes_u32(w->lives, 0) == 0 && bytes_i64(w->sequences, 0) == 2);
+            ck_assert(w->saved.size == 1 && w->saved.data[0] == 1);
+            ck_assert_mem_eq(w->states.data, m.fragment.state.data, STATE_BYTES);
+            send_good(d, ALICE, 0, 0, 2);
+            desk_destroy(d);
+        }
+}
+END_TEST
+
+START_TEST(sync_begins_a_new_life_where_a_state_has_another_size)
 {
     struct desk *d = desk_create(MODE_SYNC, 1, 2);
     join(d, ALICE, "alice");
     struct message m = fragment(d, ALICE, 0, 0, 0);
-    m.fragment.checksum ^= 1;
+    m.fragment.state.size--;
     receive(d, ALICE, &m);
     skip(d);
     const struct welcome *w = join(d, ALICE, "alice");
@@ -139,7 +162,7 @@ START_TEST(streams_begin_anew_when_several_processes_in_a_row_sent_nothing)
         ck_assert_int_eq(bytes_u32(w->lives, 0), life);
         ck_assert_int_eq(bytes_u32(w->lives, 1), life);
         ck_assert(bytes_i64(w->sequences, 0) == 0 && bytes_i64(w->sequences, 1) == 1);
-        ck_assert(w->states.size == 0 && w->saved.size == 0);
+        ck_assert(w->saved.size == 2 && w->saved.data[0] == 0 && w->saved.data[1] == 0);
         ck_assert_int_eq(d->n_lines, lines + 2);    /* it joined, and why it begins anew */
     }
     send_good(d, peer, 0, 2, 0);
@@ -201,7 +224,8 @@ int main(void)
         fragments_and_wants_are_signs_of_life,
         async_begins_a_new_life_only_where_something_was_accepted,
         sync_goes_on_from_the_state_behind_the_last_fragment,
-        sync_begins_a_new_life_where_the_state_was_refused,
+        rounds_go_on_from_the_state_of_a_refused_fragment,
+        sync_begins_a_new_life_where_a_state_has_another_size,
         streams_begin_anew_when_several_processes_in_a_row_sent_nothing,
         streams_that_wait_for_a_round_go_on_however_many_processes_end,
         a_restarted_learner_goes_on_from_its_checkpoint,

@@ -51,6 +51,49 @@ START_TEST(acks_and_heartbeats_tell_the_round_and_the_versions_behind_it)
 }
 END_TEST
 
+/* What becomes of fragment `sequence`, acted with `version`, when `round` rounds are done; `due`: as it should be. */
+static void try_version(enum mode mode, int64_t round, int64_t start, int64_t previous, int64_t sequence,
+                        int64_t version, int64_t due)
+{
+    static const unsigned char states[STATE_BYTES];
+    struct desk *d = calloc(1, sizeof(*d));
+    desk_settings(d, mode, 1, 1);
+    desk_open(d, (int64_t[]){ 0 }, &sequence, (int64_t[]){ sequence > 0 }, states);
+    publish(d, 9);
+    session_round(d->session, round, start, previous);
+    join(d, ALICE, "alice");
+    struct message m = fragment(d, ALICE, 0, 0, sequence);
+    m.fragment.version = version;
+    receive(d, ALICE, &m);
+    if (version != due) {
+        ck_assert_int_eq(expect_reject(d, ALICE, "fragment", REJECT_VERSION, false)->sequence, sequence);
+        ck_assert_int_eq(books_of(d, 0).rejected[REJECT_VERSION], 1);
+        ck_assert_msg(strstr(d->line, "refused (version)") != NULL, "%s", d->line);
+        ck_assert_msg(version > 9 || strstr(d->line, due < 0 ? "rounds, and" : "and no other") != NULL, "%s", d->line);
+    }
+    expect_silence(d);
+    /* It takes its turn, with a version that there was. */
+    ck_assert(d->n_delivered == 1 && (d->delivered[0]->n_rows > 0) == (version == due));
+    ck_assert_int_eq(d->delivered[0]->version, due >= 0 ? due : version < 9 ? version : 9);
+    desk_destroy(d);
+}
+
+START_TEST(rounds_take_what_their_own_version_acted_and_nothing_newer_or_older)
+{
+    static const struct { enum mode mode; int64_t round, start, previous, sequence, due; } cases[] = {
+        { MODE_SYNC, 0, 2, 2, 0, 2 }, { MODE_SYNC, 4, 9, 6, 4, 9 }, { MODE_SYNC, 4, 7, 7, 4, 7 },
+        { MODE_SYNC, 4, 9, 6, 5, -1 },
+        { MODE_PIPELINED, 0, 2, 2, 0, 2 }, { MODE_PIPELINED, 0, 2, 2, 1, 2 }, { MODE_PIPELINED, 1, 5, 2, 1, 2 },
+        { MODE_PIPELINED, 1, 5, 2, 2, 5 }, { MODE_PIPELINED, 4, 9, 6, 4, 6 }, { MODE_PIPELINED, 4, 9, 6, 5, 9 },
+        { MODE_PIPELINED, 4, 9, 6, 6, -1 },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++)
+        for (int64_t version = 0; version <= 10; version++)
+            try_version(cases[i].mode, cases[i].round, cases[i].start, cases[i].previous, cases[i].sequence, version,
+                        cases[i].due);
+}
+END_TEST
+
 static void expect_snapshot(struct desk *d, int64_t wanted, int64_t version)
 {
     struct message m = member(MESSAGE_WANT, ALICE);
@@ -233,6 +276,7 @@ int main(void)
     const TTest *const tests[] = {
         welcome_says_how_many_rounds_actors_are_behind,
         acks_and_heartbeats_tell_the_round_and_the_versions_behind_it,
+        rounds_take_what_their_own_version_acted_and_nothing_newer_or_older,
         want_may_name_the_version_before_the_newest,
         credit_is_what_is_not_too_old_when_its_turn_comes,
         fragments_may_be_short_where_a_bound_ends_them_early,

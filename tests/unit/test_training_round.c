@@ -517,6 +517,48 @@ START_TEST(rewards_are_scaled_by_what_is_known_behind_the_round)
 }
 END_TEST
 
+/* Three streams, all of which did two fragments, or one of which did one. */
+static struct safetensors *save_two_rounds(enum mode mode, bool is_torn)
+{
+    struct tensor tensors[TRAINING_MAX_TENSORS];
+    create(mode, 3, true, 1000);
+    for (int i = 0; i < 6 - is_torn; i++) {
+        offer(i % 3, i / 3, 0);
+        work();
+    }
+    if (is_torn)
+        offer(0, 2, 0);
+    work();
+    ck_assert(training_is_at_rest(training) && toy_books.updates == 12);
+    struct safetensors *file = safetensors_keep(tensors, training_save(training, tensors));
+    destroy();
+    return file;
+}
+
+/* Sequence numbers are those of rounds here and those of lives there. */
+START_TEST(a_checkpoint_is_of_a_run_in_rounds_or_is_not)
+{
+    for (int from = MODE_SYNC; from <= MODE_ASYNC; from++)
+        for (int to = MODE_SYNC; to <= MODE_ASYNC; to++)
+            for (int is_torn = 0; is_torn < 1 + (from == MODE_ASYNC); is_torn++) {
+                const bool are_same = (from == MODE_ASYNC) == (to == MODE_ASYNC);
+                struct error err = { 0 };
+                struct safetensors *file = save_two_rounds((enum mode)from, is_torn);
+                create((enum mode)to, 3, true, 1000);
+                const int rc = training_load(training, file, &err);
+                if (from == to)
+                    ck_assert_int_eq(rc, 0);
+                else if (!are_same && to != MODE_PIPELINED)
+                    ck_assert_msg(rc == ERR_CONFIG && strstr(err.text, to == MODE_SYNC ? "without rounds, and mode is sync"
+                                                             : "in rounds, and mode is async"), "%s", err.text);
+                else if (to == MODE_PIPELINED)
+                    ck_assert_int_ne(rc, 0);
+                safetensors_close(&file);
+                destroy();
+            }
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -533,6 +575,7 @@ int main(void)
         observations_are_normalised_as_the_version_that_acted_saw_them,
         statistics_of_sixty_four_versions_are_kept,
         rewards_are_scaled_by_what_is_known_behind_the_round,
+        a_checkpoint_is_of_a_run_in_rounds_or_is_not,
     };
     return suite_run("training_round", tests, TEST_COUNT(tests), 20);
 }
