@@ -1028,6 +1028,26 @@ def progress_on_a_terminal_is_one_live_line():
     assert not left, f"progress stays on the screen: {left}"
 
 
+@test(60)
+def a_rerun_says_how_much_of_the_schedule_is_done_and_how_fast():
+    supervisor = train(PENDULUM, "run", "mode=async", "total_steps=100000000")
+    began = wait_for("some progress", lambda: env_steps("run") > 1000 and time.monotonic())
+    wait_for("enough to do again", lambda: time.monotonic() > began + 9, 30)
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.ends_with(INTERRUPTED)
+    n_updates = summary("run")["updates"]
+    for until in n_updates, n_updates // 2:
+        total = sum(f[7] for f in fragments("run") if f[1] < until)
+        status, text = on_a_terminal("rerun", "run", "--until", str(until), width=120, keys=b"\x03",
+                                     when="(?s)steps/s.*steps/s")
+        assert status == INTERRUPTED, text
+        found = re.findall(r"K *(\d+)%  return \S+  left (\d+)m(\d\d)s  (\d+) steps  (\d+) steps/s  (\d+) updates/s", text)
+        assert len(found) >= 2 and "left ?" not in text, text
+        for share, minutes, seconds, steps, speed, updates in (map(int, f) for f in found):
+            assert share == 100 * steps // total and speed > 0 and updates > 0, (share, steps, total)
+            assert abs(60 * minutes + seconds - (total - steps) / speed) < 1 + 0.1 * (60 * minutes + seconds), found
+
+
 # ---- environments and what they do ----
 
 SIMULATED = ["obs", "action", "reward", "terminated", "truncated", "next_obs", "qpos", "qvel", "next_qpos", "next_qvel"]
