@@ -1407,6 +1407,11 @@ def ctrl_c_ends_a_simulation_cleanly():
     assert "cannot go on" in simulation.output()
     assert summary("run")["status"] == "interrupted" and summary("run")["virtual_time"] is True
     assert Path("run/checkpoint/policy.safetensors").exists()
+    call_well("plot", "run", "--out", "ended")
+    Path("run/summary.json").unlink()
+    call_well("plot", "run", "--out", "killed")
+    for folder in "ended", "killed":
+        assert any("Virtual time" in p.read_text() for p in Path(folder).iterdir()), f"{folder}: time is not virtual"
 
 
 @test(40)
