@@ -546,9 +546,14 @@ def supervised_learner_killed_is_restarted_from_its_checkpoint():
 
 @test()
 def supervised_learner_killed_before_its_first_checkpoint_begins_again():
-    moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": lambda run: env_steps(run) > 2000}
+    call_well("simulate", PENDULUM, *FAST, "total_steps=300", "--run", "other")
+
+    def later(run):
+        return env_steps(run) > 2000 and shutil.copy("other/actors.csv", run)    # as one leaves it that diverged
+    moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": later}
     for name, when in moments.items():
         kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=20000)
+        assert {row["epoch"] for row in table(f"{name}/actors.csv")} == {"2"}, "what was forgotten is counted"
 
 
 # ---- runs again, from their schedules ----
@@ -832,9 +837,14 @@ def ctrl_c_stops_cleanly_and_resume_continues():
     stopped = summary("run")
     assert stopped["status"] == "interrupted" and 2000 < stopped["env_steps"] < total
     assert " over 1 episode (" in call_well("eval", "run", "--episodes", 1)
+    before = Path("run/actors.csv").read_text()
     call_well("train", "--resume", "run")
     assert epoch("run") == 2 and summary("run")["time_s"] > stopped["time_s"]
     assert_complete("run", total)
+    assert Path("run/actors.csv").read_text().startswith(before), "what actors did before is forgotten"
+    for learner, steps in ("1", stopped["env_steps"]), ("2", total - stopped["env_steps"]):
+        rows = [row for row in table("run/actors.csv") if row["epoch"] == learner]
+        assert [row["place"] for row in rows] == ["0", "1"] and sum(int(row["transitions"]) for row in rows) >= steps, rows
 
 
 @test()
