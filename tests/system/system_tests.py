@@ -550,7 +550,7 @@ def supervised_learner_killed_before_its_first_checkpoint_begins_again():
 
     def later(run):
         return env_steps(run) > 2000 and shutil.copy("other/actors.csv", run)    # as one leaves it that diverged
-    moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": later}
+    moments = {"at-once": lambda run: (run / "config.yaml").exists(), "later": later}
     for name, when in moments.items():
         kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=20000)
         assert {row["epoch"] for row in table(f"{name}/actors.csv")} == {"2"}, "what was forgotten is counted"
