@@ -128,22 +128,51 @@ static char *first_command(const char *file)
     return is_there ? memory_copy_text(line + strlen("# ")) : NULL;
 }
 
-/* "shoal study configs/study/a.yaml total_steps=1000", also where the study goes on from its copy. */
+static void print_word(const char *argument, FILE *out)
+{
+    char word[RUN_PATH_BYTES];
+    run_shell_word(argument, word, sizeof(word));
+    fprintf(out, " %s", word);
+}
+
+/* Whether a word is an override that one of [n] others behind it replaces. */
+static bool is_replaced(const char *word, char *const *overrides, int n)
+{
+    word += *word == '\'';
+    for (int i = 0; i < n; i++)
+        if (strncmp(word, overrides[i], strcspn(overrides[i], "=") + 1) == 0)
+            return true;
+    return false;
+}
+
+/* The words of a command, but for overrides that are given anew. */
+static void print_command(const char *command, char *const *overrides, int n, FILE *out)
+{
+    const char *end = command + strlen(command);
+    for (const char *word = command, *next; word < end; word = next + 1) {
+        next = word + (*word == '\'' ? strcspn(word + 1, "'") + 2 : strcspn(word, " "));
+        next = next < end ? next : end;
+        if (!is_replaced(word, overrides, n))
+            fprintf(out, "%s%.*s", word > command ? " " : "", (int)(next - word), word);
+    }
+}
+
+/* "shoal study configs/study/a.yaml total_steps=1000". Where a study goes on from its copy, it is the command that
+ * began it together with what is overridden now: what would give the same runs from the beginning. */
 static char *command_line(const char *file, char *const *rest, int n)
 {
-    char *text = n == 1 && strcmp(file, rest[0]) != 0 ? first_command(file) : NULL;
+    char *first = strcmp(file, rest[0]) != 0 ? first_command(file) : NULL, *text = NULL;
     size_t bytes = 0;
-    if (text)
-        return text;
     FILE *out = open_memstream(&text, &bytes);
-    fputs("shoal study", out);
-    for (int i = 0; i < n; i++) {
-        char word[RUN_PATH_BYTES];
-        run_shell_word(rest[i], word, sizeof(word));
-        fprintf(out, " %s", word);
-    }
+    if (first)
+        print_command(first, rest + 1, n - 1, out);
+    else
+        fputs("shoal study", out);
+    for (int i = first ? 1 : 0; i < n; i++)
+        print_word(rest[i], out);
     fclose(out);
     text_join_lines(text);
+    free(first);
     return text;
 }
 

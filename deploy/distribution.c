@@ -84,10 +84,11 @@ static int read_trace(struct distribution *d, const char *key, const char *path,
 
 /* ---- parsing ---- */
 
+#define TIMES "\"constant X\", \"uniform LOW HIGH\", \"lognormal MEDIAN SIGMA\", \"pareto MIN ALPHA\" or \"trace FILE\""
+
 static int refuse(const char *key, const char *text, bool may_be_never, struct error *err)
 {
-    return error_set(err, ERR_CONFIG, "%s: expected %s\"constant X\", \"uniform LOW HIGH\", \"lognormal MEDIAN "
-                     "SIGMA\", \"pareto MIN ALPHA\" or \"trace FILE\", found \"%.60s\"", key,
+    return error_set(err, ERR_CONFIG, "%s: expected %s" TIMES ", found \"%.60s\"", key,
                      may_be_never ? "\"never\", " : "", text);
 }
 
@@ -125,7 +126,8 @@ int distribution_parse(struct distribution *d, const char *key, const char *text
     d->kind = (enum distribution_kind)kind;
     const char *rest = skip_spaces(word + length);
     if (d->kind == DISTRIBUTION_NEVER && !may_be_never)
-        return refuse(key, text, may_be_never, err);
+        return error_set(err, ERR_CONFIG, "%s: \"never\" is not allowed, as this must come to an end; expected "
+                         TIMES, key);
     if (d->kind == DISTRIBUTION_TRACE && *rest)
         return read_trace(d, key, rest, err);
     double *const numbers[] = { &d->a, &d->b };

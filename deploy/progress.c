@@ -21,8 +21,7 @@ double progress_time_s(const struct progress *p, int64_t now_us)
     return p->time_before_s + (double)(now_us - p->began_us) * 1e-6;
 }
 
-/* Speeds over a window, so that the line is calm. */
-static void measure(struct progress *p, int64_t now_us)
+void progress_measure(struct progress *p, int64_t now_us)
 {
     if (now_us - p->window_us < WINDOW_US)
         return;
@@ -48,7 +47,7 @@ void progress_write(struct progress *p, struct run *run, const struct experiment
     p->written_us = now_us;
     p->written_steps = p->report.env_steps;
     p->written_updates = p->report.updates;
-    measure(p, now_us);
+    progress_measure(p, now_us);
 }
 
 static void format_duration(double seconds, char *out, size_t bytes)

@@ -21,6 +21,9 @@ void progress_begin(struct progress *p, double time_before_s, int64_t now_us);
 
 double progress_time_s(const struct progress *p, int64_t now_us);
 
+/* Speeds up to the report just made, over a window so that they are calm; progress_write does it, too. */
+void progress_measure(struct progress *p, int64_t now_us);
+
 /* A line of metrics.csv from a report just made. */
 void progress_write(struct progress *p, struct run *run, const struct experiment *e,
                     const struct session_counts *counts, int64_t now_us);

@@ -303,7 +303,8 @@ void report_tables(const struct report_data *d, struct report_page *page)
         return_row(d, page, a, ALL_TASKS);
     report_page_table_end(page);
     report_page_heading(page, "Time, throughput and staleness");
-    report_page_paragraph(page, "Means over seeds; the staleness's maximum is over everything.");
+    report_page_paragraph(page, "Means over seeds; the staleness's maximum is over everything. Staleness is that "
+        "of data when they are learnt from: versions since the one that acted.");
     report_page_table(page, SAY(d, "task|arm|%s time to the end (s)|transitions/s|updates/s|staleness, mean (versions)|"
                                 "staleness, max", r->is_virtual ? "virtual" : "wall-clock"), 2);
     for (int t = 0; t < r->n_tasks; t++)

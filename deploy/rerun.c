@@ -52,7 +52,7 @@ struct rerun {
     struct safetensors *saved;      /* the last checkpoint, or where this learner began; NULL: at the start */
 
     struct progress progress;
-    int64_t looked_us;
+    int64_t looked_us, total_steps;
 };
 
 static void run_path(const struct rerun *r, const char *name, char *out, size_t bytes)
@@ -315,12 +315,15 @@ static void show(struct rerun *r)
         return;
     r->looked_us = now_us;
     training_report(r->training, &r->progress.report);
-    progress_show(&r->progress, r->experiment.settings.top.total_steps, 1, now_us);
+    progress_measure(&r->progress, now_us);
+    if (r->progress.steps_per_s > 0 && r->total_steps > 0)
+        progress_show(&r->progress, r->total_steps, 1, now_us);
 }
 
 static int follow_all(struct rerun *r, struct error *err)
 {
     int rc = 0;
+    r->total_steps = rerun_survey_steps(r->data, r->bytes, r->options->until);
     training_report(r->training, &r->progress.report);
     progress_begin(&r->progress, 0, program_now_us());
     while (rc == 0 && follow(r, &rc, err)) {

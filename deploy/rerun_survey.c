@@ -37,6 +37,18 @@ static int check_whole(const struct schedule_reader *s, const struct settings *s
     return 0;
 }
 
+int64_t rerun_survey_steps(const void *data, size_t bytes, int64_t until)
+{
+    struct schedule_reader s;
+    struct schedule_record r;
+    int64_t n = 0;
+    schedule_reader_init(&s, data, bytes);
+    while (schedule_read(&s, &r) && (int64_t)r.update < until)
+        n += schedule_is_entry(&r) ? r.n_used : 0;
+    schedule_reader_fini(&s);
+    return n;
+}
+
 int rerun_survey(struct rerun_outline *o, const struct settings *settings, uint64_t config, const char *run,
                  const void *data, size_t bytes, struct error *err)
 {

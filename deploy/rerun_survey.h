@@ -19,4 +19,7 @@ struct rerun_outline {
 int rerun_survey(struct rerun_outline *o, const struct settings *settings, uint64_t config, const char *run,
                  const void *data, size_t bytes, struct error *err);
 
+/* Transitions that are learnt from before update `until`, or in all of a schedule that was found to be in order. */
+int64_t rerun_survey_steps(const void *data, size_t bytes, int64_t until);
+
 #endif

@@ -12,8 +12,9 @@
 #include "common/document.h"
 #include "common/file.h"
 #include "common/text.h"
+#include "deploy/simulation_run.h"
 
-enum { PATH_BYTES = 4096, MAX_COLUMNS = 1024, CONFIG_DEPTH = 4 };
+enum { PATH_BYTES = 4096, MAX_COLUMNS = 1024, CONFIG_DEPTH = 4, LINE_BYTES = 256 };
 static const size_t MAX_TABLE_BYTES = (size_t)1 << 30, MAX_CONFIG_BYTES = (size_t)1 << 20;
 
 /* ---- tables ---- */
@@ -268,6 +269,18 @@ static double json_number_or(const json_t *object, const char *key, double other
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
+/* Whether the log's first line, "DATE TIME  words", is that of a simulated run. */
+static bool log_is_of_simulation(const struct results *r)
+{
+    char path[PATH_BYTES], line[LINE_BYTES] = "";
+    snprintf(path, sizeof(path), "%s/log.txt", r->path);
+    FILE *fp = fopen(path, "r");
+    const char *words = fp && fgets(line, sizeof(line), fp) ? strstr(line, "  ") : NULL;
+    if (fp)
+        fclose(fp);
+    return words && strncmp(words + 2, SIMULATION_SAYS, strlen(SIMULATION_SAYS)) == 0;
+}
+
 /* How it ended; a run without a summary has not ended yet. */
 static int read_summary(struct results *r, struct error *err)
 {
@@ -275,8 +288,10 @@ static int read_summary(struct results *r, struct error *err)
     json_error_t why;
     snprintf(path, sizeof(path), "%s/summary.json", r->path);
     snprintf(r->status, sizeof(r->status), "not finished");
-    if (!file_exists(path))
+    if (!file_exists(path)) {
+        r->is_virtual = log_is_of_simulation(r);
         return 0;
+    }
     json_t *summary = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     if (!json_is_object(summary)) {
         const int rc = error_set(err, ERR_FORMAT, "%s:%d: %.80s; the file is damaged: remove it or the run",

@@ -36,7 +36,7 @@ struct results {
     int64_t seed, actors, envs_per_actor;
     char config_hash[RESULTS_HASH_BYTES];               /* of config.yaml without its seed */
     bool is_finished;           /* there is a summary */
-    bool is_virtual;            /* time_s is virtual */
+    bool is_virtual;            /* time_s is virtual, by the summary, or by the log of a run that has none */
     char status[RESULTS_WORD_BYTES];                    /* the summary's, or "not finished" */
     double env_steps, updates, time_s;                  /* at the end, or so far; NAN when unknown */
     double final_return;        /* mean of the last evaluation; NAN: there was none */

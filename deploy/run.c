@@ -460,6 +460,9 @@ int run_begin_again(struct run *r, struct error *err)
     cut_csv(r, &r->staleness, "staleness.csv", 0, -1);
     if (!r->metrics || !r->eval || !r->hashes || !r->staleness)
         return error_set(err, ERR_IO, "cannot write in %s", r->path);
+    char path[RUN_PATH_BYTES + 64];
+    run_file(r, "actors.csv", path, sizeof(path));
+    unlink(path);
     run_resume_schedule(r, 0);
     return run_begin_schedule(r, 0, err);
 }

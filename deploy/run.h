@@ -2,7 +2,7 @@
  *
  *   config.yaml    fully resolved           metrics.csv   a line every metrics.every_s
  *   eval.csv       a line per evaluation    hashes.csv    digests; nothing in it depends on time
- *   staleness.csv  a line per version       actors.csv    a line per place for an actor, at checkpoints
+ *   staleness.csv  a line per version       actors.csv    a line per learner and place for an actor, at checkpoints
  *   log.txt        what happened, when      schedule.bin  where every fragment entered
  *   summary.json   how it ended             session       run id and learner epoch
  *   machines.txt   a line per learner: where it ran
@@ -102,7 +102,7 @@ void run_write_metrics(struct run *r, const struct experiment *e, double time_s,
                        const struct run_speeds *speeds);
 void run_write_staleness(struct run *r, const struct version_staleness *s);
 
-/* What the places for actors did, [n] each. */
+/* What the places for actors did under this learner, [n] each; what they did under earlier ones stays. */
 int run_write_actors(struct run *r, int n, const struct session_actor *actors, const struct training_place *places,
                      struct error *err);
 

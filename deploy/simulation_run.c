@@ -154,6 +154,20 @@ static void show_progress(struct shell *h, int64_t now_us)
 
 /* ---- the run ---- */
 
+static void announce(struct shell *h)
+{
+    char spec[256], lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
+    const struct experiment *e = h->experiment;
+    const struct settings *s = &e->settings;
+    env_spec_describe(env_spec(h->model), spec, sizeof(spec));
+    say(h, SIMULATION_SAYS "%s on %s, %s, seed %" PRId64 " and %" PRId64 ", %" PRId64 " actors x %" PRId64
+        " environments; run %s", s->top.algorithm, spec, settings_mode(s), s->top.seed, s->simulate.seed,
+        s->top.actors, s->top.envs_per_actor, h->run.path);
+    const int n = settings_warnings(s, e->algorithm->is_on_policy, e->traits.ignores_batch_size, lines);
+    for (int i = 0; i < n; i++)
+        say(h, "%s", lines[i]);
+}
+
 static int begin(struct shell *h, const struct simulation_options *o, struct error *err)
 {
     struct experiment *e = h->experiment;
@@ -174,6 +188,7 @@ static int begin(struct shell *h, const struct simulation_options *o, struct err
         return rc;
     h->run.row = env_spec(h->model)->shape;
     env_spec_hash(env_spec(h->model), h->run.spec_hash);
+    announce(h);
     const struct simulation_setup setup = {
         .settings = s, .algorithm = e->algorithm, .hyper = e->hyper, .model = h->model, .engine = &h->engine,
         .conditions = &h->conditions,
@@ -183,20 +198,6 @@ static int begin(struct shell *h, const struct simulation_options *o, struct err
         .log = on_log,
         .restore = on_restore }, err);
     return h->simulation ? 0 : err->code;
-}
-
-static void announce(struct shell *h)
-{
-    char spec[256], lines[SETTINGS_MAX_WARNINGS][SETTINGS_WARNING_BYTES];
-    const struct experiment *e = h->experiment;
-    const struct settings *s = &e->settings;
-    env_spec_describe(env_spec(h->model), spec, sizeof(spec));
-    say(h, "simulating %s on %s, %s, seed %" PRId64 " and %" PRId64 ", %" PRId64 " actors x %" PRId64
-        " environments; run %s", s->top.algorithm, spec, settings_mode(s), s->top.seed, s->simulate.seed,
-        s->top.actors, s->top.envs_per_actor, h->run.path);
-    const int n = settings_warnings(s, e->algorithm->is_on_policy, e->traits.ignores_batch_size, lines);
-    for (int i = 0; i < n; i++)
-        say(h, "%s", lines[i]);
 }
 
 /* Everything that virtual time and transitions do. */
@@ -330,7 +331,6 @@ int simulation_run(const struct simulation_options *o, struct error *err)
     matrix_setup();
     int rc = begin(&h, o, err);
     if (rc == 0) {
-        announce(&h);
         progress_begin(&h.progress, 0, 0);
         h.began_us = h.shown_us = program_now_us();
         rc = conclude(&h, train(&h), err);

@@ -4,6 +4,9 @@
 
 #include "deploy/experiment.h"
 
+/* Begins the first line of the log: a run that has no summary yet is known by it. */
+#define SIMULATION_SAYS "simulating "
+
 struct simulation_options {
     struct experiment *experiment;
     const char *run;            /* a new run directory */

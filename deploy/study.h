@@ -11,7 +11,7 @@
  *     CartPole-v1:
  *     Hopper-v5: {base: ../ppo/hopper.yaml}
  *   vary:                          # every combination with the arms, or with the tasks
- *     actors: {values: [1, 4, 16], into: tasks}
+ *     actors: {values: [1, 4, 16], into: tasks, as: hands}       # called "hands=4"; otherwise "actors=4"
  *     actor.horizon: [32, 128]     # into the arms
  *   seeds: [1, 2, 3, 4, 5]
  *   baseline: sync                 # the arm that others are compared with; the first by itself

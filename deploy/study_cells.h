@@ -68,7 +68,7 @@ int64_t cell_steps(const struct cell *cell, const char *dir);
 /* Mean return of the last evaluation, by its summary.json; NAN: there is none. */
 double cell_return(const struct cell *cell, const char *dir);
 
-/* Write DIR/study.yaml, whose first line is the command that began it, and what cells are given. */
+/* Write DIR/study.yaml, whose first line is a command that gives all of it, and what cells are given. */
 int cells_write(const struct cells *c, const struct study *s, const char *dir, const char *command, struct error *err);
 
 /* SHA-256 over all configurations and names. */

@@ -219,15 +219,20 @@ void study_name_environments(const struct reader *r)
 
 /* ---- what varies ---- */
 
+/* What varies. */
+struct factor {
+    const struct node *list;    /* of its values */
+    const char *label;          /* in names */
+    bool is_tasks;              /* goes into the tasks */
+};
+
 /* Every part once with each value: "sync, actors=4". No part yet: "actors=4". */
-static void multiply(const struct reader *r, struct study_part **parts, int *n,
+static void multiply(const struct reader *r, struct study_part **parts, int *n, const char *label,
                      const struct study_setting *key, const char *const *values, int n_values)
 {
     const struct study_part none = { 0 };
     const int n_before = *n > 0 ? *n : 1;
-    const char *label = strrchr(key->key, '.');
     struct study_part *more = study_make(r, n_before * n_values, sizeof(*more));
-    label = label ? label + 1 : key->key;
     for (int i = 0; i < n_before; i++)
         for (int k = 0; k < n_values; k++) {
             struct study_part *p = &more[i * n_values + k];
@@ -265,26 +270,31 @@ static int check_free(const struct reader *r, const struct node *key, const stru
     return 0;
 }
 
-/* The list of values of a factor, and where they go. */
-static int find_values(const struct reader *r, const struct node *key, const struct node **list, bool *is_tasks)
+/* A factor with more than a list of values. */
+static int read_mapping(const struct reader *r, const struct node *key, struct factor *f)
 {
-    static const char *const known[] = { "values", "into" };
-    const struct node *node = key->value;
-    *list = node;
-    if (node->kind == NODE_MAPPING) {
-        for (const struct node *k = node->first; k; k = k->next)
-            if (strcmp(k->text, known[0]) != 0 && strcmp(k->text, known[1]) != 0)
-                return document_fail(r->d, k, r->err, "vary.%s: unknown key \"%.40s\"; write values: [...] and "
-                                     "into: arms or tasks; sections are dotted here: vary.%s.%.40s", key->text,
-                                     k->text, key->text, k->text);
-        int rc = read_into(r, key->text, document_find(node, "into"), is_tasks);
-        *list = document_find(node, "values");
-        if (rc != 0)
-            return rc;
-    }
-    if (!*list || (*list)->kind != NODE_LIST || (*list)->n == 0)
-        return document_fail(r->d, *list ? *list : key, r->err, "vary.%s: expected a list of values", key->text);
-    return 0;
+    const struct node *as = document_find(key->value, "as");
+    for (const struct node *k = key->value->first; k; k = k->next)
+        if (strcmp(k->text, "values") != 0 && strcmp(k->text, "into") != 0 && strcmp(k->text, "as") != 0)
+            return document_fail(r->d, k, r->err, "vary.%s: unknown key \"%.40s\"; write values: [...], into: arms or "
+                                 "tasks, and as: NAME; sections are dotted here: vary.%s.%.40s", key->text, k->text,
+                                 key->text, k->text);
+    f->list = document_find(key->value, "values");
+    int rc = read_into(r, key->text, document_find(key->value, "into"), &f->is_tasks);
+    if (rc == 0 && as && (rc = check_text(r, as, "as", STUDY_NAME_BYTES / 2)) == 0)
+        f->label = study_text(r->s, "%s", as->text);
+    return rc;
+}
+
+/* Its list of values, where they go, and what it is called. */
+static int find_values(const struct reader *r, const struct node *key, struct factor *f)
+{
+    const char *dot = strrchr(key->text, '.');
+    *f = (struct factor){ .list = key->value, .label = dot ? dot + 1 : key->text };
+    int rc = key->value->kind == NODE_MAPPING ? read_mapping(r, key, f) : 0;
+    if (rc == 0 && (!f->list || f->list->kind != NODE_LIST || f->list->n == 0))
+        rc = document_fail(r->d, f->list ? f->list : key, r->err, "vary.%s: expected a list of values", key->text);
+    return rc;
 }
 
 static int read_values(const struct reader *r, const struct node *key, const struct node *list, const char **values)
@@ -302,30 +312,29 @@ static int read_values(const struct reader *r, const struct node *key, const str
 static int read_factor(const struct reader *r, const struct node *key)
 {
     struct study *s = r->s;
-    const struct node *list;
-    bool is_tasks = false;
+    struct factor f;
     int rc = check_text(r, key, "vary", STUDY_NAME_BYTES / 2);
     if (rc == 0)
         rc = check_key(r, key, key->text);
     if (rc == 0)
-        rc = find_values(r, key, &list, &is_tasks);
+        rc = find_values(r, key, &f);
     if (rc == 0)
         rc = check_free(r, key, s->arms, s->n_arms, "arm");
     if (rc == 0)
         rc = check_free(r, key, s->tasks, s->n_tasks, "task");
     if (rc != 0)
         return rc;
-    const char **values = study_make(r, list->n, sizeof(*values));
-    if ((rc = read_values(r, key, list, values)) != 0)
+    const char **values = study_make(r, f.list->n, sizeof(*values));
+    if ((rc = read_values(r, key, f.list, values)) != 0)
         return rc;
-    const int64_t n_before = is_tasks ? s->n_tasks : s->n_arms;
-    if ((n_before > 0 ? n_before : 1) * list->n > STUDY_MAX_PARTS)
+    const int64_t n_before = f.is_tasks ? s->n_tasks : s->n_arms;
+    if ((n_before > 0 ? n_before : 1) * f.list->n > STUDY_MAX_PARTS)
         return document_fail(r->d, key, r->err, "vary: more than %d combinations", STUDY_MAX_PARTS);
     const struct study_setting setting = { study_text(s, "%s", key->text), NULL, key->line, key->column };
-    if (is_tasks)
-        multiply(r, &s->tasks, &s->n_tasks, &setting, values, list->n);
+    if (f.is_tasks)
+        multiply(r, &s->tasks, &s->n_tasks, f.label, &setting, values, f.list->n);
     else
-        multiply(r, &s->arms, &s->n_arms, &setting, values, list->n);
+        multiply(r, &s->arms, &s->n_arms, f.label, &setting, values, f.list->n);
     return 0;
 }
 

@@ -25,16 +25,6 @@ static void short_run(struct trial *s, int algorithm, enum mode mode, int actors
     s->settings.network.hidden = (struct option_ints){ .n = 1, .v = { 16 } };
 }
 
-static void assert_all_counted(const struct trial_result *r, int64_t total)
-{
-    ck_assert_int_eq(r->status, TRAINING_FINISHED);
-    ck_assert_int_eq(r->report.env_steps, total);
-    ck_assert_int_eq(r->scheduled, total);
-    ck_assert_int_eq(r->out_of_order, 0);
-    ck_assert_int_eq(r->report.skipped_updates, 0);
-    ck_assert_int_eq(r->log_lines, 0);
-}
-
 START_TEST(sync_gives_the_same_hashes_whatever_the_timing_and_placement)
 {
     static const struct { int actors, envs; uint64_t seed; double jitter_us; } cases[] = {
@@ -47,7 +37,7 @@ START_TEST(sync_gives_the_same_hashes_whatever_the_timing_and_placement)
         s.seed = cases[i].seed;
         s.jitter_us = s.step_jitter_us = cases[i].jitter_us;
         trial_run(&s, HOUR_US, &r);
-        assert_all_counted(&r, TOTAL);
+        trial_expect_whole(&r, TOTAL);
         ck_assert_int_eq(r.report.staleness_max, 0);
         ck_assert_int_eq(r.report.version, (TOTAL + ROUND - 1) / ROUND);
         if (i == 0)
@@ -72,7 +62,7 @@ START_TEST(sync_gives_the_same_hashes_when_actors_die)
         s.step_us = 500;
         trial_run(&s, HOUR_US, &r);
         ck_assert_int_gt(r.kills, 3);
-        assert_all_counted(&r, TOTAL);
+        trial_expect_whole(&r, TOTAL);
         ck_assert_uint_eq(r.hashes, calm.hashes);
         ck_assert_str_eq(r.params_sha256, calm.params_sha256);
     }
@@ -171,7 +161,7 @@ START_TEST(async_learns_from_every_transition_once)
         s.settings.learner.normalise_observations = s.settings.learner.scale_rewards = normalises;
         s.update_us = 20000;    /* slower than the actors: they are ahead by what credit allows */
         trial_run(&s, HOUR_US, &r);
-        assert_all_counted(&r, TOTAL);
+        trial_expect_whole(&r, TOTAL);
         ck_assert_int_gt(r.report.staleness_max, 0);
         ck_assert_int_le(r.report.staleness_max, 8);
         ck_assert_double_gt(r.report.staleness_mean, 0);
@@ -196,7 +186,7 @@ START_TEST(async_goes_on_while_actors_die_and_their_places_time_out)
     trial_run(&s, HOUR_US, &r);
     ck_assert_int_gt(r.kills, 3);
     ck_assert_int_gt(r.counts.rejected[REJECT_FULL], 0);
-    assert_all_counted(&r, 6000);
+    trial_expect_whole(&r, 6000);
 }
 END_TEST
 
@@ -228,7 +218,7 @@ START_TEST(rounds_are_what_was_scheduled)
         s.update_us = 20000;
         toy_books = (struct toy_books){ 0 };
         trial_run(&s, HOUR_US, &r);
-        assert_all_counted(&r, TOTAL);
+        trial_expect_whole(&r, TOTAL);
         ck_assert_int_eq(toy_books.transitions, TOTAL);
         ck_assert_int_eq(toy_books.malformed, 0);
         ck_assert_int_eq(toy_books.rounds, r.report.version);

@@ -198,3 +198,13 @@ void trial_run(const struct trial *t, int64_t limit_us, struct trial_result *r)
     simulation_destroy(&c.simulation);
     env_close(&model);
 }
+
+void trial_expect_whole(const struct trial_result *r, int64_t total)
+{
+    ck_assert_int_eq(r->status, TRAINING_FINISHED);
+    ck_assert_int_eq(r->report.env_steps, total);
+    ck_assert_int_eq(r->scheduled, total);
+    ck_assert_int_eq(r->out_of_order, 0);
+    ck_assert_int_eq(r->report.skipped_updates, 0);
+    ck_assert_int_eq(r->log_lines, 0);
+}

@@ -55,4 +55,8 @@ void trial_defaults(struct trial *t, const struct algorithm *algorithm, enum mod
 /* Run to the end, or to `limit_us` of virtual time. */
 void trial_run(const struct trial *t, int64_t limit_us, struct trial_result *r);
 
+/* Fail unless training ended by itself after `total` transitions, each in the schedule once and in its stream's order,
+ * and had nothing to skip or to complain about. */
+void trial_expect_whole(const struct trial_result *r, int64_t total);
+
 #endif

@@ -107,6 +107,34 @@ def a_changed_study_is_refused_and_a_failing_run_is_left_out():
 
 
 @test(40)
+def a_report_names_the_command_that_gives_its_figures():
+    def assert_command(expected):
+        assert f"\n    {expected}\n" in Path("dir/report.md").read_text(), Path("dir/report.md").read_text()[:800]
+        assert Path("dir/study.yaml").read_text().startswith(f"# {expected}\n")
+
+    write_study(5000, "seeds: [1, 2]\n")
+    call_well("study", "tiny.yaml", "seeds=1", "network.hidden=[8, 8]", "total_steps=1000", "--dir", "dir")
+    assert_command("shoal study tiny.yaml seeds=1 'network.hidden=[8, 8]' total_steps=1000")
+    for more in ["seeds=2,1"], ["seeds=2,1"], []:
+        call_well("study", "dir", *more)
+        expected = "shoal study tiny.yaml 'network.hidden=[8, 8]' total_steps=1000 seeds=2,1"
+        assert_command(expected)
+        assert is_done("async-CartPole-v1-2")
+    call_well("study", "dir", "--report", "network.hidden=[8, 8]")
+    assert "shoal study tiny.yaml total_steps=1000 seeds=2,1 'network.hidden=[8, 8]'" in Path("dir/report.md").read_text()
+    # It does give the same cells.
+    configs = state_of("dir/configs").keys()
+    call_well("study", *expected.replace("'", "").replace(", ", ",").split()[2:], "--dir", "again", "--jobs", 4)
+    for path in configs:
+        assert path.read_text() == Path("again", *path.parts[1:]).read_text()
+    # A copy whose first line does not say how it began stands for itself.
+    copy = Path("dir/study.yaml")
+    copy.write_text(copy.read_text().split("\n", 1)[1])
+    call_well("study", "dir")
+    assert_command("shoal study dir")
+
+
+@test(40)
 def a_killed_study_takes_its_runs_with_it_and_a_second_one_waits():
     write_study(1000000)
     study = shoal("study", "tiny.yaml", "--dir", "dir", "--jobs", 2)

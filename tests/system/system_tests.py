@@ -546,9 +546,14 @@ def supervised_learner_killed_is_restarted_from_its_checkpoint():
 
 @test()
 def supervised_learner_killed_before_its_first_checkpoint_begins_again():
-    moments = {"at-once": lambda run: (run / "log.txt").exists(), "later": lambda run: env_steps(run) > 2000}
+    call_well("simulate", PENDULUM, *FAST, "total_steps=300", "--run", "other")
+
+    def later(run):
+        return env_steps(run) > 2000 and shutil.copy("other/actors.csv", run)    # as one leaves it that diverged
+    moments = {"at-once": lambda run: (run / "config.yaml").exists(), "later": later}
     for name, when in moments.items():
         kill_the_learner(name, "checkpoint.every_s=1000", when=when, total_steps=20000)
+        assert {row["epoch"] for row in table(f"{name}/actors.csv")} == {"2"}, "what was forgotten is counted"
 
 
 # ---- runs again, from their schedules ----
@@ -832,9 +837,14 @@ def ctrl_c_stops_cleanly_and_resume_continues():
     stopped = summary("run")
     assert stopped["status"] == "interrupted" and 2000 < stopped["env_steps"] < total
     assert " over 1 episode (" in call_well("eval", "run", "--episodes", 1)
+    before = Path("run/actors.csv").read_text()
     call_well("train", "--resume", "run")
     assert epoch("run") == 2 and summary("run")["time_s"] > stopped["time_s"]
     assert_complete("run", total)
+    assert Path("run/actors.csv").read_text().startswith(before), "what actors did before is forgotten"
+    for learner, steps in ("1", stopped["env_steps"]), ("2", total - stopped["env_steps"]):
+        rows = [row for row in table("run/actors.csv") if row["epoch"] == learner]
+        assert [row["place"] for row in rows] == ["0", "1"] and sum(int(row["transitions"]) for row in rows) >= steps, rows
 
 
 @test(40)
@@ -1047,6 +1057,26 @@ def progress_on_a_terminal_is_one_live_line():
     lines = [line.rsplit("\r\x1b[K")[-1] for line in text.replace("\r\n", "\n").replace("^C", "").split("\n")]
     left = [line for line in lines if re.match(r" *\d+%", line)]
     assert not left, f"progress stays on the screen: {left}"
+
+
+@test(60)
+def a_rerun_says_how_much_of_the_schedule_is_done_and_how_fast():
+    supervisor = train(PENDULUM, "run", "mode=async", "total_steps=100000000")
+    began = wait_for("some progress", lambda: env_steps("run") > 1000 and time.monotonic())
+    wait_for("enough to do again", lambda: time.monotonic() > began + 9, 30)
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.ends_with(INTERRUPTED)
+    n_updates = summary("run")["updates"]
+    for until in n_updates, n_updates // 2:
+        total = sum(f[7] for f in fragments("run") if f[1] < until)
+        status, text = on_a_terminal("rerun", "run", "--until", str(until), width=120, keys=b"\x03",
+                                     when="(?s)steps/s.*steps/s")
+        assert status == INTERRUPTED, text
+        found = re.findall(r"K *(\d+)%  return \S+  left (\d+)m(\d\d)s  (\d+) steps  (\d+) steps/s  (\d+) updates/s", text)
+        assert len(found) >= 2 and "left ?" not in text, text
+        for share, minutes, seconds, steps, speed, updates in (map(int, f) for f in found):
+            assert share == 100 * steps // total and speed > 0 and updates > 0, (share, steps, total)
+            assert abs(60 * minutes + seconds - (total - steps) / speed) < 1 + 0.1 * (60 * minutes + seconds), found
 
 
 # ---- environments and what they do ----
@@ -1408,6 +1438,11 @@ def ctrl_c_ends_a_simulation_cleanly():
     assert "cannot go on" in simulation.output()
     assert summary("run")["status"] == "interrupted" and summary("run")["virtual_time"] is True
     assert Path("run/checkpoint/policy.safetensors").exists()
+    call_well("plot", "run", "--out", "ended")
+    Path("run/summary.json").unlink()
+    call_well("plot", "run", "--out", "killed")
+    for folder in "ended", "killed":
+        assert any("Virtual time" in p.read_text() for p in Path(folder).iterdir()), f"{folder}: time is not virtual"
 
 
 @test(40)

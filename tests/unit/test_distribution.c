@@ -134,7 +134,9 @@ static void assert_refused(const char *text, bool may_be_never, const char *word
 START_TEST(what_is_wrong_is_said)
 {
     static const struct { const char *text, *words; } cases[] = {
-        { "", "expected \"constant X\"" }, { "50", "expected \"constant X\"" }, { "never", "expected \"constant X\"" },
+        { "", "expected \"constant X\"" }, { "50", "expected \"constant X\"" },
+        { "never", "\"never\" is not allowed, as this must come to an end; expected \"constant X\", \"uniform" },
+        { "never 5", "\"never\" is not allowed" },
         { "constnat 50", "did you mean \"constant\"" }, { "constant", "expected \"constant X\"" },
         { "constant 5us", "expected \"constant X\"" }, { "constant -1", "numbers of at least 0" },
         { "constant 1 2", "expected \"constant X\"" }, { "constant inf", "expected \"constant X\"" },

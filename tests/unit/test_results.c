@@ -145,6 +145,30 @@ START_TEST(virtual_time_is_known_from_the_summary)
 }
 END_TEST
 
+/* What begins its log says it while there is no summary; the log of a real run may mention the words later. */
+START_TEST(virtual_time_of_a_run_without_a_summary_is_known_from_its_log)
+{
+    static const struct { const char *log; bool is_virtual; } cases[] = {
+        { "2026-01-02 03:04:05  simulating ppo on CartPole-v1, sync\n2026-01-02 03:04:06  more\n", true },
+        { "2026-01-02 03:04:05  training ppo on CartPole-v1,  simulating nothing\n", false },
+        { "2026-01-02 03:04:05  training ppo\n2026-01-02 03:04:06  simulating ppo\n", false },
+        { "", false },
+    };
+    for (size_t i = 0; i < TEST_COUNT(cases); i++) {
+        make(&(struct made_run){ .name = "run", .seed = 1, .time_s = 10, .is_unfinished = true });
+        made_file(path, "log.txt", cases[i].log);
+        ck_assert_int_eq(results_read(&r, path, &err), 0);
+        ck_assert_msg(r.is_virtual == cases[i].is_virtual, "%s", cases[i].log);
+        results_fini(&r);
+    }
+    make(&usual);
+    made_file(path, "log.txt", cases[0].log);
+    ck_assert_int_eq(results_read(&r, path, &err), 0);
+    ck_assert_msg(!r.is_virtual, "the log wins over the summary");
+    results_fini(&r);
+}
+END_TEST
+
 static void remove_file(const char *name)
 {
     char file[640];
@@ -202,6 +226,7 @@ int main(void)
         a_run_is_read_with_everything_that_plots_need,
         a_run_that_goes_on_is_read_as_far_as_it_is,
         virtual_time_is_known_from_the_summary,
+        virtual_time_of_a_run_without_a_summary_is_known_from_its_log,
         directories_that_lack_a_file_are_refused,
         damaged_files_are_refused_by_name,
     };

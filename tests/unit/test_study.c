@@ -110,6 +110,18 @@ START_TEST(what_varies_multiplies_arms_or_tasks)
 }
 END_TEST
 
+START_TEST(what_varies_may_be_called_otherwise)
+{
+    struct study s;
+    accept(&s, TWO_ARMS "seeds: [1]\ntasks: [X]\nvary:\n  simulate.staleness: {values: [0, 16], into: tasks, as: lag}\n"
+               "  actors: {as: many hands, values: [2]}\n");
+    ck_assert_str_eq(s.tasks[1].name, "X, lag=16");
+    ck_assert_str_eq(s.arms[1].name, "b, many hands=2");
+    ck_assert_str_eq(merged(&s, 1, 1), "- | env.name=X mode=async simulate.staleness=16 actors=2");
+    study_fini(&s);
+}
+END_TEST
+
 START_TEST(a_task_is_in_the_environment_it_is_named_after_unless_it_says_where)
 {
     struct study s;
@@ -184,8 +196,10 @@ START_TEST(what_a_study_cannot_mean_is_refused_where_it_stands)
         { TWO_ARMS "vary: {x: 1}\nseeds: [1]\n", "a.yaml:2:11: vary.x: expected a list of values" },
         { TWO_ARMS "vary: {x: {values: [1], into: arm}}\nseeds: [1]\n", "a.yaml:2:31: vary.x: `into` is arms or "
           "tasks" },
-        { TWO_ARMS "vary: {x: {y: [1]}}\nseeds: [1]\n", "a.yaml:2:12: vary.x: unknown key \"y\"; write values: [...] "
-          "and into: arms or tasks; sections are dotted here: vary.x.y" },
+        { TWO_ARMS "vary: {x: {y: [1]}}\nseeds: [1]\n", "a.yaml:2:12: vary.x: unknown key \"y\"; write values: [...], "
+          "into: arms or tasks, and as: NAME; sections are dotted here: vary.x.y" },
+        { TWO_ARMS "vary: {x: {values: [1], as: [y]}}\nseeds: [1]\n", "a.yaml:2:29: as: expected a text, found a list" },
+        { TWO_ARMS "vary: {x: {values: [1], as: \"\"}}\nseeds: [1]\n", "a.yaml:2:29: as: expected 1 to 64 bytes, found 0" },
     };
     for (size_t i = 0; i < TEST_COUNT(wrong); i++)
         refuse(wrong[i][0], NULL, wrong[i][1]);
@@ -327,7 +341,7 @@ int main(void)
     const TTest *tests[] = {
         a_study_says_what_is_compared_over_what,
         a_setting_wins_over_those_in_front_of_it,
-        what_varies_multiplies_arms_or_tasks,
+        what_varies_multiplies_arms_or_tasks, what_varies_may_be_called_otherwise,
         a_task_is_in_the_environment_it_is_named_after_unless_it_says_where,
         places_are_looked_for_from_the_study,
         what_a_study_cannot_mean_is_refused_where_it_stands,
