@@ -100,7 +100,8 @@ static int report(const struct cells *c, const struct study *s, const char *dir,
     const struct report r = {
         .title = s->title, .question = s->question, .config_hash = hash, .command = command, .arms = arms,
         .n_arms = s->n_arms, .tasks = tasks, .n_tasks = s->n_tasks, .runs = runs, .n_runs = n_runs,
-        .baseline = s->baseline, .is_virtual = s->runner == STUDY_SIMULATE, .low = s->n_scores ? low : NULL,
+        .baseline = s->baseline, .is_virtual = s->runner == STUDY_SIMULATE,
+        .scores_are_means = s->scores_are_means, .low = s->n_scores ? low : NULL,
         .high = s->n_scores ? high : NULL, .n_missing = c->n - n_runs,
     };
     int rc = n_runs > 0 ? report_write(&r, dir, err)

@@ -9,13 +9,23 @@
 
 #define SAY(d, ...) comparison_print((d)->arena, __VA_ARGS__)
 
-/* "a", "a and b", "a, b and c". */
-static const char *enumerate(const struct report_data *d, const char *const *names, int n)
+/* "CartPole-v1 (lag=0 and lag=4) and Acrobot-v1". */
+static const char *tasks_text(const struct report_data *d)
 {
-    const char *text = names[0];
-    for (int i = 1; i < n; i++)
-        text = SAY(d, "%s%s%s", text, i == n - 1 ? " and " : ", ", names[i]);
-    return text;
+    const size_t n_tasks = (size_t)d->r->n_tasks;
+    const char **families = arena_alloc(d->arena, n_tasks, sizeof(*families));
+    const char **varied = arena_alloc(d->arena, n_tasks, sizeof(*varied));
+    int *members = arena_alloc(d->arena, n_tasks, sizeof(*members)), n_families = 0;
+    for (int t = 0; t < d->r->n_tasks; t++) {
+        const int n = report_members(d, t, members), length = (int)report_family(d->r->tasks[t]);
+        for (int i = 0; i < n; i++)
+            varied[i] = d->r->tasks[members[i]] + length + 2;
+        if (n == 1)
+            families[n_families++] = d->r->tasks[t];
+        else if (n > 1)
+            families[n_families++] = SAY(d, "%.*s (%s)", length, d->r->tasks[t], report_enumerate(d, varied, n));
+    }
+    return report_enumerate(d, families, n_families);
 }
 
 /* What was asked and what was run. */
@@ -28,8 +38,8 @@ static void write_head(const struct report_data *d, struct report_page *page)
     if (r->question && *r->question)
         report_page_paragraph(page, SAY(d, "Question: %s", r->question));
     report_page_paragraph(page, SAY(d, "%d run%s: %s (baseline: %s) in %s; seeds %s%s%s.%s%s", r->n_runs,
-        text_plural(r->n_runs), enumerate(d, r->arms, r->n_arms), r->arms[r->baseline],
-        enumerate(d, r->tasks, r->n_tasks), comparison_seeds(seeds, r->n_runs, d->arena),
+        text_plural(r->n_runs), report_enumerate(d, r->arms, r->n_arms), r->arms[r->baseline],
+        tasks_text(d), comparison_seeds(seeds, r->n_runs, d->arena),
         d->c.config_hash ? "; configuration " : "", d->c.config_hash ? d->c.config_hash : "",
         r->is_virtual ? " Times are virtual: the runs were simulated." : "",
         r->n_missing == 0 ? "" : SAY(d, " %d cell%s missing, see the end.", r->n_missing,

@@ -22,7 +22,8 @@ struct report {
     const struct report_run *runs; int n_runs;
     int baseline;                                         /* the arm that others are compared with */
     bool is_virtual;                                      /* time is virtual */
-    const double *low, *high;                             /* [n_tasks] returns that count as 0 and 1; NULL: the lowest and highest final return of the task */
+    bool scores_are_means;                                /* a run's score is the mean of all its evaluations; or else of its last one */
+    const double *low, *high;                             /* [n_tasks] returns that count as 0 and 1; NULL: the lowest and highest score of the task */
     int n_missing;                                        /* cells that failed or were not run */
 };
 

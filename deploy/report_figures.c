@@ -1,6 +1,7 @@
-/* The figures of a report: learning curves, final returns, profiles, probabilities, and how runs went. */
+/* The figures of a report: learning curves, scores, profiles, probabilities, and how runs went. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "deploy/curves.h"
 #include "deploy/plot.h"
@@ -128,34 +129,61 @@ static char *draw_aggregate(const struct report_data *d)
                 1, true);
 }
 
-/* ---- final returns ---- */
+/* ---- scores ---- */
 
-static char *draw_finals(const struct report_data *d)
+static const char *score_label(const struct report_data *d)
+{
+    return d->r->scores_are_means ? "Mean return" : "Final return";
+}
+
+/* The rows of an arm in a task: an interval, and its runs below it. */
+static void add_scores(const struct report_data *d, struct plot_panel *p, struct plot_series *series, int arm, int task)
+{
+    const struct scores s = report_view(d, &d->own, arm, task);
+    const struct interval iqm = report_iqm(d, arm, task);
+    double *x = numbers(d, (size_t)d->n_rows), *y = numbers(d, (size_t)d->n_rows), *row = numbers(d, 1), *own[3];
+    columns(d, &iqm, 1, own);
+    row[0] = p->n_rows - 0.12;
+    for (int i = 0; i < d->n_rows; i++) {
+        x[i] = s.at[i * s.stride];
+        y[i] = p->n_rows + 0.22;
+    }
+    series[p->n_series++] = (struct plot_series){ PLOT_DOTS, d->n_rows, x, y, NULL, NULL, arm, false, false };
+    series[p->n_series++] = (struct plot_series){ PLOT_INTERVAL, 1, own[0], row, own[1], own[2], arm, false, false };
+}
+
+/* A panel for a family of tasks, a row for each task and arm. */
+static struct plot_panel family_panel(const struct report_data *d, const int *members, int n)
 {
     const struct report *r = d->r;
-    const size_t n_arms = (size_t)r->n_arms;
-    struct plot_panel *panels = arena_alloc(d->arena, (size_t)r->n_tasks, sizeof(*panels));
-    for (int t = 0; t < r->n_tasks; t++) {
-        struct plot_series *series = arena_alloc(d->arena, 2 * n_arms, sizeof(*series));
-        panels[t] = (struct plot_panel){ .title = r->n_tasks > 1 ? r->tasks[t] : "", .x_label = "Final return",
-                                         .y_label = "", .rows = r->arms, .n_rows = r->n_arms, .series = series };
+    const size_t n_rows = (size_t)n * (size_t)r->n_arms;
+    const char *name = r->tasks[members[0]], **rows = arena_alloc(d->arena, n_rows, sizeof(*rows));
+    struct plot_series *series = arena_alloc(d->arena, 2 * n_rows, sizeof(*series));
+    struct plot_panel p = { .title = r->n_tasks > 1 ? SAY(d, "%.*s", (int)(n > 1 ? report_family(name) : strlen(name)), name) : "",
+                            .x_label = score_label(d), .y_label = "", .rows = rows, .series = series };
+    for (int i = 0; i < n; i++)
         for (int a = 0; a < r->n_arms; a++) {
-            const struct scores s = report_view(d, &d->final, a, t);
-            const struct interval iqm = report_iqm(d, a, t);
-            double *x = numbers(d, (size_t)d->n_rows), *y = numbers(d, (size_t)d->n_rows), *row = numbers(d, 1), *own[3];
-            columns(d, &iqm, 1, own);
-            row[0] = a - 0.12;
-            for (int i = 0; i < d->n_rows; i++) {
-                x[i] = s.at[i * s.stride];
-                y[i] = a + 0.22;
-            }
-            series[panels[t].n_series++] = (struct plot_series){ PLOT_DOTS, d->n_rows, x, y, NULL, NULL, a, false, false };
-            series[panels[t].n_series++] = (struct plot_series){ PLOT_INTERVAL, 1, own[0], row, own[1], own[2], a, false, false };
+            const char *task = r->tasks[members[i]];
+            rows[p.n_rows] = n > 1 ? SAY(d, "%s, %s", task + report_family(task) + 2, r->arms[a]) : r->arms[a];
+            add_scores(d, &p, series, a, members[i]);
+            p.n_rows++;
         }
+    return p;
+}
+
+static char *draw_scores(const struct report_data *d)
+{
+    const struct report *r = d->r;
+    struct plot_panel *panels = arena_alloc(d->arena, (size_t)r->n_tasks, sizeof(*panels));
+    int *members = arena_alloc(d->arena, (size_t)r->n_tasks, sizeof(*members)), n_panels = 0;
+    for (int t = 0; t < r->n_tasks; t++) {
+        const int n = report_members(d, t, members);
+        if (n > 0)
+            panels[n_panels++] = family_panel(d, members, n);
     }
-    return draw(d, r->n_tasks > 1 ? "Final returns" : SAY(d, "Final returns, %s", r->tasks[0]),
+    return draw(d, r->n_tasks > 1 ? report_score_title(d) : SAY(d, "%s, %s", report_score_title(d), r->tasks[0]),
                 "Dot and whisker: interquartile mean and its 95 % stratified bootstrap interval; faint dots: single "
-                "runs.", panels, r->n_tasks, false);
+                "runs.", panels, n_panels, false);
 }
 
 /* Of normalised returns, or of one task's own. NULL where all runs scored alike: there is nothing to see. */
@@ -163,10 +191,10 @@ static char *draw_profile(const struct report_data *d)
 {
     const struct report *r = d->r;
     const bool is_one = r->n_tasks == 1;
-    const struct report_scores *scores = is_one ? &d->final : &d->normal;
+    const struct report_scores *scores = is_one ? &d->own : &d->normal;
     struct plot_series *series = arena_alloc(d->arena, 2 * (size_t)r->n_arms, sizeof(*series));
     struct plot_panel p = {
-        .title = "", .x_label = is_one ? "Final return \xCF\x84" : "Normalised final return \xCF\x84",
+        .title = "", .x_label = SAY(d, "%s%s \xCF\x84", is_one ? "" : "Normalised ", is_one ? score_label(d) : report_score_word(d)),
         .y_label = "Share of runs above \xCF\x84", .has_y_range = true, .y_range = { 0, 1 }, .has_x_range = true,
         .series = series,
     };
@@ -190,10 +218,11 @@ static char *draw_profile(const struct report_data *d)
         columns(d, out, N_LEVELS, y);
         add_band(&p, series, N_LEVELS, levels, y, a);
     }
-    const char *scale = is_one || d->has_scale ? "" : " 0 and 1 are a task's lowest and highest final return here.";
+    const char *scale = is_one || d->has_scale ? ""
+        : SAY(d, " 0 and 1 are a task's lowest and highest %s here.", report_score_word(d));
     return draw(d, is_one ? SAY(d, "Performance profile, %s", r->tasks[0]) : "Performance profile",
-                SAY(d, "Share of runs whose final return is above a level, with its 95 %% interval; higher is better.%s",
-                    scale), &p, 1, true);
+                SAY(d, "Share of runs whose %s is above a level, with its 95 %% interval; higher is better.%s",
+                    report_score_word(d), scale), &p, 1, true);
 }
 
 /* NULL where no two arms have runs in one task. */
@@ -256,7 +285,7 @@ int report_figures(const struct report_data *d, struct report_page *page, const 
         rc = put(page, folder, "aggregate.svg", "Normalised return over all tasks", draw_aggregate(d), err);
     report_page_heading(page, "How runs ended");
     if (rc == 0)
-        rc = put(page, folder, "final_returns.svg", "Final returns", draw_finals(d), err);
+        rc = put(page, folder, "scores.svg", report_score_title(d), draw_scores(d), err);
     char *improvement = rc == 0 && d->r->n_arms > 1 ? draw_improvement(d) : NULL;
     if (improvement)
         rc = put(page, folder, "improvement.svg", "Probability of improvement", improvement, err);

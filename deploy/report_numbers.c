@@ -61,7 +61,12 @@ static void number_rows(struct report_data *d)
     }
 }
 
-/* The lowest and the highest final return of every task, where the study gives no others. */
+double report_score(const struct report_data *d, int run)
+{
+    return d->r->scores_are_means ? d->runs[run].mean_return : d->runs[run].final_return;
+}
+
+/* The lowest and the highest score of every task, where the study gives no others. */
 static void find_scale(struct report_data *d)
 {
     const struct report *r = d->r;
@@ -73,9 +78,9 @@ static void find_scale(struct report_data *d)
     }
     for (int i = 0; i < r->n_runs; i++) {
         const int t = r->runs[i].task;
-        if (isfinite(d->runs[i].final_return)) {
-            low[t] = fmin(low[t], d->runs[i].final_return);
-            high[t] = fmax(high[t], d->runs[i].final_return);
+        if (isfinite(report_score(d, i))) {
+            low[t] = fmin(low[t], report_score(d, i));
+            high[t] = fmax(high[t], report_score(d, i));
         }
     }
     d->has_scale = r->low && r->high;
@@ -86,17 +91,36 @@ static void find_scale(struct report_data *d)
 static void arrange(struct report_data *d)
 {
     const struct report *r = d->r;
-    d->final = new_scores(d);
+    d->own = new_scores(d);
     d->normal = new_scores(d);
     d->time = new_scores(d);
     for (int i = 0; i < r->n_runs; i++) {
-        *cell(d, &d->final, r->runs[i].arm, d->row[i], r->runs[i].task) = d->runs[i].final_return;
+        *cell(d, &d->own, r->runs[i].arm, d->row[i], r->runs[i].task) = report_score(d, i);
         *cell(d, &d->time, r->runs[i].arm, d->row[i], r->runs[i].task) = d->runs[i].time_s;
     }
     for (int a = 0; a < r->n_arms && d->n_rows > 0; a++) {
-        const struct scores s = report_view(d, &d->final, a, ALL_TASKS);
+        const struct scores s = report_view(d, &d->own, a, ALL_TASKS);
         statistics_normalise(&s, d->low, d->high, cell(d, &d->normal, a, 0, 0));
     }
+}
+
+size_t report_family(const char *task)
+{
+    for (const char *at = strstr(task, ", "); at; at = strstr(at + 2, ", "))
+        if (at[2 + strcspn(at + 2, "=,")] == '=')
+            return (size_t)(at - task);
+    return strlen(task);
+}
+
+int report_members(const struct report_data *d, int task, int *members)
+{
+    const char *name = d->r->tasks[task];
+    const size_t length = report_family(name);
+    int n = 0;
+    for (int t = 0; t < d->r->n_tasks; t++)
+        if (report_family(d->r->tasks[t]) == length && strncmp(d->r->tasks[t], name, length) == 0)
+            members[n++] = t;
+    return members[0] == task ? n : 0;
 }
 
 int report_collect(struct report_data *d, const struct report *r, struct arena *arena, struct error *err)
@@ -137,7 +161,7 @@ int report_seeds(const struct report_data *d, int arm, int task)
     for (int t = task == ALL_TASKS ? 0 : task; t < (task == ALL_TASKS ? d->r->n_tasks : task + 1); t++) {
         int n = 0;
         for (int row = 0; row < d->n_rows; row++)
-            n += isfinite(*cell(d, &d->final, arm, row, t));
+            n += isfinite(*cell(d, &d->own, arm, row, t));
         fewest = n < fewest ? n : fewest;
     }
     return fewest;
@@ -146,7 +170,7 @@ int report_seeds(const struct report_data *d, int arm, int task)
 /* The scores that a comparison is made of. */
 static const struct report_scores *scores_for(const struct report_data *d, int task)
 {
-    return task == ALL_TASKS ? &d->normal : &d->final;
+    return task == ALL_TASKS ? &d->normal : &d->own;
 }
 
 struct interval report_iqm(const struct report_data *d, int arm, int task)
@@ -183,8 +207,8 @@ struct duel report_duel(const struct report_data *d, int arm, int other, int tas
     const struct scores x = report_view(d, scores_for(d, task), arm, task),
                         y = report_view(d, scores_for(d, task), other, task);
     /* Raw returns: a task in which all scored alike has no normalised ones, but ties. */
-    const struct scores raw_x = report_view(d, &d->final, arm, task),
-                        raw_y = report_view(d, &d->final, other, task);
+    const struct scores raw_x = report_view(d, &d->own, arm, task),
+                        raw_y = report_view(d, &d->own, other, task);
     struct duel duel = { .is_ratio = allows_ratio(d, arm, other, task) };
     const struct statistic iqm = { .kind = STATISTIC_IQM,
                                    .form = duel.is_ratio ? STATISTIC_RATIO : STATISTIC_DIFFERENCE };

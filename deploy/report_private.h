@@ -24,7 +24,7 @@ struct report_data {
     int *row;                           /* [n_runs] of every run in the scores */
     const double *low, *high;           /* [n_tasks] returns that count as 0 and 1 */
     bool has_scale;                     /* they were given: 0 and 1 mean something */
-    struct report_scores final, normal, time;   /* final returns, the same normalised, seconds to the end */
+    struct report_scores own, normal, time;     /* scores, the same normalised, seconds to the end */
 };
 
 /* Read all runs and arrange their numbers. On an error there is nothing to be freed but the arena. */
@@ -34,10 +34,13 @@ void report_forget(struct report_data *d);
 /* An arm's scores in one task, or in ALL_TASKS. */
 struct scores report_view(const struct report_data *d, const struct report_scores *s, int arm, int task);
 
-/* How many runs of an arm have a final return in a task; the fewest of any task for ALL_TASKS. */
+/* A run's score: its final or its mean return; NAN without evaluations. */
+double report_score(const struct report_data *d, int run);
+
+/* How many runs of an arm have a score in a task; the fewest of any task for ALL_TASKS. */
 int report_seeds(const struct report_data *d, int arm, int task);
 
-/* The interquartile mean: of final returns in a task, of normalised ones over ALL_TASKS. */
+/* The interquartile mean: of scores in a task, of normalised ones over ALL_TASKS. */
 struct interval report_iqm(const struct report_data *d, int arm, int task);
 
 /* Of fewer than FEW_SEEDS runs the bootstrap's interval leaves equality out far too often to show anything: between
@@ -61,7 +64,21 @@ struct course {
 
 struct course report_course(const struct report_data *d, int arm, int task);
 
+/* Tasks that differ by what was varied into them, "Acrobot-v1, lag=4": how much of the name they share; all of it
+ * where nothing was. */
+size_t report_family(const char *task);
+
+/* The tasks of `task`'s family, itself included, into members [n_tasks]; how many. 0: `task` is not the first. */
+int report_members(const struct report_data *d, int task, int *members);
+
 /* ---- words ---- */
+
+/* What scores are: "final return"; and "Final returns", for titles. */
+const char *report_score_word(const struct report_data *d);
+const char *report_score_title(const struct report_data *d);
+
+/* "a", "a and b", "a, b and c". */
+const char *report_enumerate(const struct report_data *d, const char *const *names, int n);
 
 /* "12.3", "-" for what is not finite; and "12.3 [10.1, 14.0]" split in "10.1 to 14.0". */
 const char *report_number(const struct report_data *d, double value, int digits);

@@ -13,6 +13,24 @@
 
 #define SAY(d, ...) comparison_print((d)->arena, __VA_ARGS__)
 
+const char *report_enumerate(const struct report_data *d, const char *const *names, int n)
+{
+    const char *text = names[0];
+    for (int i = 1; i < n; i++)
+        text = SAY(d, "%s%s%s", text, i == n - 1 ? " and " : ", ", names[i]);
+    return text;
+}
+
+const char *report_score_word(const struct report_data *d)
+{
+    return d->r->scores_are_means ? "mean return" : "final return";
+}
+
+const char *report_score_title(const struct report_data *d)
+{
+    return d->r->scores_are_means ? "Mean returns" : "Final returns";
+}
+
 const char *report_number(const struct report_data *d, double value, int digits)
 {
     char text[PLOT_LABEL_BYTES];
@@ -134,7 +152,7 @@ static const char *all_tasks_text(const struct report_data *d)
     for (int t = 0; t < d->r->n_tasks; t++)
         n += d->high[t] > d->low[t];
     return n == d->r->n_tasks ? SAY(d, "Over all %d tasks: ", n)
-           : SAY(d, "Over all %d tasks (final returns differ in %d): ", d->r->n_tasks, n);
+           : SAY(d, "Over all %d tasks (%ss differ in %d): ", d->r->n_tasks, report_score_word(d), n);
 }
 
 static const char *finding_text(const struct report_data *d, int arm, int task)
@@ -142,11 +160,12 @@ static const char *finding_text(const struct report_data *d, int arm, int task)
     const int other = d->r->baseline;
     const bool lacks_x = report_seeds(d, arm, task) == 0, lacks_y = report_seeds(d, other, task) == 0;
     if ((lacks_x || lacks_y) && task == ALL_TASKS)
-        return SAY(d, "Over all %d tasks: %s and %s cannot be compared, as they do not both have final returns in "
-                   "every task.", d->r->n_tasks, d->r->arms[arm], d->r->arms[other]);
+        return SAY(d, "Over all %d tasks: %s and %s cannot be compared, as they do not both have %ss in "
+                   "every task.", d->r->n_tasks, d->r->arms[arm], d->r->arms[other], report_score_word(d));
     if (lacks_x || lacks_y)
-        return SAY(d, "%s: %s and %s cannot be compared, as %s no final return.", d->r->tasks[task], d->r->arms[arm],
-                   d->r->arms[other], lacks_x && lacks_y ? "both have" : SAY(d, "%s has", d->r->arms[lacks_x ? arm : other]));
+        return SAY(d, "%s: %s and %s cannot be compared, as %s no %s.", d->r->tasks[task], d->r->arms[arm],
+                   d->r->arms[other], lacks_x && lacks_y ? "both have" : SAY(d, "%s has", d->r->arms[lacks_x ? arm : other]),
+                   report_score_word(d));
     const struct duel duel = report_duel(d, arm, other, task);
     const char *where = task == ALL_TASKS ? all_tasks_text(d) : SAY(d, "%s: ", d->r->tasks[task]);
     if (!isfinite(duel.iqm.value))
@@ -154,6 +173,40 @@ static const char *finding_text(const struct report_data *d, int arm, int task)
     return SAY(d, "%s%s: %s.%s%s", where, measure_text(d, &duel, arm, other, task),
                verdict_text(d, &duel, arm, other, task), improvement_text(d, &duel, arm, other),
                time_text(d, arm, other, task));
+}
+
+/* "lag=1 and lag=4": those of a family's members in which the arm's duel ended so; NULL: none. */
+static const char *where_text(const struct report_data *d, const int *members, int n, const enum verdict *verdicts,
+                              enum verdict first, enum verdict last)
+{
+    const char **names = arena_alloc(d->arena, (size_t)n, sizeof(*names));
+    int n_names = 0;
+    for (int i = 0; i < n; i++)
+        if (verdicts[i] >= first && verdicts[i] <= last)
+            names[n_names++] = d->r->tasks[members[i]] + report_family(d->r->tasks[members[i]]) + 2;
+    return n_names ? report_enumerate(d, names, n_names) : NULL;
+}
+
+/* For each family of tasks: from where on, or up to where, an arm is better. */
+static void family_findings(const struct report_data *d, struct report_page *page, int arm)
+{
+    const size_t n_tasks = (size_t)d->r->n_tasks;
+    int *members = arena_alloc(d->arena, n_tasks, sizeof(*members));
+    enum verdict *verdicts = arena_alloc(d->arena, n_tasks, sizeof(*verdicts));
+    for (int t = 0; t < d->r->n_tasks; t++) {
+        const int n = report_members(d, t, members);
+        if (n < 2)
+            continue;
+        for (int i = 0; i < n; i++)
+            verdicts[i] = report_duel(d, arm, d->r->baseline, members[i]).verdict;
+        const char *better = where_text(d, members, n, verdicts, VERDICT_BETTER, VERDICT_BETTER);
+        const char *worse = where_text(d, members, n, verdicts, VERDICT_WORSE, VERDICT_WORSE);
+        const char *open = where_text(d, members, n, verdicts, VERDICT_OPEN, VERDICT_UNKNOWN);
+        report_page_finding(page, SAY(d, "%.*s: %s is shown to be better than %s %s%s, and worse %s%s.%s%s%s",
+            (int)report_family(d->r->tasks[t]), d->r->tasks[t], d->r->arms[arm], d->r->arms[d->r->baseline],
+            better ? "at " : "nowhere", better ? better : "", worse ? "at " : "nowhere", worse ? worse : "",
+            open ? " No difference is shown at " : "", open ? open : "", open ? "." : ""));
+    }
 }
 
 void report_findings(const struct report_data *d, struct report_page *page)
@@ -167,6 +220,7 @@ void report_findings(const struct report_data *d, struct report_page *page)
             continue;
         if (r->n_tasks > 1)
             report_page_finding(page, finding_text(d, a, ALL_TASKS));
+        family_findings(d, page, a);
         for (int t = 0; t < r->n_tasks; t++) {
             const char *text = finding_text(d, a, t);
             if (r->n_tasks > 1)
@@ -184,18 +238,21 @@ void report_method(const struct report_data *d, struct report_page *page)
     for (int a = 0; a < r->n_arms; a++)
         fewest = report_seeds(d, a, ALL_TASKS) < fewest ? report_seeds(d, a, ALL_TASKS) : fewest;
     report_page_heading(page, "How to read this");
-    report_page_paragraph(page, SAY(d, "Scores are final returns: the mean of a run's last evaluation, not of its "
-        "best. The interquartile mean leaves out the lowest and the highest quarter of the runs. Intervals are 95 %% "
+    const char *what = r->scores_are_means
+        ? "mean returns: the mean over all of a run's evaluations, as the area under its learning curve"
+        : "final returns: the mean of a run's last evaluation, not of its best";
+    report_page_paragraph(page, SAY(d, "Scores are %s. The interquartile mean leaves out the lowest and the highest quarter of the runs. Intervals are 95 %% "
         "percentile intervals of a bootstrap stratified by task (%d draws); a difference counts as shown when the "
-        "interval leaves out equality. They are not corrected for several comparisons.", STATISTICS_DRAWS));
+        "interval leaves out equality. They are not corrected for several comparisons.", what, STATISTICS_DRAWS));
     if (fewest < FEW_SEEDS)
         report_page_paragraph(page, SAY(d, "Caution: some arm has only %d seed%s in a task. Bootstrap intervals of so "
             "few are too narrow; 5 seeds are the least, 10 are better.", fewest, text_plural(fewest)));
     if (r->n_tasks > 1 && d->has_scale)
         report_page_paragraph(page, "Normalised returns: 0 and 1 are the returns that the study names for a task.");
     else if (r->n_tasks > 1)
-        report_page_paragraph(page, "Normalised returns: 0 and 1 are a task's lowest and highest final return of all "
-                              "runs here, so they mean something within this report only.");
+        report_page_paragraph(page, SAY(d, "Normalised returns: 0 and 1 are a task's lowest and highest %s of all "
+                                        "runs here, so they mean something within this report only.",
+                                        report_score_word(d)));
     for (int t = 0; t < r->n_tasks && r->n_tasks > 1; t++)
         if (!(d->high[t] > d->low[t]))
             report_page_paragraph(page, SAY(d, "%s: all runs ended with the same return, so it does not count in "
@@ -210,7 +267,7 @@ static void rank(const struct report_data *d, int task, int *best, int *second)
     double first_iqm = -(double)INFINITY, second_iqm = first_iqm;
     *best = *second = -1;
     for (int a = 0; a < d->r->n_arms; a++) {
-        const struct scores x = report_view(d, task == ALL_TASKS ? &d->normal : &d->final, a, task);
+        const struct scores x = report_view(d, task == ALL_TASKS ? &d->normal : &d->own, a, task);
         const double iqm = statistics_of(&x, NULL, &(struct statistic){ .kind = STATISTIC_IQM });
         if (iqm > first_iqm) {
             *second = *best;
@@ -294,7 +351,7 @@ void report_tables(const struct report_data *d, struct report_page *page)
     const struct report *r = d->r;
     if (r->n_arms > 1)
         winners(d, page);
-    report_page_heading(page, "Final returns");
+    report_page_heading(page, report_score_title(d));
     report_page_table(page, "task|arm|seeds|IQM|95 % interval|against baseline|95 % interval|P(better)|95 % interval", 2);
     for (int t = 0; t < r->n_tasks; t++)
         for (int a = 0; a < r->n_arms; a++)
@@ -358,7 +415,8 @@ void report_runs(const struct report_data *d, struct report_page *page)
     const struct report *r = d->r;
     report_page_heading(page, "All runs");
     missing_cells(d, page);
-    report_page_table(page, "task|arm|run|status|seed|final return|transitions|time (s)|configuration", 4);
+    report_page_table(page, SAY(d, "task|arm|run|status|seed|%s|transitions|time (s)|configuration",
+                                report_score_word(d)), 4);
     for (int t = 0; t < r->n_tasks; t++)
         for (int a = 0; a < r->n_arms; a++)
             for (int i = 0; i < r->n_runs; i++) {
@@ -367,7 +425,7 @@ void report_runs(const struct report_data *d, struct report_page *page)
                     continue;
                 const char *const cells[] = {
                     r->tasks[t], r->arms[a], run->name, run->status, SAY(d, "%" PRId64, r->runs[i].seed),
-                    report_number(d, run->final_return, 5), SAY(d, "%.0f", run->env_steps),
+                    report_number(d, report_score(d, i), 5), SAY(d, "%.0f", run->env_steps),
                     report_number(d, run->time_s, 4), run->config_hash
                 };
                 for (size_t k = 0; k < sizeof(cells) / sizeof(*cells); k++)

@@ -322,6 +322,19 @@ static double last_value(const struct results_table *t, const char *name)
     return (double)NAN;
 }
 
+static double mean_of(const struct results_table *t, const char *name)
+{
+    const double *values = results_column(t, name);
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < t->n_rows; i++)
+        if (isfinite(values[i])) {
+            sum += values[i];
+            n++;
+        }
+    return n > 0 ? sum / n : (double)NAN;
+}
+
 int results_read(struct results *r, const char *path, struct error *err)
 {
     static const char *const metrics[] = { "time_s", "env_steps", NULL };
@@ -342,6 +355,7 @@ int results_read(struct results *r, const char *path, struct error *err)
         r->updates = last_value(&r->metrics, "updates");
         r->time_s = last_value(&r->metrics, "time_s");
         r->final_return = last_value(&r->eval, "mean");
+        r->mean_return = mean_of(&r->eval, "mean");
         rc = read_summary(r, err);
     }
     if (rc != 0)

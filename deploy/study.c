@@ -64,6 +64,14 @@ static int read_runner(const struct reader *r, const struct node *node)
     return document_fail(r->d, node, r->err, "run: expected train or simulate, found \"%.40s\"", node->text);
 }
 
+static int read_measure(const struct reader *r, const struct node *node)
+{
+    r->s->scores_are_means = node && strcmp(node->text, "mean") == 0;
+    if (!node || r->s->scores_are_means || strcmp(node->text, "last") == 0)
+        return 0;
+    return document_fail(r->d, node, r->err, "measure: expected last or mean, found \"%.40s\"", node->text);
+}
+
 /* Whether a node is a finite number. */
 static bool is_number(const struct node *node, double *x)
 {
@@ -96,7 +104,7 @@ static int read_scores(const struct reader *r, const struct node *node)
 static int check_keys(const struct reader *r, const struct node *root)
 {
     static const char *const known[] = { "title", "question", "base", "settings", "arms", "tasks", "vary", "seeds",
-                                         "baseline", "run", "scores" };
+                                         "baseline", "run", "measure", "scores" };
     for (const struct node *key = root->first; key; key = key->next) {
         bool is_known = false;
         for (int i = 0; i < COUNT(known); i++)
@@ -154,6 +162,8 @@ static int read_root(const struct reader *r, const struct node *root)
         rc = read_baseline(r, document_find(root, "baseline"));
     if (rc == 0)
         rc = read_runner(r, document_find(root, "run"));
+    if (rc == 0)
+        rc = read_measure(r, document_find(root, "measure"));
     if (rc == 0)
         rc = read_scores(r, document_find(root, "scores"));
     if (rc == 0 && (int64_t)s->n_arms * s->n_tasks * s->n_seeds > STUDY_MAX_CELLS)

@@ -151,6 +151,7 @@ void study_print(const struct study *s, FILE *out)
     fputs("]\n", out);
     print_pair("baseline", s->arms[s->baseline].name, out);
     print_pair("run", s->runner == STUDY_SIMULATE ? "simulate" : "train", out);
+    print_pair("measure", s->scores_are_means ? "mean" : "last", out);
     print_scores(s, out);
 }
 

@@ -5,7 +5,7 @@
 
 #include "tests/unit/run_support.h"
 
-enum { MAX_RUNS = 24 };
+enum { MAX_RUNS = 30 };
 
 static const char *const arms[] = { "sync", "async" };
 static const char *const tasks[] = { "CartPole-v1", "Pendulum-v1" };
@@ -56,7 +56,7 @@ static void write_report(void)
 
 static void expect(const char *words)
 {
-    ck_assert_msg(strstr(markdown, words) != NULL, "\"%s\" is not in:\n%s", words, markdown);
+    ck_assert_msg(strstr(markdown, words) != NULL, "\"%s\" is not in:\n%.3000s", words, markdown);
 }
 
 static void expect_not(const char *words)
@@ -202,6 +202,43 @@ START_TEST(missing_cells_are_named)
 }
 END_TEST
 
+/* Evaluations rise evenly to the last one, four of them: their mean is 5/8 of it. */
+START_TEST(scores_may_be_means_over_all_evaluations)
+{
+    begin(1);
+    report.scores_are_means = true;
+    add_clear_difference(0);
+    write_report();
+    expect("## Mean returns");
+    expect("| CartPole-v1 | sync | 5 | 62.50 |");
+    expect("| CartPole-v1 | async | 5 | 31.25 |");
+    expect("as the area under its learning curve");
+    expect_not("inal return");
+}
+END_TEST
+
+START_TEST(what_is_varied_into_tasks_is_summed_up)
+{
+    static const char *const lags[] = { "Acrobot-v1, lag=0", "Acrobot-v1, lag=16", "Acrobot-v1, lag=64" };
+    begin(3);
+    report.tasks = lags;
+    for (int seed = 1; seed <= 5; seed++)
+        for (int arm = 0; arm < 2; arm++) {
+            add(arm, 0, seed, 100 * seed + (arm && seed % 2 ? 10 : 0), 10);
+            add(arm, 1, seed, 100 + seed + 50 * arm, 10);
+            add(arm, 2, seed, 100 + seed - 50 * arm, 10);
+        }
+    write_report();
+    expect("async (baseline: sync) in Acrobot-v1 (lag=0, lag=16 and lag=64);");
+    expect("> Acrobot-v1: async is shown to be better than sync at lag=16, and worse at lag=64. No difference is shown "
+           "at lag=0.");
+    char *svg = read_out("scores.svg");
+    ck_assert_ptr_nonnull(strstr(svg, ">lag=16, async<"));
+    ck_assert_ptr_null(strstr(svg, ">Acrobot-v1, lag=16<"));
+    free(svg);
+}
+END_TEST
+
 START_TEST(virtual_time_is_said_to_be_virtual)
 {
     begin(1);
@@ -216,7 +253,7 @@ END_TEST
 
 START_TEST(the_page_needs_no_other_file_and_holds_every_figure)
 {
-    static const char *const files[] = { "return_transitions.svg", "return_time.svg", "final_returns.svg",
+    static const char *const files[] = { "return_transitions.svg", "return_time.svg", "scores.svg",
                                          "improvement.svg", "profile.svg", "staleness.svg", "throughput.svg" };
     begin(1);
     add_clear_difference(0);
@@ -298,6 +335,8 @@ int main(void)
         several_tasks_are_summed_up_in_normalised_returns,
         a_task_without_differences_is_not_passed_over,
         missing_cells_are_named,
+        scores_may_be_means_over_all_evaluations,
+        what_is_varied_into_tasks_is_summed_up,
         virtual_time_is_said_to_be_virtual,
         the_page_needs_no_other_file_and_holds_every_figure,
         the_same_runs_give_the_same_report,

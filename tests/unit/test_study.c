@@ -63,12 +63,12 @@ START_TEST(a_study_says_what_is_compared_over_what)
     struct study s;
     accept(&s, "title: Two modes\nquestion: \"Which\\nis better?\"\nbase: base.yaml\n" TWO_ARMS
                "tasks:\n  Pendulum-v1:\n  short: {env.name: CartPole-v1, total_steps: 1e3}\n"
-               "seeds: [7, 1e3]\nbaseline: b\nrun: simulate\n"
+               "seeds: [7, 1e3]\nbaseline: b\nrun: simulate\nmeasure: mean\n"
                "scores: {short: [-1.5, 500], Pendulum-v1: [-1200, -150]}\n");
     ck_assert_str_eq(s.title, "Two modes");
     ck_assert_str_eq(s.question, "Which is better?");
     ck_assert(s.n_arms == 2 && s.n_tasks == 2 && s.n_seeds == 2 && s.baseline == 1);
-    ck_assert(s.seeds[0] == 7 && s.seeds[1] == 1000 && s.runner == STUDY_SIMULATE);
+    ck_assert(s.seeds[0] == 7 && s.seeds[1] == 1000 && s.runner == STUDY_SIMULATE && s.scores_are_means);
     ck_assert_str_eq(s.tasks[1].name, "short");
     ck_assert(study_score(&s, 1)->low == -1.5 && study_score(&s, 0)->high == -150);
     study_fini(&s);
@@ -174,6 +174,7 @@ START_TEST(what_a_study_cannot_mean_is_refused_where_it_stands)
           "something" },
         { TWO_ARMS "seeds: [1]\nbaseline: c\n", "a.yaml:3:11: baseline: there is no arm \"c\"; the first of 2 is "
           "\"a\"" },
+        { TWO_ARMS "seeds: [1]\nmeasure: best\n", "a.yaml:3:10: measure: expected last or mean, found \"best\"" },
         { TWO_ARMS "seeds: [1]\nrun: drain\n", "a.yaml:3:6: run: expected train or simulate, found \"drain\"" },
         { TWO_ARMS "seeds: [1]\nscores: {x: [2, 1]}\n", "a.yaml:3:13: scores: x: expected two numbers, the return "
           "that counts as 0 and a higher one that counts as 1" },
@@ -248,12 +249,12 @@ START_TEST(a_copy_reads_back_as_the_same_study)
                            "settings: {total_steps: 3, w: null x}\n" TWO_ARMS
                            "tasks: {X: {total_steps: 4}, \"Y, far\": {env.name: Y, u: [1, 2], q: -3}}\n"
                            "vary: {z: [1, -2], t: {values: [[a], b c], into: tasks}}\nseeds: [3, 1]\n"
-                           "baseline: \"b, z=1\"\nrun: simulate\nscores: {X: [0.1, 1], \"Y, far\": [-1, 2]}\n",
+                           "baseline: \"b, z=1\"\nrun: simulate\nmeasure: mean\nscores: {X: [0.1, 1], \"Y, far\": [-1, 2]}\n",
                        overrides, 3, &err) == 0, "%s", err.text);
     reread(&s, &again);
     ck_assert_str_eq(again.title, "A: \"study\"");
     ck_assert(again.n_arms == 4 && again.n_tasks == 4 && again.n_seeds == 2 && again.baseline == s.baseline
-              && again.runner == STUDY_SIMULATE && again.seeds[0] == 3);
+              && again.runner == STUDY_SIMULATE && again.scores_are_means && again.seeds[0] == 3);
     for (int arm = 0; arm < 4; arm++)
         for (int task = 0; task < 4; task++) {
             /* In another order. */
@@ -321,14 +322,14 @@ END_TEST
 START_TEST(the_ready_studies_are_studies)
 {
     static const char *const names[] = { "sync_vs_async_ppo", "a2c_a3c_impala", "sac_actors", "staleness_vtrace" };
-    static const int n_arms[] = { 3, 3, 4, 2 }, n_tasks[] = { 4, 2, 2, 10 };
+    static const int n_arms[] = { 3, 3, 4, 2 }, n_tasks[] = { 4, 2, 2, 10 }, n_seeds[] = { 5, 5, 5, 10 };
     for (size_t i = 0; i < TEST_COUNT(names); i++) {
         char file[200];
         struct study s;
         struct error err = { 0 };
         snprintf(file, sizeof(file), "configs/study/%s.yaml", names[i]);
         ck_assert_msg(study_load(&s, file, NULL, 0, &err) == 0, "%s", err.text);
-        ck_assert(s.n_arms == n_arms[i] && s.n_tasks == n_tasks[i] && s.n_seeds == 5);
+        ck_assert(s.n_arms == n_arms[i] && s.n_tasks == n_tasks[i] && s.n_seeds == n_seeds[i]);
         for (int k = 0; k < s.n_tasks; k++)
             ck_assert_ptr_nonnull(study_score(&s, k));
         study_fini(&s);
