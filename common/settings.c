@@ -104,7 +104,8 @@ static const struct option sync_[] = {
     ROW(sync, strict, OPTION_BOOL, "false", 0, 0, NULL,
         "a round waits for an actor that vanished until it is back, instead of others taking its streams over"),
     ROW(sync, takeover_s, OPTION_REAL, "15", 0, 1e6, NULL,
-        "seconds after which they do; they give them back when it returns, and no result changes"),
+        "seconds after which they do; they give them back when it returns; no result changes where environments can "
+        "save their state"),
 };
 
 static const struct option checkpoint[] = {
@@ -139,7 +140,8 @@ static const struct option simulate[] = {
     TEXT(simulate, fail_s, "never", "seconds until an actor fails, drawn for each of its processes"),
     TEXT(simulate, restart_s, "constant 2", "until a new one takes its place"),
     INT(simulate, staleness, "0", 0, 4096,
-        "act with the version that is so many older than the newest (async); 0: with what has arrived"),
+        "begin fragments with the version that is so many older than the newest (async; data are older when they are "
+        "learnt from); 0: with what has arrived"),
 };
 
 #define SECTION(field, help_) \
