@@ -17,6 +17,7 @@ import harness
 import training_tests
 import stopping_tests
 import schedule_tests
+import rounds_tests
 import fault_tests
 import rollout_tests
 import plug_in_tests
