@@ -184,7 +184,7 @@ def on_alarm(*_):
 
 
 def run_test(function, seconds):
-    """None, or what is wrong."""
+    """None, or what is wrong; the test's directory stays then."""
     wrong, here = None, os.getcwd()
     directory = tempfile.mkdtemp(prefix="shoal-system-")
     os.chdir(directory)
@@ -203,10 +203,12 @@ def run_test(function, seconds):
         left = kill_what_is_left()
         outputs = [(p, p.output().splitlines()[-12:]) for p in started]
         os.chdir(here)
-        shutil.rmtree(directory, ignore_errors=True)
     if wrong is None and left:
         wrong = f"it left processes behind: {left}"
-    if wrong is not None:
+    if wrong is None:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        wrong += f"\n      its files are in {directory}"
         for process, tail in outputs:
             wrong += "\n        ".join([f"\n      {' '.join(process.args[1:4])} ... ended with {process.returncode}:",
                                        *tail])
