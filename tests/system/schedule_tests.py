@@ -3,6 +3,7 @@ import math
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 from harness import (BAD_DATA, CARTPOLE, CONFIG, DIVERGED, FAST, INTERRUPTED, INVERTED_PENDULUM, PENDULUM, ROOT, USAGE,
@@ -179,6 +180,49 @@ def rerun_repeats_every_algorithm():
         call_well("train", ROOT / f"configs/{name}/{environment}.yaml", *FAST, "mode=async", "actors=2", "total_steps=4000",
                   "actor.horizon=64", "eval.every=0", *overrides, "--run", f"run-{i}")
         rerun(f"run-{i}")
+
+
+def rerun_repeats_a_minute(run, config, *overrides, n_actors):
+    """Of a run without rounds, in the middle of which actors are killed and started again."""
+    supervisor = shoal("train", config, f"actors={n_actors}", "total_steps=1000000000", "network.hidden=[32,32]",
+                       "metrics.hash_every=20", *overrides, "--run", run)
+    for when in 20, 30:
+        wait_for("the moment to kill an actor", lambda: seconds_of(run) > when, 60)
+        os.kill(children(supervisor, "actor")[1], signal.SIGKILL)
+        supervisor.says(f"(?s)(was killed by signal 9.*actor-\\d joined.*){{{1 if when == 20 else 2}}}")
+    wait_for("a minute", lambda: seconds_of(run) > 60, 90)
+    supervisor.send_signal(signal.SIGINT)
+    supervisor.ends_with(INTERRUPTED, 60)
+    lives, end = {r[2:4] for r in fragments(run)}, summary(run)
+    n_streams = len({stream for stream, _ in lives})
+    assert len(lives) > n_streams, "no stream began a new life"
+    began = time.monotonic()
+    rerun(run)
+    print(f"    {run}: {end['time_s']:.0f} s, {n_actors} actors, {end['env_steps']} transitions, {end['updates']} updates, "
+          f"{len(lives) - n_streams} new lives: {len(table(f'{run}/hashes.csv'))} hashes are reached again, in "
+          f"{time.monotonic() - began:.0f} s", flush=True)
+
+
+def seconds_of(run):
+    """How long it has gone on by metrics.csv, whose last line may be half written."""
+    path = Path(run) / "metrics.csv"
+    lines = path.read_text().split("\n")[1:-1] if path.exists() else []
+    return float(lines[-1].split(",")[0]) if lines else 0
+
+
+@test(600, is_long=True)
+def rerun_repeats_a_minute_of_asynchronous_ppo():
+    rerun_repeats_a_minute("ppo", CARTPOLE, "mode=async", "actor.horizon=32", n_actors=4)
+
+
+@test(600, is_long=True)
+def rerun_repeats_a_minute_of_asynchronous_sac():
+    rerun_repeats_a_minute("sac", PENDULUM, "mode=async", "learner.batch_size=64", "replay.capacity=50000", n_actors=3)
+
+
+@test(600, is_long=True)
+def rerun_repeats_a_minute_of_a3c():
+    rerun_repeats_a_minute("a3c", ROOT / "configs/a2c/cartpole.yaml", "preset=a3c", n_actors=4)
 
 
 @test(60)
