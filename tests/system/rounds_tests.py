@@ -91,7 +91,7 @@ class Case:
         self.compare(run, args)
 
     def train_and_kill_an_actor(self, n_actors):
-        """Which the supervisor starts again. Here nothing but the pauses slows the run down."""
+        """Which the supervisor starts again. Links are as they are: nothing but the pauses slows the run down."""
         args, run = self.settings(n_actors), self.folder / "killed-train"
         supervisor = shoal("train", *args, "--run", run)
         with Pauses(lambda: [Pid(p) for p in children(supervisor, "actor")]) as pauses:
@@ -152,7 +152,8 @@ def rounds_repeat(algorithm, mode):
         case.by_hand(n_actors, f"{n_actors}-actors")
     case.finish()
 
-    case = Case(algorithm, mode, "killed and started again by shoal train", 15, 24000)
+    # Of an environment that takes its time, so that there is a middle to be killed in.
+    case = Case(algorithm, mode, "killed under shoal train, HalfCheetah", 15, 12000, "HalfCheetah-v5")
     case.simulate(3)
     case.train_and_kill_an_actor(3)
     case.finish()
