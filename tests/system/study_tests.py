@@ -5,11 +5,9 @@ import signal
 import sys
 from pathlib import Path
 
-import system_tests
-from system_tests import (CONFIG, INTERRUPTED, TEMPORARY, USAGE, call, call_well, env_steps, epoch, living, shoal,
-                          summary, test, wait_for)
-
-system_tests.TESTS.clear()    # those run by themselves
+from harness import (CONFIG, INTERRUPTED, TEMPORARY, USAGE, call, call_well, children, living, main, shoal, test,
+                     wait_for)
+from run_directory import env_steps, epoch, summary
 
 SETTINGS = "settings: {algorithm: ppo, total_steps: %d, metrics.every_s: 0.1, eval: {every: 4000, episodes: 2}}\n"
 ARMS = "arms: {sync: {mode: sync}, async: {mode: async}}\ntasks: [CartPole-v1]\n"
@@ -145,11 +143,11 @@ def a_killed_study_takes_its_runs_with_it_and_a_second_one_waits():
     study.wait()
     wait_for("the end of everything", lambda: not living(os.getpid()), 5)
     study = shoal("study", "dir")
-    wait_for("two runs again", lambda: len(system_tests.children(study, "train")) == 2)
+    wait_for("two runs again", lambda: len(children(study, "train")) == 2)
     assert "4 runs, 2 to go on with, " in study.output()
     study.send_signal(signal.SIGTERM)
     study.ends_with(INTERRUPTED)
 
 
 if __name__ == "__main__":
-    sys.exit(system_tests.main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))
