@@ -1,25 +1,52 @@
 /* The learner's books, snapshots, and which version is held. A snapshot waits in `pending` until no stream is inside a
- * fragment; in rounds it may be older than the one held. */
+ * fragment; in rounds it may be older than the one held, and the one behind it be there before its turn. */
 #include <inttypes.h>
 #include <string.h>
 
 #include "actor/actor_private.h"
 #include "common/digest.h"
 
+int64_t actor_newest_version(const struct actor *a)
+{
+    int64_t newest = a->version;
+    for (int i = 0; i < a->work.n_pending; i++)
+        if (a->work.pending[i].version > newest)
+            newest = a->work.pending[i].version;
+    return newest;
+}
+
+static struct pending *find_pending(struct actor *a, int64_t version)
+{
+    for (int i = 0; i < a->work.n_pending; i++)
+        if (a->work.pending[i].version == version)
+            return &a->work.pending[i];
+    return NULL;
+}
+
+/* Where the next snapshot goes. */
+static struct pending *find_oldest(struct actor *a)
+{
+    struct pending *oldest = &a->work.pending[0];
+    for (int i = 1; i < a->work.n_pending; i++)
+        if (a->work.pending[i].version < oldest->version)
+            oldest = &a->work.pending[i];
+    return oldest;
+}
+
 void actor_on_snapshot(struct actor *a, const struct snapshot *s)
 {
-    int64_t held = a->version > a->pending_version ? a->version : a->pending_version;
-    const bool is_needed = a->needed >= 0 && s->version == a->needed && a->needed != a->version;
-    if (s->run != a->run || s->epoch != a->epoch || (s->version <= held && !is_needed))
+    const bool is_needed = s->version == a->needed && a->needed != a->version && !find_pending(a, s->version);
+    if (s->run != a->run || s->epoch != a->epoch || (s->version <= actor_newest_version(a) && !is_needed))
         return;
     if (s->parameters.size != a->work.n_params * sizeof(float)
         || digest_crc32(s->parameters.data, s->parameters.size) != (uint32_t)s->checksum) {
         actor_say(a, "a snapshot of version %" PRId64 " arrived damaged and was thrown away", s->version);
         return;
     }
-    memcpy(a->work.pending, s->parameters.data, s->parameters.size);
-    a->pending_version = s->version;
-    a->pending_random = s->random;
+    struct pending *p = find_oldest(a);
+    memcpy(p->params, s->parameters.data, s->parameters.size);
+    p->version = s->version;
+    p->is_random = s->random;
 }
 
 int64_t actor_next_round(const struct actor *a)
@@ -48,8 +75,18 @@ static void ask_first(struct actor *a, int64_t now_us)
     if (a->lag < 0 || a->needed >= 0 || a->version >= 0)
         return;
     a->needed = version_of_round(a, actor_next_round(a));
-    if (a->needed >= 0 && a->needed != a->pending_version)
+    if (a->needed >= 0 && !find_pending(a, a->needed))
         actor_send_want(a, now_us);
+}
+
+/* Whether something of ours was learnt from that we have yet to collect. In rounds it is so where fragments were under
+ * way when streams were given out anew: WELCOME did not know of them, and the rounds it begins with are over. */
+static bool has_gone_on(const struct actor *a)
+{
+    for (int i = 0; a->lag >= 0 && i < a->work.n_streams; i++)
+        if (a->work.streams[i].acked > a->work.streams[i].sequence)
+            return true;
+    return false;
 }
 
 void actor_on_books(struct actor *a, int64_t now_us, const struct ack *books)
@@ -65,42 +102,48 @@ void actor_on_books(struct actor *a, int64_t now_us, const struct ack *books)
     a->credit = books->credit;
     for (int i = 0; i < a->work.n_streams; i++)
         a->work.streams[i].acked = bytes_i64(books->acked, (size_t)i);
-    int64_t held = a->version > a->pending_version ? a->version : a->pending_version;
-    if (newest <= held)
+    if (newest <= actor_newest_version(a))
         a->behind_since_us = -1;
     else if (a->behind_since_us < 0)
         a->behind_since_us = now_us;
+    if (has_gone_on(a)) {
+        actor_say(a, "the learner has gone on from where this actor was told to begin; joining again");
+        actor_rejoin(a, now_us);
+        return;
+    }
     ask_first(a, now_us);
 }
 
-static void adopt_pending(struct actor *a)
+static void adopt(struct actor *a, const struct pending *p)
 {
     struct work *w = &a->work;
-    policy_set(w->policy, w->gradients ? gradients_adopt(w->gradients, w->pending) : w->pending);
-    a->version = a->pending_version;
-    a->is_random = a->pending_random;
+    policy_set(w->policy, w->gradients ? gradients_adopt(w->gradients, p->params) : p->params);
+    a->version = p->version;
+    a->is_random = p->is_random;
 }
 
 /* In rounds: hold the version of the next one. Returns whether that is so. */
 static bool hold_version_of_round(struct actor *a, int64_t round)
 {
     a->needed = version_of_round(a, round);
-    if (a->needed >= 0 && a->needed != a->version && a->needed == a->pending_version)
-        adopt_pending(a);
+    const struct pending *p = a->needed >= 0 && a->needed != a->version ? find_pending(a, a->needed) : NULL;
+    if (p)
+        adopt(a, p);
     return a->needed >= 0 && a->needed == a->version;
 }
 
 bool actor_is_outdated(const struct actor *a)
 {
-    const int64_t newest = a->newest > a->pending_version ? a->newest : a->pending_version;
+    const int64_t known = actor_newest_version(a), newest = a->newest > known ? a->newest : known;
     return a->max_staleness > 0 && newest - a->version >= a->max_staleness;
 }
 
 /* Outside rounds: hold the newest version. Returns whether there is one that will do. */
 static bool hold_newest(struct actor *a)
 {
-    if (a->pending_version > a->version)
-        adopt_pending(a);
+    const int64_t newest = actor_newest_version(a);
+    if (newest > a->version)
+        adopt(a, find_pending(a, newest));
     return a->version >= 0 && a->version >= a->start_version && !actor_is_outdated(a);
 }
 

@@ -17,7 +17,7 @@ struct actor *actor_create(const struct actor_setup *setup, struct actor_out out
     a->out = out;
     a->frames = frame_pool_create(MESSAGE_HEADER_BYTES);
     a->hello_us = INT64_MIN / 2;
-    a->version = a->pending_version = a->began_us = -1;
+    a->version = a->began_us = -1;
     a->round = a->previous = a->needed = a->lag = a->idle_since_us = a->missing_since_us = -1;
     return a;
 }
@@ -69,7 +69,7 @@ void actor_send_want(struct actor *a, int64_t now_us)
     m.want.run = a->run;
     m.want.incarnation = a->setup.incarnation;
     m.want.epoch = a->epoch;
-    m.want.version = a->version > a->pending_version ? a->version : a->pending_version;
+    m.want.version = actor_newest_version(a);
     m.want.wanted = a->needed;
     a->want_us = now_us;
     send_message(a, &m);
@@ -163,7 +163,7 @@ void actor_tick(struct actor *a, int64_t now_us)
         return;
     if (now_us - a->beat_us >= a->heartbeat_us)
         send_heartbeat(a, now_us);
-    bool has_none = a->version < 0 && a->pending_version < 0;
+    bool has_none = actor_newest_version(a) < 0;
     bool is_stuck = a->missing_since_us >= 0 && now_us - a->missing_since_us > BARRIER_PATIENCE_US;
     bool is_behind = a->behind_since_us >= 0 && now_us - a->behind_since_us > 2 * a->heartbeat_us && a->lag < 0;
     int64_t patience = is_stuck && !has_none && a->want_us < a->missing_since_us ? 0 : RETRY_US;
@@ -180,7 +180,7 @@ int64_t actor_due(const struct actor *a)
     if (a->phase != ACTOR_ACTING)
         return a->phase == ACTOR_STOPPED ? INT64_MAX : a->began_us < 0 ? 0 : hello;
     int64_t due = earlier(a->beat_us + a->heartbeat_us, later(hello, a->heard_us + a->liveness_us + 1));
-    const bool has_none = a->version < 0 && a->pending_version < 0;
+    const bool has_none = actor_newest_version(a) < 0;
     const int64_t stuck = a->missing_since_us + BARRIER_PATIENCE_US + 1;
     if (has_none)
         due = earlier(due, want);

@@ -24,7 +24,8 @@ struct actor_out {
     /* One reference passes. Fragments and gradients must arrive: wait for room; anything else is repeated in time and
      * may be dropped when the connection is down. */
     void (*send)(void *context, struct frame *f, bool must_arrive);
-    void (*subscribe)(void *context, int snapshot_port);     /* listen to the fast path */
+    /* Listen to the fast path: to every snapshot in turn, or only the newest there is. */
+    void (*subscribe)(void *context, int snapshot_port, bool wants_every);
     void (*log)(void *context, const char *line);
     /* A line about an environment that misbehaves, for the run's log as well; NULL: as `log`. */
     void (*trouble)(void *context, const char *line);

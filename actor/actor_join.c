@@ -130,7 +130,9 @@ static int begin_work(struct actor *a, const struct welcome *w, struct error *er
         if (rc != 0)
             return rc;
     }
-    work->pending = arena_alloc(work->arena, work->n_params, sizeof(float));
+    work->n_pending = a->lag >= 0 ? 2 : 1;
+    for (int i = 0; i < work->n_pending; i++)
+        work->pending[i] = (struct pending){ -1, false, arena_alloc(work->arena, work->n_params, sizeof(float)) };
     work->frames = frame_pool_create(stream_frame_bytes(work->model, work->horizon));
     work->streams = arena_alloc(work->arena, n, sizeof(*work->streams));
     work->noise = arena_alloc(work->arena, ACTING_GROUP * (size_t)work->n_act, sizeof(float));
@@ -163,7 +165,7 @@ void actor_on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
     a->liveness_us = w->liveness_ms * 1000;
     a->credit = w->credit;
     a->wants_state = w->wants_state;
-    a->version = a->pending_version = -1;
+    a->version = -1;
     a->newest = a->start_version = 0;
     a->round = a->previous = a->needed = -1;
     a->lag = w->lag;
@@ -178,14 +180,13 @@ void actor_on_welcome(struct actor *a, int64_t now_us, const struct welcome *w)
     a->counts.has_joined = true;
     say_joined(a, w->environment);
     a->was_told_full = false;
-    a->out.subscribe(a->out.context, (int)w->snapshot_port);
+    a->out.subscribe(a->out.context, (int)w->snapshot_port, a->lag >= 0);
     a->want_us = now_us;
     if (a->lag < 0)
         actor_send_want(a, now_us);    /* in rounds the books, right behind, tell for which */
 }
 
-/* The learner does not know what we are talking about: begin again. */
-static void rejoin(struct actor *a, int64_t now_us)
+void actor_rejoin(struct actor *a, int64_t now_us)
 {
     for (int i = 0; i < a->work.n_streams; i++)
         stream_abandon(&a->work.streams[i]);
@@ -207,7 +208,7 @@ void actor_on_reject(struct actor *a, int64_t now_us, const struct reject *r)
     } else if (r->retry) {
         if (a->phase == ACTOR_ACTING) {
             actor_say(a, "the learner does not know this actor (any more); joining again");
-            rejoin(a, now_us);
+            actor_rejoin(a, now_us);
         }
     } else {
         a->counts.refused++;

@@ -13,6 +13,13 @@
 
 enum { RETRY_US = 1000000 };    /* between HELLOs, and between WANTs */
 
+/* A snapshot that is not adopted, or was. */
+struct pending {
+    int64_t version;                     /* -1: none */
+    bool is_random;
+    float *params;                       /* [n_params] */
+};
+
 /* What one WELCOME set up; replaced whole by the next one. */
 struct work {
     struct arena *arena;
@@ -25,7 +32,8 @@ struct work {
     int n_streams;
     float *noise;                        /* [ACTING_GROUP][n_act] what policy_act takes */
     struct exploration exploration;      /* of a deterministic head */
-    float *pending;                      /* [n_params] newest snapshot, not yet adopted */
+    struct pending pending[2];           /* in rounds two: the learner may be one ahead of what comes next */
+    int n_pending;
     size_t n_params;                     /* of a snapshot */
     int n_act, horizon;
 };
@@ -44,11 +52,11 @@ struct actor {
     int64_t round, previous;             /* rounds done, and the version behind one less; -1: not known yet */
     int64_t lag;                         /* rounds; -1: none are kept */
     int64_t max_staleness;               /* versions; 0: any */
-    int64_t version, pending_version;    /* -1: none */
+    int64_t version;                     /* the one held; -1: none */
     int64_t needed;                      /* the version waited for; -1: none in particular */
     int64_t idle_since_us;               /* without credit; -1: not so */
     int64_t missing_since_us;            /* a version is waited for that there is; -1: none */
-    bool is_random, pending_random, wants_state, was_told_full, was_told_silent;
+    bool is_random, wants_state, was_told_full, was_told_silent;
     int64_t began_us;                    /* first tick; -1 before */
     struct work work;
     struct actor_counts counts;
@@ -72,6 +80,9 @@ void actor_end(struct actor *a, int code, const char *format, ...) __attribute__
 void actor_on_welcome(struct actor *a, int64_t now_us, const struct welcome *w);
 void actor_on_reject(struct actor *a, int64_t now_us, const struct reject *r);
 
+/* What was set up is not what the learner thinks: begin again. */
+void actor_rejoin(struct actor *a, int64_t now_us);
+
 /* Close the environment and let go of all that WELCOME set up; nothing where there is none. */
 void actor_end_work(struct actor *a);
 
@@ -81,6 +92,9 @@ void actor_on_snapshot(struct actor *a, const struct snapshot *s);
 
 /* What ACK and the learner's heartbeats say of rounds, versions, credit and acknowledged fragments. */
 void actor_on_books(struct actor *a, int64_t now_us, const struct ack *books);
+
+/* The newest version that is held or pending; -1: none. */
+int64_t actor_newest_version(const struct actor *a);
 
 /* The round that comes next: that of the stream that is furthest behind. */
 int64_t actor_next_round(const struct actor *a);

@@ -79,11 +79,11 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
     frame_release(f);
 }
 
-static void on_subscribe(void *context, int port)
+static void on_subscribe(void *context, int port, bool wants_every)
 {
     struct shell *s = context;
     struct error err;
-    if (zmq_actor_subscribe(s->link, port, &err) != 0)
+    if (zmq_actor_subscribe(s->link, port, wants_every, &err) != 0)
         console_say("%s: no fast path for parameters: %s", s->name, err.text);
 }
 
@@ -147,7 +147,7 @@ static void say_counts(struct shell *s)
 int actor_run(const struct actor_options *o, struct error *err)
 {
     char name[64], cpu[32];
-    const struct zmq_limits limits = { MAX_MESSAGE, QUEUE };
+    const struct zmq_limits limits = { MAX_MESSAGE, QUEUE, 1 };
     default_name(name, sizeof(name));
     matrix_cpu_class(cpu, sizeof(cpu));
     struct shell s = { .options = o, .name = o->name ? o->name : name };

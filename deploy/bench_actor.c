@@ -89,9 +89,9 @@ static void on_actor_send(void *context, struct frame *f, bool must_arrive)
     (void)link_send(((struct bench_actor *)context)->link, 0, f);
 }
 
-static void on_subscribe(void *context, int port)
+static void on_subscribe(void *context, int port, bool wants_every)
 {
-    (void)context, (void)port;
+    (void)context, (void)port, (void)wants_every;
 }
 
 /* Everything that lies in the link, both ways. */

@@ -306,7 +306,7 @@ static int configure(struct ingest *x, struct error *err)
 
 static int create(struct ingest *x, const char *endpoint, struct error *err)
 {
-    const struct zmq_limits limits = { 1 << 26, 64 };
+    const struct zmq_limits limits = { 1 << 26, 64, 1 };
     exchange_init(&x->exchange, 0);
     x->fragments = fragment_pool_create();
     x->snapshots = frame_pool_create(1 << 16);

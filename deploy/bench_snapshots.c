@@ -77,7 +77,7 @@ static int run(void *context, struct bench_window *w, struct error *err)
 
 static int create(struct fan_out *x, int n, struct error *err)
 {
-    const struct zmq_limits limits = { 1 << 26, 64 };
+    const struct zmq_limits limits = { 1 << 26, 64, 1 };
     *x = (struct fan_out){ .n = n, .frames = frame_pool_create(snapshot_frame_bytes(N_PARAMS)) };
     x->hub = zmq_hub_create("tcp://127.0.0.1:*", 0, false, &limits, err);
     if (!x->hub)
@@ -86,7 +86,7 @@ static int create(struct fan_out *x, int n, struct error *err)
         x->subscribers[i] = zmq_actor_create(zmq_hub_endpoint(x->hub), &limits, err);
         if (!x->subscribers[i])
             return err->code;
-        int rc = zmq_actor_subscribe(x->subscribers[i], zmq_hub_snapshot_port(x->hub), err);
+        int rc = zmq_actor_subscribe(x->subscribers[i], zmq_hub_snapshot_port(x->hub), false, err);
         if (rc != 0)
             return rc;
     }

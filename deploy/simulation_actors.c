@@ -27,10 +27,10 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
 }
 
 /* Whoever subscribes hears of what is published from now on. */
-static void on_subscribe(void *context, int port)
+static void on_subscribe(void *context, int port, bool wants_every)
 {
     struct simulated_actor *a = context;
-    (void)port;
+    (void)port, (void)wants_every;
     a->seen = a->simulation->n_published;
 }
 

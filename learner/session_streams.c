@@ -39,6 +39,14 @@ static struct slot *least_busy(struct session *s)
     return least;
 }
 
+static bool is_anybody_here(const struct session *s)
+{
+    for (int i = 0; i < s->n_slots; i++)
+        if (s->slots[i].is_connected)
+            return true;
+    return false;
+}
+
 /* Everything that `absent` steps goes to others, as far as there is room. Returns whether anything did; what is
  * left waits, and that is said once. */
 static bool share(struct session *s, struct slot *absent, double absent_s)
@@ -56,7 +64,7 @@ static bool share(struct session *s, struct slot *absent, double absent_s)
                     "(sync.strict would wait)%s", name, absent_s, n, n == 1 ? "" : "s",
                     s->wants_state ? "" : "; they and those of whoever steps them begin new episodes, as this "
                     "environment cannot save its state");
-    if (absent->n_streams > 0 && !absent->was_told_waiting) {
+    if (absent->n_streams > 0 && !absent->was_told_waiting && is_anybody_here(s)) {
         absent->was_told_waiting = true;
         session_say(s, "the round waits: actor %s is away, and nobody here has room for %d stream%s of it (at most %d "
                     "each)", name, absent->n_streams, absent->n_streams == 1 ? "" : "s", s->max_streams);

@@ -60,6 +60,7 @@ struct zmq_limits {
     size_t max_message_bytes;    /* larger inbound messages cut the connection */
     int queue_messages;          /* high-water mark per peer, but for what a hub receives: there
                                   * only credit and a hub that keeps reading set a bound */
+    int queue_snapshots;         /* of a hub, per subscriber: what comes on top is not sent to it */
 };
 
 /* Bind a ROUTER at `endpoint` (tcp://HOST:PORT, port * for any; ipc://PATH) and an XPUB beside it
@@ -76,9 +77,10 @@ int zmq_hub_snapshot_port(const struct link *l);
 struct link *zmq_actor_create(const char *endpoint, const struct zmq_limits *limits,
                               struct error *err);
 
-/* Subscribe to the hub's XPUB: same host, `port` (tcp) or PATH.snapshots (ipc). A second call
- * replaces the first subscription. */
-int zmq_actor_subscribe(struct link *l, int port, struct error *err);
+/* Subscribe to the hub's XPUB: same host, `port` (tcp) or PATH.snapshots (ipc). What was not read
+ * when the next snapshot comes is thrown away, unless `wants_every`. A second call replaces the first
+ * subscription. */
+int zmq_actor_subscribe(struct link *l, int port, bool wants_every, struct error *err);
 
 /* Whether an endpoint names loopback or a local path; ERR_USAGE with a hint when it is neither a
  * tcp:// nor an ipc:// endpoint. */

@@ -79,7 +79,7 @@ struct link *zmq_actor_create(const char *endpoint, const struct zmq_limits *lim
     return &l->link;
 }
 
-int zmq_actor_subscribe(struct link *base, int port, struct error *err)
+int zmq_actor_subscribe(struct link *base, int port, bool wants_every, struct error *err)
 {
     struct zmq_link *l = (struct zmq_link *)base;
     char text[ENDPOINT_BYTES];
@@ -93,7 +93,8 @@ int zmq_actor_subscribe(struct link *base, int port, struct error *err)
     if (!l->snapshots.socket)
         return ERR_IO;
     zmq_link_option(l->snapshots.socket, ZMQ_LINGER, 0);
-    zmq_link_option(l->snapshots.socket, ZMQ_CONFLATE, 1);
+    if (!wants_every)
+        zmq_link_option(l->snapshots.socket, ZMQ_CONFLATE, 1);
     zmq_setsockopt(l->snapshots.socket, ZMQ_SUBSCRIBE, "", 0);
     return connect_socket(l->snapshots.socket, text, err);
 }

@@ -110,7 +110,7 @@ static int hub_bind(struct zmq_link *l, int snapshot_port, struct error *err)
     zmq_setsockopt(l->snapshots.socket, ZMQ_MAXMSGSIZE, &max_bytes, sizeof(max_bytes));
     zmq_link_option(l->snapshots.socket, ZMQ_BACKLOG, BACKLOG);
     zmq_link_option(l->snapshots.socket, ZMQ_RCVHWM, 0);
-    zmq_link_option(l->snapshots.socket, ZMQ_SNDHWM, 1);
+    zmq_link_option(l->snapshots.socket, ZMQ_SNDHWM, l->limits.queue_snapshots);
     zmq_link_option(l->snapshots.socket, ZMQ_LINGER, 0);
     endpoint_format(&l->endpoint, snapshot_port, IPC_SNAPSHOTS, text);
     rc = bind_socket(l, l->snapshots.socket, text, bound, err);

@@ -158,7 +158,7 @@ def rounds_repeat(algorithm, mode):
     case.train_and_kill_an_actor(3)
     case.finish()
 
-    case = Case(algorithm, mode, "killed by hand, stood in for", 15, 4000)
+    case = Case(algorithm, mode, "killed by hand, stood in for", 15, 12000)
     case.simulate(3)
     case.by_hand(3, "killed-by-hand", in_the_middle=kill_one_and_start_it_again)
     case.by_hand(3, "stood-in-for", "sync.takeover_s=0.2", *NOTICED_SOON, in_the_middle=stop_one_until_others_step_its_streams)

@@ -19,9 +19,9 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
     frame_release(f);
 }
 
-static void on_subscribe(void *context, int port)
+static void on_subscribe(void *context, int port, bool wants_every)
 {
-    (void)context, (void)port;
+    (void)context, (void)port, (void)wants_every;
 }
 
 static void on_log(void *context, const char *line)

@@ -101,7 +101,7 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
     frame_release(f);
 }
 
-static void on_subscribe(void *context, int port) { (void)context, (void)port; }
+static void on_subscribe(void *context, int port, bool wants_every) { (void)context, (void)port, (void)wants_every; }
 static void on_log(void *context, const char *line) { (void)context, (void)line; }
 
 static void say(struct desk *d, const struct message *m)

@@ -29,7 +29,7 @@ struct desk {
     int n_choices, n_streams;
     char hash[ENV_SPEC_HASH_BYTES];
     const char *environment;
-    int n_kept, n_wants;
+    int n_kept, n_wants, n_hellos;
     struct want want;               /* said last */
     struct heartbeat heartbeat;
     int64_t now_us;
@@ -44,6 +44,7 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
     ck_assert_ptr_null(message_decode(&m, f->data, f->size));
     if (m.type == MESSAGE_WANT)
         d->want = m.want, d->n_wants++;
+    d->n_hellos += m.type == MESSAGE_HELLO;
     if (m.type == MESSAGE_HEARTBEAT)
         d->heartbeat = m.heartbeat;
     if (m.type == MESSAGE_FRAGMENT) {
@@ -59,9 +60,9 @@ static void on_send(void *context, struct frame *f, bool must_arrive)
     frame_release(f);
 }
 
-static void on_subscribe(void *context, int port)
+static void on_subscribe(void *context, int port, bool wants_every)
 {
-    (void)context, (void)port;
+    (void)context, (void)port, (void)wants_every;
 }
 
 static void on_log(void *context, const char *line)
@@ -283,11 +284,64 @@ START_TEST(the_version_that_is_waited_for_is_asked_for_by_name)
         check_acted_with(&d, &kept[1 + lag], 4);
         d.acked[0] = 2;
         ack(&d, 9, 2, 9, 4, 1 + lag);
-        ck_assert_int_eq(step_all(&d), 0);    /* 9 was let go for 4 */
-        snapshot(&d, 9);
-        step_all(&d);
+        step_all(&d);                         /* 9 has waited for its turn */
         ck_assert_int_eq(d.n_kept, 3 + lag);
         check_acted_with(&d, &kept[2 + lag], 9);
+        close_desk(&d);
+    }
+}
+END_TEST
+
+/* An actor that is slower than the learner: whatever comes in between, it waits for no version twice. */
+START_TEST(a_version_that_came_before_its_turn_is_kept)
+{
+    static const int64_t zero[1] = { 0 };
+    struct desk d;
+    open_desk(&d, "Pendulum-v1", 1, zero, 3, 1, 2, -1);
+    ack(&d, 0, 0, 0, 0, 2);
+    snapshot(&d, 0);
+    step_all(&d);
+    ck_assert_int_eq(d.n_kept, 2);
+    for (int64_t round = 1; round < 40; round++) {
+        /* Before it acts in round `round` + 1 the learner is through with it, but for this stream. */
+        snapshot(&d, 10 * round);
+        d.acked[0] = round;
+        ack(&d, 10 * round, round, 10 * round, round > 1 ? 10 * (round - 1) : 0, 2);
+        if (round % 3 == 0) {
+            snapshot(&d, 10 * (round + 1));
+            d.acked[0] = round + 1;
+            ack(&d, 10 * (round + 1), round + 1, 10 * (round + 1), 10 * round, 2);
+            step_all(&d);
+            round++;
+        }
+        step_all(&d);
+        ck_assert_int_eq(d.n_kept, round + 2);
+        check_acted_with(&d, &kept[round], 10 * (round - 1));
+        check_acted_with(&d, &kept[round + 1], 10 * round);
+    }
+    actor_tick(d.core, d.now_us + SECOND / 2);
+    ck_assert_int_eq(d.n_wants, 1);    /* the first one, as it began */
+    close_desk(&d);
+}
+END_TEST
+
+/* WELCOME crossed two fragments of ours, and the learner has learnt from them: no version for that round comes any
+ * more, and nothing we could send would tell the learner that we wait. */
+START_TEST(an_actor_whose_rounds_are_over_joins_again)
+{
+    static const int64_t sequences[2] = { 12, 12 };
+    for (int64_t lag = 0; lag < 2; lag++) {
+        struct desk d;
+        open_desk(&d, "Pendulum-v1", 2, sequences, 3, lag, 1 + lag, -1);
+        d.now_us += SECOND;
+        ack(&d, 120, 12, 120, 110, 1 + lag);
+        ck_assert(actor_phase(d.core) == ACTOR_ACTING && d.n_hellos == 1);
+        d.acked[1] = 13 + lag;
+        ack(&d, 130, 13 + lag, 130, 120, 1 + lag);
+        ck_assert(actor_phase(d.core) == ACTOR_JOINING && d.n_hellos == 2);
+        ack(&d, 130, 13 + lag, 130, 120, 1 + lag);
+        ck_assert_int_eq(step_all(&d), 0);
+        ck_assert(d.n_hellos == 2 && d.n_kept == 0);
         close_desk(&d);
     }
 }
@@ -518,6 +572,8 @@ int main(void)
     const TTest *const tests[] = {
         rounds_are_acted_with_their_version_whatever_comes_when,
         the_version_that_is_waited_for_is_asked_for_by_name,
+        a_version_that_came_before_its_turn_is_kept,
+        an_actor_whose_rounds_are_over_joins_again,
         a_new_actor_asks_at_once_for_the_version_its_round_needs,
         streams_that_are_behind_come_first,
         an_outdated_fragment_ends_early_and_its_stream_goes_on_as_if_it_had_not,

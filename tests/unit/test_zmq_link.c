@@ -99,6 +99,27 @@ START_TEST(every_subscriber_gets_only_the_newest_snapshot)
 }
 END_TEST
 
+/* In rounds an older one may come next. */
+START_TEST(a_subscriber_that_wants_every_snapshot_gets_them_in_order)
+{
+    struct zmq_limits roomy = limits;
+    struct error err = { 0 };
+    uint64_t peer;
+    roomy.queue_snapshots = 4;
+    struct link *hub = zmq_hub_create(LOOPBACK, 0, false, &roomy, &err);
+    ck_assert_msg(hub != NULL, "%s", err.text);
+    struct link *a = introduced(hub, &peer);
+    ck_assert_int_eq(zmq_actor_subscribe(a, zmq_hub_snapshot_port(hub), true, &err), 0);
+    pause_ms(200);
+    for (int i = 1; i <= 4; i++)
+        link_publish(hub, make(i, 300000));
+    pause_ms(100);
+    for (int i = 1; i <= 4; i++)
+        ck_assert_int_eq(receive_number(a, &peer, 2000), i);
+    end(hub, a, NULL);
+}
+END_TEST
+
 START_TEST(a_second_subscription_replaces_the_first)
 {
     struct link *hub = hub_at(LOOPBACK), *other = hub_at(LOOPBACK);
@@ -112,7 +133,7 @@ START_TEST(a_second_subscription_replaces_the_first)
     ck_assert_int_eq(receive_number(a, &peer, 2000), 2);
     ck_assert_int_eq(receive_number(a, &peer, 100), -1);
     struct error err;
-    ck_assert_int_eq(zmq_actor_subscribe(a, 70000, &err), ERR_USAGE);
+    ck_assert_int_eq(zmq_actor_subscribe(a, 70000, false, &err), ERR_USAGE);
     link_destroy(&other);
     end(hub, a, NULL);
 }
@@ -269,7 +290,7 @@ END_TEST
 START_TEST(an_oversize_message_cuts_only_its_own_connection)
 {
     struct error err;
-    const struct zmq_limits small = { .max_message_bytes = 1 << 16, .queue_messages = 8 };
+    const struct zmq_limits small = { .max_message_bytes = 1 << 16, .queue_messages = 8, .queue_snapshots = 1 };
     struct link *hub = zmq_hub_create(LOOPBACK, 0, false, &small, &err);
     uint64_t a_peer, b_peer, peer;
     struct link *a = introduced(hub, &a_peer), *b = introduced(hub, &b_peer);
@@ -485,6 +506,7 @@ int main(void)
         messages_travel_whole_and_in_order_over_ipc,
         messages_travel_over_ipv6,
         every_subscriber_gets_only_the_newest_snapshot,
+        a_subscriber_that_wants_every_snapshot_gets_them_in_order,
         a_second_subscription_replaces_the_first,
         received_frames_outlive_the_link_and_end_on_any_thread,
         received_frames_are_recycled,

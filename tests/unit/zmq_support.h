@@ -12,7 +12,7 @@
 
 #define LOOPBACK "tcp://127.0.0.1:*"
 
-static const struct zmq_limits limits = { .max_message_bytes = 4 << 20, .queue_messages = 64 };
+static const struct zmq_limits limits = { .max_message_bytes = 4 << 20, .queue_messages = 64, .queue_snapshots = 1 };
 
 static inline double seconds(void)
 {
@@ -117,7 +117,7 @@ static inline struct link *introduced(struct link *hub, uint64_t *peer)
 static inline void subscribe(struct link *actor, const struct link *hub)
 {
     struct error err = { 0 };
-    ck_assert_msg(zmq_actor_subscribe(actor, zmq_hub_snapshot_port(hub), &err) == 0, "%s",
+    ck_assert_msg(zmq_actor_subscribe(actor, zmq_hub_snapshot_port(hub), false, &err) == 0, "%s",
                   err.text);
 }
 
