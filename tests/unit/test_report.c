@@ -30,7 +30,7 @@ static void add(int arm, int task, int seed, double final, double time_s)
 {
     char name[64];
     snprintf(name, sizeof(name), "%s-%d-%d", arms[arm], task, seed);
-    make_run(folder, &(struct made_run){ .name = name, .mode = arms[arm], .environment = tasks[task], .seed = seed,
+    make_run(folder, &(struct made_run){ .name = name, .mode = arms[arm], .environment = report.tasks[task], .seed = seed,
                                          .final = final, .time_s = time_s, .is_virtual = report.is_virtual },
              paths[n_runs]);
     runs[n_runs] = (struct report_run){ paths[n_runs], arm, task, seed };
