@@ -322,7 +322,7 @@ END_TEST
 START_TEST(the_ready_studies_are_studies)
 {
     static const char *const names[] = { "sync_vs_async_ppo", "a2c_a3c_impala", "sac_actors", "staleness_vtrace" };
-    static const int n_arms[] = { 3, 3, 4, 2 }, n_tasks[] = { 4, 2, 2, 10 }, n_seeds[] = { 5, 5, 5, 10 };
+    static const int n_arms[] = { 3, 3, 4, 2 }, n_tasks[] = { 4, 2, 2, 10 }, n_seeds[] = { 10, 5, 5, 10 };
     for (size_t i = 0; i < TEST_COUNT(names); i++) {
         char file[200];
         struct study s;
