@@ -5,6 +5,7 @@
 
 #include "actor/actor_private.h"
 #include "common/digest.h"
+#include "proto/rounds.h"
 
 int64_t actor_newest_version(const struct actor *a)
 {
@@ -23,7 +24,6 @@ static struct pending *find_pending(struct actor *a, int64_t version)
     return NULL;
 }
 
-/* Where the next snapshot goes. */
 static struct pending *find_oldest(struct actor *a)
 {
     struct pending *oldest = &a->work.pending[0];
@@ -58,14 +58,9 @@ int64_t actor_next_round(const struct actor *a)
     return round;
 }
 
-/* The version that `round` is acted with: what is behind round - lag rounds, or the first. -1: not known yet. */
 static int64_t version_of_round(const struct actor *a, int64_t round)
 {
-    const int64_t behind = round > a->lag ? round - a->lag : 0;
-    return a->round < 0             ? -1
-         : behind == a->round       ? a->start_version
-         : behind == a->round - 1   ? a->previous
-                                    : -1;
+    return round_version(round, a->lag, a->round, a->start_version, a->previous);
 }
 
 /* In rounds: ask by name for what comes next, where nothing was held or asked for yet. What comes next may be older
@@ -80,7 +75,7 @@ static void ask_first(struct actor *a, int64_t now_us)
 }
 
 /* Whether something of ours was learnt from that we have yet to collect. In rounds it is so where fragments were under
- * way when streams were given out anew: WELCOME did not know of them, and the rounds it begins with are over. */
+ * way when WELCOME was written: it did not know of them, and the rounds it begins with are over. */
 static bool has_gone_on(const struct actor *a)
 {
     for (int i = 0; a->lag >= 0 && i < a->work.n_streams; i++)

@@ -147,7 +147,7 @@ static void say_counts(struct shell *s)
 int actor_run(const struct actor_options *o, struct error *err)
 {
     char name[64], cpu[32];
-    const struct zmq_limits limits = { MAX_MESSAGE, QUEUE, 1 };
+    const struct zmq_limits limits = { MAX_MESSAGE, QUEUE, LINK_ROUND_SNAPSHOTS };
     default_name(name, sizeof(name));
     matrix_cpu_class(cpu, sizeof(cpu));
     struct shell s = { .options = o, .name = o->name ? o->name : name };

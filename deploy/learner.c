@@ -18,10 +18,7 @@
 #include "learner/snapshot.h"
 #include "proto/message.h"
 
-enum {
-    IO_WAIT_MS = 20,
-    ROUND_SNAPSHOTS = 4         /* for an actor: that of its round and the next, and two for one that sleeps */
-};
+enum { IO_WAIT_MS = 20 };
 
 void learner_say(void *context, const char *line)
 {
@@ -324,7 +321,7 @@ int learner_run(const struct learner_options *o, struct error *err)
     const struct settings *s = &o->experiment->settings;
     const struct zmq_limits limits = { (size_t)s->transport.max_message_bytes,
                                        (int)s->transport.queue_messages,
-                                       settings_are_lockstep(s) ? ROUND_SNAPSHOTS : 1 };
+                                       settings_are_lockstep(s) ? LINK_ROUND_SNAPSHOTS : 1 };
     pthread_mutex_init(&l.log_mutex, NULL);
     matrix_setup();
     int rc = env_open(&l.model, &o->experiment->env, err);

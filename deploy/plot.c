@@ -232,8 +232,11 @@ static int columns_of(const struct plot_figure *f)
 static double inner_height(const struct plot_figure *f, int n_columns, double around)
 {
     const double row = f->row_height > 0 ? f->row_height : ROW_HEIGHT;
-    if (f->panels[0].n_rows > 0)
-        return fmax(row * f->panels[0].n_rows, 1.5 * row);
+    int n_rows = 0;
+    for (int i = 0; i < f->n_panels; i++)
+        n_rows = f->panels[i].n_rows > n_rows ? f->panels[i].n_rows : n_rows;
+    if (n_rows > 0)
+        return fmax(row * n_rows, 1.5 * row);
     if (f->n_panels == 1)
         return fmax(240, PLOT_HEIGHT - around);
     return n_columns == 3 ? 150 : 210;

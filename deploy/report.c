@@ -19,7 +19,7 @@ static const char *tasks_text(const struct report_data *d)
     for (int t = 0; t < d->r->n_tasks; t++) {
         const int n = report_members(d, t, members), length = (int)report_family(d->r->tasks[t]);
         for (int i = 0; i < n; i++)
-            varied[i] = d->r->tasks[members[i]] + length + 2;
+            varied[i] = report_varied(d->r->tasks[members[i]]);
         if (n == 1)
             families[n_families++] = d->r->tasks[t];
         else if (n > 1)

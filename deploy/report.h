@@ -22,8 +22,8 @@ struct report {
     const struct report_run *runs; int n_runs;
     int baseline;                                         /* the arm that others are compared with */
     bool is_virtual;                                      /* time is virtual */
-    bool scores_are_means;                                /* a run's score is the mean of all its evaluations; or else of its last one */
-    const double *low, *high;                             /* [n_tasks] returns that count as 0 and 1; NULL: the lowest and highest score of the task */
+    bool scores_are_means;                                /* a score is the mean of all evaluations, not the last */
+    const double *low, *high;                             /* [n_tasks] what counts as 0 and 1; NULL: a task's extremes */
     int n_missing;                                        /* cells that failed or were not run */
 };
 

@@ -159,12 +159,13 @@ static struct plot_panel family_panel(const struct report_data *d, const int *me
     const size_t n_rows = (size_t)n * (size_t)r->n_arms;
     const char *name = r->tasks[members[0]], **rows = arena_alloc(d->arena, n_rows, sizeof(*rows));
     struct plot_series *series = arena_alloc(d->arena, 2 * n_rows, sizeof(*series));
-    struct plot_panel p = { .title = r->n_tasks > 1 ? SAY(d, "%.*s", (int)(n > 1 ? report_family(name) : strlen(name)), name) : "",
+    const int length = (int)(n > 1 ? report_family(name) : strlen(name));
+    struct plot_panel p = { .title = r->n_tasks > 1 ? SAY(d, "%.*s", length, name) : "",
                             .x_label = score_label(d), .y_label = "", .rows = rows, .series = series };
     for (int i = 0; i < n; i++)
         for (int a = 0; a < r->n_arms; a++) {
             const char *task = r->tasks[members[i]];
-            rows[p.n_rows] = n > 1 ? SAY(d, "%s, %s", task + report_family(task) + 2, r->arms[a]) : r->arms[a];
+            rows[p.n_rows] = n > 1 ? SAY(d, "%s, %s", report_varied(task), r->arms[a]) : r->arms[a];
             add_scores(d, &p, series, a, members[i]);
             p.n_rows++;
         }
@@ -194,7 +195,8 @@ static char *draw_profile(const struct report_data *d)
     const struct report_scores *scores = is_one ? &d->own : &d->normal;
     struct plot_series *series = arena_alloc(d->arena, 2 * (size_t)r->n_arms, sizeof(*series));
     struct plot_panel p = {
-        .title = "", .x_label = SAY(d, "%s%s \xCF\x84", is_one ? "" : "Normalised ", is_one ? score_label(d) : report_score_word(d)),
+        .title = "", .x_label = is_one ? SAY(d, "%s \xCF\x84", score_label(d))
+                                       : SAY(d, "Normalised %s \xCF\x84", report_score_word(d)),
         .y_label = "Share of runs above \xCF\x84", .has_y_range = true, .y_range = { 0, 1 }, .has_x_range = true,
         .series = series,
     };
@@ -283,7 +285,7 @@ int report_figures(const struct report_data *d, struct report_page *page, const 
         rc = put_comparison(d, page, folder, FIGURE_RETURN_TIME, err);
     if (rc == 0 && d->r->n_tasks > 1)
         rc = put(page, folder, "aggregate.svg", "Normalised return over all tasks", draw_aggregate(d), err);
-    report_page_heading(page, "How runs ended");
+    report_page_heading(page, "Scores");
     if (rc == 0)
         rc = put(page, folder, "scores.svg", report_score_title(d), draw_scores(d), err);
     char *improvement = rc == 0 && d->r->n_arms > 1 ? draw_improvement(d) : NULL;

@@ -112,6 +112,12 @@ size_t report_family(const char *task)
     return strlen(task);
 }
 
+const char *report_varied(const char *task)
+{
+    const size_t n = report_family(task);
+    return task[n] ? task + n + 2 : task;
+}
+
 int report_members(const struct report_data *d, int task, int *members)
 {
     const char *name = d->r->tasks[task];

@@ -64,9 +64,10 @@ struct course {
 
 struct course report_course(const struct report_data *d, int arm, int task);
 
-/* Tasks that differ by what was varied into them, "Acrobot-v1, lag=4": how much of the name they share; all of it
- * where nothing was. */
+/* Tasks that differ by what was varied into them, "Acrobot-v1, lag=4": how much of the name they share, and the rest,
+ * "lag=4"; where nothing was varied, each is all of it. */
 size_t report_family(const char *task);
+const char *report_varied(const char *task);
 
 /* The tasks of `task`'s family, itself included, into members [n_tasks]; how many. 0: `task` is not the first. */
 int report_members(const struct report_data *d, int task, int *members);

@@ -111,7 +111,8 @@ static const char *verdict_text(const struct report_data *d, const struct duel *
 static const char *measure_text(const struct report_data *d, const struct duel *duel, int arm, int other, int task)
 {
     const char *x = d->r->arms[arm], *y = d->r->arms[other];
-    const char *what = task == ALL_TASKS ? "interquartile mean of normalised returns" : "interquartile mean return";
+    const char *what = task == ALL_TASKS ? "interquartile mean of normalised returns"
+        : d->r->scores_are_means ? "interquartile mean of mean returns" : "interquartile mean return";
     const char *interval = isfinite(duel->iqm.low) ? SAY(d, " (95 %% interval %s)", range_of_duel(d, duel)) : "";
     if (duel->is_ratio)
         return SAY(d, "%s reaches %s times %s's %s%s", x, share(d, duel->iqm.value), y, what, interval);
@@ -177,13 +178,13 @@ static const char *finding_text(const struct report_data *d, int arm, int task)
 
 /* "lag=1 and lag=4": those of a family's members in which the arm's duel ended so; NULL: none. */
 static const char *where_text(const struct report_data *d, const int *members, int n, const enum verdict *verdicts,
-                              enum verdict first, enum verdict last)
+                              enum verdict verdict)
 {
     const char **names = arena_alloc(d->arena, (size_t)n, sizeof(*names));
     int n_names = 0;
     for (int i = 0; i < n; i++)
-        if (verdicts[i] >= first && verdicts[i] <= last)
-            names[n_names++] = d->r->tasks[members[i]] + report_family(d->r->tasks[members[i]]) + 2;
+        if (verdicts[i] == verdict)
+            names[n_names++] = report_varied(d->r->tasks[members[i]]);
     return n_names ? report_enumerate(d, names, n_names) : NULL;
 }
 
@@ -199,13 +200,17 @@ static void family_findings(const struct report_data *d, struct report_page *pag
             continue;
         for (int i = 0; i < n; i++)
             verdicts[i] = report_duel(d, arm, d->r->baseline, members[i]).verdict;
-        const char *better = where_text(d, members, n, verdicts, VERDICT_BETTER, VERDICT_BETTER);
-        const char *worse = where_text(d, members, n, verdicts, VERDICT_WORSE, VERDICT_WORSE);
-        const char *open = where_text(d, members, n, verdicts, VERDICT_OPEN, VERDICT_UNKNOWN);
+        const char *better = where_text(d, members, n, verdicts, VERDICT_BETTER);
+        const char *worse = where_text(d, members, n, verdicts, VERDICT_WORSE);
+        const char *few = where_text(d, members, n, verdicts, VERDICT_FEW);
+        const char *unknown = where_text(d, members, n, verdicts, VERDICT_UNKNOWN);
+        const char *open = where_text(d, members, n, verdicts, VERDICT_OPEN);
         report_page_finding(page, SAY(d, "%.*s: %s is shown to be better than %s %s%s, and worse %s%s.%s%s%s",
             (int)report_family(d->r->tasks[t]), d->r->tasks[t], d->r->arms[arm], d->r->arms[d->r->baseline],
             better ? "at " : "nowhere", better ? better : "", worse ? "at " : "nowhere", worse ? worse : "",
-            open ? " No difference is shown at " : "", open ? open : "", open ? "." : ""));
+            open ? SAY(d, " No difference is shown at %s.", open) : "",
+            few ? SAY(d, " Seeds are too few at %s.", few) : "",
+            unknown ? SAY(d, " Nothing can be said at %s.", unknown) : ""));
     }
 }
 
@@ -239,10 +244,10 @@ void report_method(const struct report_data *d, struct report_page *page)
         fewest = report_seeds(d, a, ALL_TASKS) < fewest ? report_seeds(d, a, ALL_TASKS) : fewest;
     report_page_heading(page, "How to read this");
     const char *what = r->scores_are_means
-        ? "mean returns: the mean over all of a run's evaluations, as the area under its learning curve"
+        ? "mean returns: the mean of all of a run's evaluations, its whole learning curve"
         : "final returns: the mean of a run's last evaluation, not of its best";
-    report_page_paragraph(page, SAY(d, "Scores are %s. The interquartile mean leaves out the lowest and the highest quarter of the runs. Intervals are 95 %% "
-        "percentile intervals of a bootstrap stratified by task (%d draws); a difference counts as shown when the "
+    report_page_paragraph(page, SAY(d, "Scores are %s. The interquartile mean leaves out the lowest and the "
+        "highest quarter of the runs. Intervals are 95 %% percentile intervals of a bootstrap stratified by task (%d draws); a difference counts as shown when the "
         "interval leaves out equality. They are not corrected for several comparisons.", what, STATISTICS_DRAWS));
     if (fewest < FEW_SEEDS)
         report_page_paragraph(page, SAY(d, "Caution: some arm has only %d seed%s in a task. Bootstrap intervals of so "
@@ -255,7 +260,7 @@ void report_method(const struct report_data *d, struct report_page *page)
                                         report_score_word(d)));
     for (int t = 0; t < r->n_tasks && r->n_tasks > 1; t++)
         if (!(d->high[t] > d->low[t]))
-            report_page_paragraph(page, SAY(d, "%s: all runs ended with the same return, so it does not count in "
+            report_page_paragraph(page, SAY(d, "%s: all runs scored the same, so it does not count in "
                                             "normalised numbers.", r->tasks[t]));
 }
 

@@ -322,7 +322,7 @@ static double last_value(const struct results_table *t, const char *name)
     return (double)NAN;
 }
 
-static double mean_of(const struct results_table *t, const char *name)
+static double column_mean(const struct results_table *t, const char *name)
 {
     const double *values = results_column(t, name);
     double sum = 0;
@@ -355,7 +355,7 @@ int results_read(struct results *r, const char *path, struct error *err)
         r->updates = last_value(&r->metrics, "updates");
         r->time_s = last_value(&r->metrics, "time_s");
         r->final_return = last_value(&r->eval, "mean");
-        r->mean_return = mean_of(&r->eval, "mean");
+        r->mean_return = column_mean(&r->eval, "mean");
         rc = read_summary(r, err);
     }
     if (rc != 0)

@@ -154,6 +154,8 @@ static struct frame *old_snapshot(const struct simulation *s)
     return s->n_published == 0 ? NULL : publication(s, newest > age ? newest - age : 0)->frame;
 }
 
+/* The newest that has arrived, also in rounds, where the real link has each in turn: what is passed over is asked
+ * for. */
 struct frame *network_snapshot(struct simulation *s, int actor)
 {
     if (s->conditions.staleness > 0)

@@ -17,6 +17,7 @@
  *   baseline: sync                 # the arm that others are compared with; the first by itself
  *   run: train                     # or simulate: under virtual time
  *   measure: last                # a run's score is its last evaluation; or mean: the mean of all
+ *                                # (of no use where eval.stop_at ends runs early)
  *   scores: {CartPole-v1: [9.3, 500], Hopper-v5: [18, 3000]}    # returns that count as 0 and 1
  *
  * A setting wins over those in front of it: base, settings, task, arm, what is varied, command line. A task

@@ -6,6 +6,7 @@
 #include "common/digest.h"
 #include "common/row.h"
 #include "learner/session_private.h"
+#include "proto/rounds.h"
 
 const char *session_piece(const struct session *s)
 {
@@ -20,21 +21,9 @@ static void move_on(struct session *s, const struct slot *slot, const struct fra
         s->streams[slot->streams[i]].next_sequence = h->sequence + 1;
 }
 
-/* Rounds that must be done before round `round` begins: its version is the one behind them. */
-static int64_t rounds_before(const struct session *s, int64_t round)
-{
-    const int64_t lag = s->setup.settings->top.mode == MODE_PIPELINED;
-    return round > lag ? round - lag : 0;
-}
-
-/* The only version that may act in a round. -1: there are no rounds, or it is not known yet. */
 static int64_t version_of_round(const struct session *s, int64_t round)
 {
-    const int64_t before = rounds_before(s, round);
-    return s->round < 0            ? -1
-         : before == s->round      ? s->start_version
-         : before == s->round - 1  ? s->previous
-                                   : -1;
+    return round_version(round, session_lag(s), s->round, s->start_version, s->previous);
 }
 
 static void send_refusal(struct session *s, const struct slot *slot, enum rejection r,
@@ -99,7 +88,7 @@ static const char *inspect_version(const struct session *s, const struct fragmen
     else if (s->round >= 0 && due < 0)
         snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but round %" PRId64 " is acted with the one "
                  "behind %" PRId64 " rounds, and %" PRId64 " are done", h->version, h->sequence,
-                 rounds_before(s, h->sequence), s->round);
+                 rounds_before(h->sequence, session_lag(s)), s->round);
     else if (s->round >= 0 && h->version != due)
         snprintf(text, sizeof(text), "it was acted with version %" PRId64 ", but round %" PRId64 " is acted with version %"
                  PRId64 " and no other", h->version, h->sequence, due);

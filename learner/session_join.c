@@ -102,7 +102,7 @@ void session_welcome(struct session *s, struct slot *slot)
     if (settings->actor.step_timeout_s > 0)
         w->step_timeout_ms = settings->actor.step_timeout_s * 1000;
     if (s->is_lockstep)
-        w->lag = settings->top.mode == MODE_PIPELINED;
+        w->lag = session_lag(s);
     if (settings->learner.max_staleness > 0)
         w->max_staleness = settings->learner.max_staleness;
     w->snapshot_port = s->setup.snapshot_port;

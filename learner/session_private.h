@@ -68,6 +68,9 @@ void session_say(struct session *s, const char *format, ...) __attribute__((form
 /* Fragments of a stream that may be unacknowledged. */
 int64_t session_credit(const struct session *s);
 
+/* In rounds: 0 for sync, 1 for pipelined. */
+int64_t session_lag(const struct session *s);
+
 /* ---- session_join.c ---- */
 
 void session_hello(struct session *s, int64_t now_us, uint64_t peer, const struct hello *h);

@@ -26,11 +26,16 @@ void session_send_from(struct session *s, struct frame_pool *pool, uint64_t peer
     s->out.send(s->out.context, peer, f);
 }
 
+int64_t session_lag(const struct session *s)
+{
+    return s->setup.settings->top.mode == MODE_PIPELINED;
+}
+
 int64_t session_credit(const struct session *s)
 {
     const struct settings *settings = s->setup.settings;
     if (s->is_lockstep)
-        return settings->top.mode == MODE_SYNC ? 1 : 2;
+        return 1 + session_lag(s);
     /* So many that the last of them is not too old when its turn comes. */
     const double versions = settings_versions_per_fragment(settings, s->setup.is_on_policy);
     const double most = (double)settings->learner.max_staleness / versions;

@@ -60,8 +60,12 @@ struct zmq_limits {
     size_t max_message_bytes;    /* larger inbound messages cut the connection */
     int queue_messages;          /* high-water mark per peer, but for what a hub receives: there
                                   * only credit and a hub that keeps reading set a bound */
-    int queue_snapshots;         /* of a hub, per subscriber: what comes on top is not sent to it */
+    int queue_snapshots;         /* of a hub, per subscriber, and of a subscriber that wants every one:
+                                  * what comes on top is dropped */
 };
+
+/* In rounds: that of an actor's round and of the next, and two for one that sleeps. */
+enum { LINK_ROUND_SNAPSHOTS = 4 };
 
 /* Bind a ROUTER at `endpoint` (tcp://HOST:PORT, port * for any; ipc://PATH) and an XPUB beside it
  * (tcp: a port chosen by the system on the same host; ipc: PATH.snapshots). Addresses other than

@@ -93,7 +93,9 @@ int zmq_actor_subscribe(struct link *base, int port, bool wants_every, struct er
     if (!l->snapshots.socket)
         return ERR_IO;
     zmq_link_option(l->snapshots.socket, ZMQ_LINGER, 0);
-    if (!wants_every)
+    if (wants_every)
+        zmq_link_option(l->snapshots.socket, ZMQ_RCVHWM, l->limits.queue_snapshots);
+    else
         zmq_link_option(l->snapshots.socket, ZMQ_CONFLATE, 1);
     zmq_setsockopt(l->snapshots.socket, ZMQ_SUBSCRIBE, "", 0);
     return connect_socket(l->snapshots.socket, text, err);

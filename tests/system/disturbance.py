@@ -74,22 +74,29 @@ class Pauses:
     """Stops one of the processes that `choices()` names (objects with send_signal) for 5 to 80 ms, again and again."""
 
     def __init__(self, choices):
-        self.choices, self.n_pauses, self.lock, self.spared = choices, 0, threading.Lock(), []
+        self.choices, self.n_pauses, self.lock, self.spared, self.error = choices, 0, threading.Lock(), [], None
         self.is_over = threading.Event()
 
     def __enter__(self):
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread = threading.Thread(target=self._keep_on, daemon=True)
         self.thread.start()
         return self
 
     def __exit__(self, *_):
         self.is_over.set()
         self.thread.join()
+        assert self.error is None, f"nothing was stopped any more: {self.error!r}"
 
     def spare(self, process):
         """From now on `process` runs, and is left alone."""
         with self.lock:
             self.spared.append(process)
+
+    def _keep_on(self):
+        try:
+            self._run()
+        except Exception as e:
+            self.error = e
 
     def _run(self):
         while not self.is_over.wait(random.uniform(0, 0.04)):

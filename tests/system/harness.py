@@ -2,6 +2,7 @@
 
 SHOAL names the program (default build/release/shoal), SHOAL_TEST_SLOWER makes every time limit longer.
 """
+import contextlib
 import ctypes
 import json
 import os
@@ -129,10 +130,17 @@ def learned_returns(config, run, seed, episodes, env=None, overrides=()):
     return result["mean"]
 
 
+def free_ports(n):
+    """So many different ones."""
+    with contextlib.ExitStack() as open_until_all_are_known:
+        sockets = [open_until_all_are_known.enter_context(socket.socket()) for _ in range(n)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def assert_says(text, pattern):

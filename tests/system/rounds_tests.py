@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 
 from disturbance import Pauses, SlowLinks
-from harness import ROOT, call_well, children, free_port, shoal, test, wait_for
+from harness import ROOT, call_well, children, free_ports, shoal, test, wait_for
 from run_directory import env_steps, fragments, summary
 
 HORIZON = 8
@@ -70,7 +70,7 @@ class Case:
 
     def by_hand(self, n_actors, name, *more, in_the_middle=None):
         """Learner and actors behind late links, the actors stopped at random; `in_the_middle` is what happens then."""
-        ports, args, run = (free_port(), free_port()), self.settings(n_actors, *more), self.folder / name
+        ports, args, run = free_ports(2), self.settings(n_actors, *more), self.folder / name
         actors = []
 
         def actor(i):
@@ -99,6 +99,7 @@ class Case:
             os.kill(children(supervisor, "actor")[1], signal.SIGKILL)
             supervisor.says(r"(?s)actor-\d was killed by signal 9.*actor-\d joined")
         supervisor.ends_with(0, 60)
+        assert pauses.n_pauses > 0, "nothing was disturbed"
         self.n_pauses += pauses.n_pauses
         self.compare(run, args)
 

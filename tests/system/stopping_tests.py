@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from harness import (BAD_DATA, CONFIG, DIVERGED, FAST, INTERRUPTED, INVERTED_PENDULUM, PENDULUM, SLOWER, TEMPORARY, call,
+from harness import (BAD_DATA, CONFIG, DIVERGED, FAST, INTERRUPTED, INVERTED_PENDULUM, PENDULUM, ROOT, SLOWER, TEMPORARY, call,
                      call_well, children, living, shoal, test, train, wait_for)
 from run_directory import assert_complete, column, env_steps, epoch, fragments, summary, table
 
@@ -56,6 +56,10 @@ def a_run_keeps_its_mode():
         config.write_text(text.replace("total_steps: 500", "total_steps: 900"))
         call_well("train", "--resume", mode)
         assert summary(mode)["env_steps"] == 900
+    call_well("train", ROOT / "configs/a2c/cartpole.yaml", "mode=gradients", "total_steps=500", "--run", "gradients")
+    config = Path("gradients/config.yaml")
+    config.write_text(config.read_text().replace("mode: gradients", "mode: async").replace("total_steps: 500", "total_steps: 900"))
+    assert call("train", "--resume", "gradients")[0] == CONFIG
 
 
 @test()
