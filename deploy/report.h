@@ -22,7 +22,7 @@ struct report {
     const struct report_run *runs; int n_runs;
     int baseline;                                         /* the arm that others are compared with */
     bool is_virtual;                                      /* time is virtual */
-    bool scores_are_means;                                /* a score is the mean of all evaluations, not the last */
+    bool scores_are_means;                                /* a score is that of the whole curve, not its end */
     const double *low, *high;                             /* [n_tasks] what counts as 0 and 1; NULL: a task's extremes */
     int n_missing;                                        /* cells that failed or were not run */
 };

@@ -244,11 +244,12 @@ void report_method(const struct report_data *d, struct report_page *page)
         fewest = report_seeds(d, a, ALL_TASKS) < fewest ? report_seeds(d, a, ALL_TASKS) : fewest;
     report_page_heading(page, "How to read this");
     const char *what = r->scores_are_means
-        ? "mean returns: the mean of all of a run's evaluations, its whole learning curve"
+        ? "mean returns: the mean height of a run's learning curve, from its first evaluation to its last"
         : "final returns: the mean of a run's last evaluation, not of its best";
     report_page_paragraph(page, SAY(d, "Scores are %s. The interquartile mean leaves out the lowest and the "
-        "highest quarter of the runs. Intervals are 95 %% percentile intervals of a bootstrap stratified by task (%d draws); a difference counts as shown when the "
-        "interval leaves out equality. They are not corrected for several comparisons.", what, STATISTICS_DRAWS));
+        "highest quarter of the runs. Intervals are 95 %% percentile intervals of a bootstrap stratified by task "
+        "(%d draws); a difference counts as shown when the interval leaves out equality. They are not corrected for "
+        "several comparisons.", what, STATISTICS_DRAWS));
     if (fewest < FEW_SEEDS)
         report_page_paragraph(page, SAY(d, "Caution: some arm has only %d seed%s in a task. Bootstrap intervals of so "
             "few are too narrow; 5 seeds are the least, 10 are better.", fewest, text_plural(fewest)));

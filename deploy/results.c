@@ -13,6 +13,7 @@
 #include "common/file.h"
 #include "common/text.h"
 #include "deploy/simulation_run.h"
+#include "deploy/statistics.h"
 
 enum { PATH_BYTES = 4096, MAX_COLUMNS = 1024, CONFIG_DEPTH = 4, LINE_BYTES = 256 };
 static const size_t MAX_TABLE_BYTES = (size_t)1 << 30, MAX_CONFIG_BYTES = (size_t)1 << 20;
@@ -322,17 +323,14 @@ static double last_value(const struct results_table *t, const char *name)
     return (double)NAN;
 }
 
-static double column_mean(const struct results_table *t, const char *name)
+/* The area under the returns, divided by the transitions from the first evaluation to the last. */
+static double mean_return_of(const struct results_table *eval)
 {
-    const double *values = results_column(t, name);
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < t->n_rows; i++)
-        if (isfinite(values[i])) {
-            sum += values[i];
-            n++;
-        }
-    return n > 0 ? sum / n : (double)NAN;
+    const double *x = results_column(eval, "env_steps"), *y = results_column(eval, "mean");
+    const int last = eval->n_rows - 1;
+    if (last <= 0 || !(x[last] > x[0]))
+        return last < 0 ? (double)NAN : y[last];
+    return statistics_area(x, y, eval->n_rows, BETWEEN_LINEAR, x[0], x[last]) / (x[last] - x[0]);
 }
 
 int results_read(struct results *r, const char *path, struct error *err)
@@ -355,7 +353,7 @@ int results_read(struct results *r, const char *path, struct error *err)
         r->updates = last_value(&r->metrics, "updates");
         r->time_s = last_value(&r->metrics, "time_s");
         r->final_return = last_value(&r->eval, "mean");
-        r->mean_return = column_mean(&r->eval, "mean");
+        r->mean_return = mean_return_of(&r->eval);
         rc = read_summary(r, err);
     }
     if (rc != 0)

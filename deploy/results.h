@@ -40,7 +40,7 @@ struct results {
     char status[RESULTS_WORD_BYTES];                    /* the summary's, or "not finished" */
     double env_steps, updates, time_s;                  /* at the end, or so far; NAN when unknown */
     double final_return;        /* mean of the last evaluation; NAN: there was none */
-    double mean_return;         /* mean over all evaluations; NAN likewise */
+    double mean_return;         /* mean over the learning curve: the area under it, divided by its length; NAN likewise */
 };
 
 /* Read the run directory `path`.

@@ -16,7 +16,7 @@
  *   seeds: [1, 2, 3, 4, 5]
  *   baseline: sync                 # the arm that others are compared with; the first by itself
  *   run: train                     # or simulate: under virtual time
- *   measure: last                # a run's score is its last evaluation; or mean: the mean of all
+ *   measure: last                # a run's score is its last evaluation; or mean: that of its whole curve
  *                                # (of no use where eval.stop_at ends runs early)
  *   scores: {CartPole-v1: [9.3, 500], Hopper-v5: [18, 3000]}    # returns that count as 0 and 1
  *
@@ -74,7 +74,7 @@ struct study {
     int64_t *seeds;
     int n_seeds, baseline;
     enum study_runner runner;
-    bool scores_are_means;          /* over all evaluations; or else the last ones */
+    bool scores_are_means;          /* of whole curves; or else their ends */
     struct study_score *scores;
     int n_scores;
 };

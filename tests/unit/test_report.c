@@ -212,7 +212,7 @@ START_TEST(scores_may_be_means_over_all_evaluations)
     expect("## Mean returns");
     expect("| CartPole-v1 | sync | 5 | 62.50 |");
     expect("| CartPole-v1 | async | 5 | 31.25 |");
-    expect("its whole learning curve");
+    expect("the mean height of a run's learning curve");
     expect_not("inal return");
 }
 END_TEST

@@ -124,6 +124,25 @@ START_TEST(a_run_is_read_with_everything_that_plots_need)
 }
 END_TEST
 
+/* Evaluations count for the transitions they stand for: (0 + 10) / 2 * 100 + 10 * 900, over 1000. */
+START_TEST(the_mean_return_is_that_of_the_curve)
+{
+    make(&(struct made_run){ .name = "run", .seed = 1, .final = 10, .time_s = 10 });
+    made_file(path, "eval.csv", "env_steps,time_s,mean,std\n0,0,0,1\n100,1,10,1\n1000,10,10,1\n");
+    ck_assert_int_eq(results_read(&r, path, &err), 0);
+    ck_assert_double_eq_tol(r.mean_return, 9.5, 1e-12);
+    results_fini(&r);
+    made_file(path, "eval.csv", "env_steps,time_s,mean,std\n1000,10,10,1\n");
+    ck_assert_int_eq(results_read(&r, path, &err), 0);
+    ck_assert_double_eq(r.mean_return, 10);
+    results_fini(&r);
+    made_file(path, "eval.csv", "env_steps,time_s,mean,std\n");
+    ck_assert_int_eq(results_read(&r, path, &err), 0);
+    ck_assert(isnan(r.mean_return));
+    results_fini(&r);
+}
+END_TEST
+
 START_TEST(a_run_that_goes_on_is_read_as_far_as_it_is)
 {
     make(&(struct made_run){ .name = "run", .seed = 1, .final = 80, .time_s = 10, .is_unfinished = true });
@@ -224,6 +243,7 @@ int main(void)
         damaged_tables_are_refused_where_they_are_damaged,
         the_hash_of_a_configuration_leaves_out_its_seed,
         a_run_is_read_with_everything_that_plots_need,
+        the_mean_return_is_that_of_the_curve,
         a_run_that_goes_on_is_read_as_far_as_it_is,
         virtual_time_is_known_from_the_summary,
         virtual_time_of_a_run_without_a_summary_is_known_from_its_log,
