@@ -77,7 +77,8 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
 {
     struct message m;
     message_init(&m, MESSAGE_FRAGMENT);
-    if (stream_describe(s, &m.fragment, now_us) != 0 && a->wants_state) {
+    stream_describe(s, &m.fragment, now_us);
+    if (a->wants_state && stream_save(s, &m.fragment.state) != 0) {
         on_bad_state(a, s);
         return;
     }
@@ -85,8 +86,6 @@ static void finish_fragment(struct actor *a, struct stream *s, int64_t now_us)
     m.fragment.epoch = a->epoch;
     m.fragment.incarnation = a->setup.incarnation;
     m.fragment.version = a->version;
-    if (!a->wants_state)
-        m.fragment.state = (struct bytes){ NULL, 0 };
     a->counts.sent++;
     a->out.send(a->out.context, stream_pack(s, &m), true);
 }

@@ -232,10 +232,9 @@ int streams_step(struct stream *const *s, int n, struct stream **broken)
     return n_broken;
 }
 
-int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
+int stream_save(struct stream *s, struct bytes *state)
 {
     int rc = 0;
-    assert(stream_is_complete(s));
     if (s->state_bytes) {
         uint64_t position[2] = { s->reset_rng.position, s->action_rng.position };
         memcpy(s->state, position, sizeof(position));
@@ -245,6 +244,13 @@ int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
         watch_leave(s->watch);
         memcpy(s->state + s->state_bytes - process_bytes(s), s->process, process_bytes(s));
     }
+    *state = (struct bytes){ s->state, s->state_bytes };
+    return rc;
+}
+
+void stream_describe(const struct stream *s, struct fragment_header *h, int64_t now_us)
+{
+    assert(stream_is_complete(s));
     h->stream = s->number;
     h->life = s->life;
     h->sequence = s->sequence;
@@ -257,11 +263,9 @@ int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us)
                                  (size_t)s->n_episodes * sizeof(*s->returns) };
     h->lengths = (struct bytes){ (const unsigned char *)s->lengths,
                                  (size_t)s->n_episodes * sizeof(*s->lengths) };
-    h->state = (struct bytes){ s->state, s->state_bytes };
     h->rows = (struct bytes){ (const unsigned char *)s->rows,
                               (size_t)s->n_rows * (size_t)s->stride * sizeof(float) };
     h->checksum = digest_crc32(h->rows.data, h->rows.size);
-    return rc;
 }
 
 struct frame *stream_take(struct stream *s)

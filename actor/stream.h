@@ -84,10 +84,13 @@ static inline bool stream_is_complete(const struct stream *s)
 /* End the open fragment here, where it has transitions; without any it is thrown away. */
 void stream_close(struct stream *s);
 
-/* Close the complete fragment: fill `h` (returns, lengths, state and rows are borrowed until the next
- * stream_begin) except for run, epoch, incarnation and version. Returns ERR_NUMERIC when all is well
- * but the state, which nobody could restore. */
-int stream_describe(struct stream *s, struct fragment_header *h, int64_t now_us);
+/* What there is to say of the complete fragment: fill `h` (returns, lengths and rows are borrowed until the next
+ * stream_begin) except for run, epoch, incarnation, version and state. */
+void stream_describe(const struct stream *s, struct fragment_header *h, int64_t now_us);
+
+/* The stream's state between fragments, for stream_restore; empty where the environment has none to give. It is
+ * borrowed until the next call. Returns ERR_NUMERIC when it has numbers that nobody could restore. */
+int stream_save(struct stream *s, struct bytes *state);
 
 /* Hand over the frame; the next fragment has the next sequence number. */
 struct frame *stream_take(struct stream *s);

@@ -134,8 +134,8 @@ static void on_evaluated(void *context)
 static int open_run(struct learner *l, struct error *err)
 {
     const struct learner_options *o = l->options;
-    int rc = o->resume ? run_resume(&l->run, o->run, err)
-                       : run_create(&l->run, o->run, l->experiment, err);
+    int rc = o->resume ? run_resume(&l->run, o->run, l->engine.kernels, err)
+                       : run_create(&l->run, o->run, l->experiment, l->engine.kernels, err);
     l->run.row = env_spec(l->model)->shape;
     env_spec_hash(env_spec(l->model), l->run.spec_hash);
     return rc;

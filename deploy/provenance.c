@@ -11,23 +11,20 @@
 #include "common/arena.h"
 #include "common/digest.h"
 #include "common/file.h"
-#include "common/kernels.h"
 #include "common/matrix.h"
 
 enum { CONFIG_LIMIT = 1 << 20 };
 
-void provenance_describe(char *out, size_t bytes)
+void provenance_describe(const struct kernels *kernels, char *out, size_t bytes)
 {
     char cpu[64], blas[80];
     struct utsname system = { 0 };
-    const struct kernels *kernels = NULL;
     matrix_cpu_class(cpu, sizeof(cpu));
     matrix_library(blas, sizeof(blas));
     uname(&system);
-    (void)kernels_find("auto", PRECISION_F32, &kernels, NULL);
-    snprintf(out, bytes, "shoal %s; processor %s %s; kernels %s; blas %s; mujoco %s; libc %s; compiler %s",
-             SHOAL_VERSION, system.machine, cpu, kernels ? kernels->name : "none", blas, mujoco_guard_version(),
-             gnu_get_libc_version(), __VERSION__);
+    snprintf(out, bytes, "shoal %s; processor %s %s; kernels %s %s; blas %s; mujoco %s; libc %s; compiler %s",
+             SHOAL_VERSION, system.machine, cpu, kernels->name, precision_name(kernels->precision), blas,
+             mujoco_guard_version(), gnu_get_libc_version(), __VERSION__);
 }
 
 /* The value of `key` [n_key] in a description; its length goes to *n. NULL: it is not there. */

@@ -7,11 +7,13 @@
 #include <stdint.h>
 
 #include "common/error.h"
+#include "common/kernels.h"
 
 enum { PROVENANCE_BYTES = 512 };
 
-/* This program on this machine: "key value; key value; ...". */
-void provenance_describe(char *out, size_t bytes);
+/* This program on this machine: "key value; key value; ...".
+ *   kernels   those that the run's updates are computed with */
+void provenance_describe(const struct kernels *kernels, char *out, size_t bytes);
 
 /* How two descriptions differ, "key: theirs there, ours here; ..."; empty where they do not.
  *   theirs  may be from another version of the program, or damaged */

@@ -404,7 +404,7 @@ static void find_cause(const struct rerun *r, char *out, size_t bytes)
     char path[4096], ours[PROVENANCE_BYTES], *text = NULL;
     size_t size;
     run_path(r, "machines.txt", path, sizeof(path));
-    provenance_describe(ours, sizeof(ours));
+    provenance_describe(r->engine.kernels, ours, sizeof(ours));
     out[0] = '\0';
     if (file_read(path, TEXT_LIMIT, &text, &size, NULL) == 0) {
         char *at = text;

@@ -218,10 +218,9 @@ static struct fragment *finish(struct rerun_streams *s, struct stream *stream, c
 {
     struct message m;
     message_init(&m, MESSAGE_FRAGMENT);
-    (void)stream_describe(stream, &m.fragment, 0);    /* a state that is no number interests nobody here */
+    stream_describe(stream, &m.fragment, 0);
     m.fragment.incarnation = 1;
     m.fragment.version = (int64_t)r->version;
-    m.fragment.state = (struct bytes){ NULL, 0 };
     struct frame *frame = stream_pack(stream, &m);
 
     struct fragment *f = fragment_pool_take(s->fragments);

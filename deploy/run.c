@@ -166,10 +166,11 @@ void run_flush(struct run *r)
     flush_schedule(r);
 }
 
-int run_create(struct run *r, const char *path, struct experiment *e, struct error *err)
+int run_create(struct run *r, const char *path, struct experiment *e, const struct kernels *kernels,
+               struct error *err)
 {
     char file[RUN_PATH_BYTES + 64];
-    *r = (struct run){ .lock = -1, .epoch = 1, .best_mean = -INFINITY };
+    *r = (struct run){ .lock = -1, .epoch = 1, .best_mean = -INFINITY, .kernels = kernels };
     if (snprintf(r->path, sizeof(r->path), "%s", path) >= (int)sizeof(r->path))
         return error_set(err, ERR_USAGE, "--run: the path is too long");
     int rc = file_make_directory(path, err);
@@ -220,10 +221,10 @@ int run_create(struct run *r, const char *path, struct experiment *e, struct err
     return rc == 0 ? run_begin_schedule(r, 0, err) : rc;
 }
 
-int run_resume(struct run *r, const char *path, struct error *err)
+int run_resume(struct run *r, const char *path, const struct kernels *kernels, struct error *err)
 {
     char file[RUN_PATH_BYTES + 64];
-    *r = (struct run){ .lock = -1, .best_mean = -INFINITY };
+    *r = (struct run){ .lock = -1, .best_mean = -INFINITY, .kernels = kernels };
     if (snprintf(r->path, sizeof(r->path), "%s", path) >= (int)sizeof(r->path))
         return error_set(err, ERR_USAGE, "--resume: the path is too long");
     run_config_path(path, file, sizeof(file));

@@ -31,6 +31,7 @@ struct run {
     int lock;
     struct row_shape row;           /* of the environment; set by whoever opens the run */
     char spec_hash[ENV_SPEC_HASH_BYTES];    /* of the environment */
+    const struct kernels *kernels;  /* that updates are computed with */
     double time_before_s;           /* training time of earlier learners of this run */
     double best_mean;               /* -INFINITY before the first evaluation */
     FILE *metrics, *eval, *hashes, *staleness, *log;
@@ -52,10 +53,11 @@ void run_shell_word(const char *path, char *out, size_t bytes);
 void run_file(const struct run *r, const char *name, char *out, size_t bytes);
 
 /* A new directory (it may exist if it holds no run). */
-int run_create(struct run *r, const char *path, struct experiment *e, struct error *err);
+int run_create(struct run *r, const char *path, struct experiment *e, const struct kernels *kernels,
+               struct error *err);
 
 /* Go on in an existing one with a higher epoch. */
-int run_resume(struct run *r, const char *path, struct error *err);
+int run_resume(struct run *r, const char *path, const struct kernels *kernels, struct error *err);
 
 void run_close(struct run *r);
 

@@ -35,7 +35,7 @@ int run_begin_schedule(struct run *r, int64_t update, struct error *err)
     FILE *fp = rc == 0 ? run_open_file(r, "machines.txt", "a", err) : NULL;
     if (!fp)
         return rc ? rc : ERR_IO;
-    provenance_describe(machine, sizeof(machine));
+    provenance_describe(r->kernels, machine, sizeof(machine));
     fprintf(fp, "epoch %" PRId64 "; %s\n", r->epoch, machine);
     fclose(fp);
     r->saved_update = update;

@@ -183,7 +183,7 @@ static int begin(struct shell *h, const struct simulation_options *o, struct err
     if (rc == 0 && available > 0)
         rc = training_check_memory(s, e->algorithm->is_on_policy, env_spec(h->model), &h->engine, available, err);
     if (rc == 0)
-        rc = run_create(&h->run, o->run, e, err);
+        rc = run_create(&h->run, o->run, e, h->engine.kernels, err);
     if (rc != 0)
         return rc;
     h->run.row = env_spec(h->model)->shape;

@@ -9,6 +9,15 @@
 
 /* ---- loops over numbers ---- */
 
+/* What they multiply with. */
+struct factors {
+    real clip;                  /* what remains of the gradient, 1 for all of it */
+    real l2, decay;             /* weight decay through the gradient; what it leaves of the parameter */
+    real beta1, rest1, beta2, rest2;    /* of the moments, and 1 minus each */
+    real step, scale;           /* learning rate and root of v's, without their biases */
+    real epsilon, epsilon_inside;
+};
+
 /* *sum <- the squares' sum, in lanes that vector units add at once. */
 INLINE void squares_loop(const real *restrict x, size_t n, double *restrict sum)
 {
@@ -34,7 +43,7 @@ INLINE void scale_loop(real *x, size_t n, real factor)
 DISPATCH(scale, (real *x, size_t n, real factor), (x, n, factor))
 
 /* Adam and AdamW; `decay` is what the latter leaves of a parameter. */
-INLINE void adam_loop(const struct optimiser_factors *f, size_t n, real *restrict theta,
+INLINE void adam_loop(const struct factors *f, size_t n, real *restrict theta,
                       const real *restrict grad, real *restrict m, real *restrict v)
 {
     const real b1 = f->beta1, b2 = f->beta2, rest1 = f->rest1, rest2 = f->rest2, l2 = f->l2;
@@ -46,10 +55,10 @@ INLINE void adam_loop(const struct optimiser_factors *f, size_t n, real *restric
         theta[i] = decay * theta[i] - step * m[i] / (real_sqrt(v[i]) * scale_v + epsilon);
     }
 }
-DISPATCH(adam, (const struct optimiser_factors *f, size_t n, real *theta, const real *grad, real *m, real *v),
+DISPATCH(adam, (const struct factors *f, size_t n, real *theta, const real *grad, real *m, real *v),
          (f, n, theta, grad, m, v))
 
-INLINE void rmsprop_loop(const struct optimiser_factors *f, size_t n, real *restrict theta,
+INLINE void rmsprop_loop(const struct factors *f, size_t n, real *restrict theta,
                          const real *restrict grad, real *restrict v)
 {
     const real b2 = f->beta2, rest2 = f->rest2, l2 = f->l2, step = f->step;
@@ -60,7 +69,7 @@ INLINE void rmsprop_loop(const struct optimiser_factors *f, size_t n, real *rest
         theta[i] -= step * g / (real_sqrt(v[i] + inside) + outside);
     }
 }
-DISPATCH(rmsprop, (const struct optimiser_factors *f, size_t n, real *theta, const real *grad, real *v),
+DISPATCH(rmsprop, (const struct factors *f, size_t n, real *theta, const real *grad, real *v),
          (f, n, theta, grad, v))
 
 INLINE void average_loop(real *restrict target, const real *restrict source, size_t n, real tau)
@@ -72,7 +81,8 @@ DISPATCH(average, (real *target, const real *source, size_t n, real tau), (targe
 
 /* ---- gradients ---- */
 
-double sum_of_squares_block(const real *x, size_t n, size_t block)
+/* Of x [n], the numbers from block * OPTIMISER_BLOCK on, as many as there are up to OPTIMISER_BLOCK. */
+static double sum_of_block(const real *x, size_t n, size_t block)
 {
     const size_t from = block * OPTIMISER_BLOCK;
     double sum;
@@ -85,7 +95,7 @@ double sum_of_squares(const real *x, size_t n)
 {
     double total = 0;
     for (size_t block = 0; block * OPTIMISER_BLOCK < n; block++)
-        total += sum_of_squares_block(x, n, block);
+        total += sum_of_block(x, n, block);
     return total;
 }
 
@@ -115,11 +125,11 @@ void optimiser_reset(struct optimiser *o)
 }
 
 /* What the loops multiply with, in the step after o->t. */
-static struct optimiser_factors factors_of(const struct optimiser *o, double lr, double clip)
+static struct factors factors_of(const struct optimiser *o, double lr, double clip)
 {
     const struct optimiser_hyper *h = &o->hyper;
     const bool is_adamw = h->kind == OPTIMISER_ADAMW;
-    struct optimiser_factors f = { .clip = (real)clip, .epsilon = (real)h->epsilon, .decay = 1 };
+    struct factors f = { .clip = (real)clip, .epsilon = (real)h->epsilon, .decay = 1 };
     f.l2 = is_adamw ? 0 : (real)h->weight_decay;
     if (h->kind == OPTIMISER_ADAM || is_adamw) {
         f.decay = is_adamw ? (real)(1 - lr * h->weight_decay) : 1;
@@ -135,8 +145,8 @@ static struct optimiser_factors factors_of(const struct optimiser *o, double lr,
     return f;
 }
 
-int optimiser_begin(struct optimiser *o, double square, double progress, double *norm,
-                    struct optimiser_factors *f)
+/* Count the step, unless the gradient, whose squares' sum is `square`, is not usable. */
+static int begin(struct optimiser *o, double square, double progress, double *norm, struct factors *f)
 {
     const struct optimiser_hyper *h = &o->hyper;
     const double length = sqrt(square), clip = h->max_grad_norm / (length + 1e-6);
@@ -150,8 +160,7 @@ int optimiser_begin(struct optimiser *o, double square, double progress, double 
     return 0;
 }
 
-void optimiser_sweep(const struct optimiser *o, const struct optimiser_factors *f, real *theta, real *grad,
-                     size_t from, size_t to)
+static void sweep(const struct optimiser *o, const struct factors *f, real *theta, real *grad, size_t from, size_t to)
 {
     enum { PIECE = 4096 };    /* still in the cache when it is read again */
     assert(from <= to && to <= o->n);
@@ -171,7 +180,7 @@ enum { CHUNK = 64, MAX_TASKS = 64 };
 
 struct step {
     const struct optimiser *o;
-    const struct optimiser_factors *f;
+    const struct factors *f;
     real *theta, *grad;
     size_t n_blocks;
     int n_tasks;                    /* of the sweep */
@@ -190,7 +199,7 @@ static void sum_task(void *context, int i, int worker)
 {
     struct step *s = context;
     (void)worker;
-    s->square[i][0] = sum_of_squares_block(s->grad, s->o->n, s->chunk + (size_t)i);
+    s->square[i][0] = sum_of_block(s->grad, s->o->n, s->chunk + (size_t)i);
 }
 
 /* sum_of_squares of the gradient. */
@@ -213,16 +222,16 @@ static void sweep_task(void *context, int i, int worker)
     (void)worker;
     blocks_of(s, i, &first, &end);
     end *= OPTIMISER_BLOCK;
-    optimiser_sweep(s->o, s->f, s->theta, s->grad, first * OPTIMISER_BLOCK, end < s->o->n ? end : s->o->n);
+    sweep(s->o, s->f, s->theta, s->grad, first * OPTIMISER_BLOCK, end < s->o->n ? end : s->o->n);
 }
 
 int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress, double *norm)
 {
-    struct optimiser_factors f;
+    struct factors f;
     struct step s = { .o = o, .f = &f, .theta = theta, .grad = grad };
     s.n_blocks = (o->n + OPTIMISER_BLOCK - 1) / OPTIMISER_BLOCK;
     s.n_tasks = s.n_blocks < MAX_TASKS ? (int)s.n_blocks : MAX_TASKS;
-    if (optimiser_begin(o, sum_together(&s), progress, norm, &f) != 0)
+    if (begin(o, sum_together(&s), progress, norm, &f) != 0)
         return ERR_NUMERIC;
     workers_run(o->workers, s.n_tasks, sweep_task, &s);
     return 0;

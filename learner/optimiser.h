@@ -81,37 +81,13 @@ void optimiser_reset(struct optimiser *o);
  * places of epsilon as in PyTorch and TensorFlow. */
 int optimiser_step(struct optimiser *o, real *theta, real *grad, double progress, double *norm);
 
-/* optimiser_step in parts, for what threads share; the numbers are the same, however many they are:
- *
- *   square  every block's sum_of_squares_block(grad, o->n, block), by anybody, added in order
- *   optimiser_begin(o, square, progress, norm, &factors), by one; the step is off when it fails
- *   optimiser_sweep(o, &factors, theta, grad, from, to), by anybody, for ranges that make up [0, o->n)
- *
- * What follows a range's sweep, polyak for one, may be done range by range, too. */
-struct optimiser_factors {
-    real clip;                  /* what remains of the gradient, 1 for all of it */
-    real l2, decay;             /* weight decay through the gradient; what it leaves of the parameter */
-    real beta1, rest1, beta2, rest2;    /* of the moments, and 1 minus each */
-    real step, scale;           /* learning rate and root of v's, without their biases */
-    real epsilon, epsilon_inside;
-};
-
-/* Returns ERR_NUMERIC, and leaves everything as it was, when the gradient is not usable. */
-int optimiser_begin(struct optimiser *o, double square, double progress, double *norm,
-                    struct optimiser_factors *f);
-
-void optimiser_sweep(const struct optimiser *o, const struct optimiser_factors *f, real *theta, real *grad,
-                     size_t from, size_t to);
-
 /* What the schedule leaves of a learning rate: 1 at progress 0. */
 double schedule_factor(enum schedule s, double progress);
 
-/* Sum of squares: the blocks' sums, added in order; of floats it is finite exactly when each of them is. */
-double sum_of_squares(const real *x, size_t n);
-
-/* Of x [n], the numbers from block * OPTIMISER_BLOCK on, as many as there are up to OPTIMISER_BLOCK. */
+/* Sum of squares: those of blocks of OPTIMISER_BLOCK, added in order; of floats it is finite exactly when each of
+ * them is. */
 enum { OPTIMISER_BLOCK = 16384 };
-double sum_of_squares_block(const real *x, size_t n, size_t block);
+double sum_of_squares(const real *x, size_t n);
 
 /* Whether every number is finite and the sum of their squares is a finite `real`: a larger gradient would
  * make moments infinite. */

@@ -158,20 +158,6 @@ static void adam_and_target(void)
     target_move();
 }
 
-/* The same by blocks, so that the target's move finds the parameters in the cache. */
-static void adam_and_target_by_blocks(void)
-{
-    struct optimiser_factors f;
-    adam.hyper.kind = OPTIMISER_ADAM;
-    adam.hyper.max_grad_norm = 0;
-    optimiser_begin(&adam, sum_of_squares(grad, N), 0, NULL, &f);
-    for (size_t i = 0, n; i < N; i += n) {
-        n = N - i < OPTIMISER_BLOCK ? N - i : OPTIMISER_BLOCK;
-        optimiser_sweep(&adam, &f, theta, grad, i, i + n);
-        polyak(target + i, theta + i, n, 0.005, NULL);
-    }
-}
-
 static const struct measured {
     const char *name;
     void (*run)(void);
@@ -198,7 +184,6 @@ static const struct measured {
     { "rmsprop", rmsprop_step, N, 3 },
     { "polyak", target_move, N, 3 },
     { "adam and polyak", adam_and_target, N, 3 },
-    { "adam and polyak, blocks", adam_and_target_by_blocks, N, 3 },
 };
 
 /* ---- main ---- */

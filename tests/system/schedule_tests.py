@@ -227,7 +227,7 @@ def rerun_repeats_a_minute_of_a3c():
 
 @test(60)
 def rerun_says_what_differs_first():
-    call_well("train", PENDULUM, *FAST, "mode=async", "total_steps=1500", "--run", "run")
+    call_well("train", PENDULUM, *FAST, "mode=async", "learner.backend=openblas", "total_steps=1500", "--run", "run")
     good, hashes = Path("run/schedule.bin").read_bytes(), Path("run/hashes.csv").read_text()
     lines = hashes.splitlines(keepends=True)
     Path("run/hashes.csv").write_text("".join(lines[:4]) + lines[4].replace(lines[4].split(",")[2][:4], "0000") +
@@ -238,6 +238,7 @@ def rerun_says_what_differs_first():
     assert_says(err, f"the parameters differ first behind update {update}, env_steps {steps}: 0000.* there, .* here; 3 hashes "
                      r"were equal until update \d+; machine, libraries and configuration are the run's")
     machine = Path("run/machines.txt").read_text()
+    assert_says(machine, "; kernels openblas f32; ")
     Path("run/machines.txt").write_text(re.sub(r"blas [^;]*", "blas OpenBLAS 9", machine))
     assert_says(call("rerun", "run", "--quiet")[2], "blas: OpenBLAS 9 there, OpenBLAS .* here")
     Path("run/machines.txt").write_text(machine)

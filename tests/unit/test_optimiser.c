@@ -114,7 +114,7 @@ START_TEST(sums_of_squares_are_of_all_numbers_and_finite_for_finite_floats)
 }
 END_TEST
 
-/* ---- parts of steps ---- */
+/* ---- large steps ---- */
 
 enum { LARGE = 3 * OPTIMISER_BLOCK + 4099 };
 struct large { real theta[LARGE], grad[LARGE], m[LARGE], v[LARGE], target[LARGE]; };
@@ -122,8 +122,8 @@ struct large { real theta[LARGE], grad[LARGE], m[LARGE], v[LARGE], target[LARGE]
 enum { HUGE_N = 70 * OPTIMISER_BLOCK + 4099 };
 struct huge { real theta[HUGE_N], grad[HUGE_N], m[HUGE_N], v[HUGE_N], target[HUGE_N]; };
 
-/* Three steps and moves of the target; in ranges, the last first, when `is_shared`. */
-static void walk(struct large *w, int kind, bool is_shared)
+/* Three steps and moves of the target. */
+static void walk(struct large *w, int kind)
 {
     struct optimiser o = make(kind, 0.5, w->m, w->v);
     struct rng rng;
@@ -134,34 +134,10 @@ static void walk(struct large *w, int kind, bool is_shared)
     rng_fill_normal(&rng, w->target, LARGE);
     for (int t = 0; t < 3; t++) {
         rng_fill_normal(&rng, w->grad, LARGE);
-        if (!is_shared) {
-            ck_assert_int_eq(optimiser_step(&o, w->theta, w->grad, 0.25, NULL), 0);
-            polyak(w->target, w->theta, LARGE, 0.01, NULL);
-            continue;
-        }
-        static const size_t bounds[] = { LARGE, 40000, 39999, 16384, 5000, 3, 0 };
-        struct optimiser_factors f;
-        double square = 0;
-        for (size_t block = 0; block <= LARGE / OPTIMISER_BLOCK; block++)
-            square += sum_of_squares_block(w->grad, LARGE, block);
-        ck_assert_int_eq(optimiser_begin(&o, square, 0.25, NULL, &f), 0);
-        for (size_t i = 1; i < TEST_COUNT(bounds); i++) {
-            optimiser_sweep(&o, &f, w->theta, w->grad, bounds[i], bounds[i - 1]);
-            polyak(w->target + bounds[i], w->theta + bounds[i], bounds[i - 1] - bounds[i], 0.01, NULL);
-        }
+        ck_assert_int_eq(optimiser_step(&o, w->theta, w->grad, 0.25, NULL), 0);
+        polyak(w->target, w->theta, LARGE, 0.01, NULL);
     }
 }
-
-START_TEST(a_step_in_ranges_is_the_same_step)
-{
-    static struct large whole, shared;
-    for (int kind = 0; kind < KINDS; kind++) {
-        walk(&whole, kind, false);
-        walk(&shared, kind, true);
-        ck_assert_mem_eq(&whole, &shared, sizeof(whole));
-    }
-}
-END_TEST
 
 /* Three clipped steps of `n` numbers and moves of their target. */
 static void walk_together(struct huge *w, size_t n, int kind, struct workers *workers)
@@ -209,9 +185,9 @@ START_TEST(every_width_of_vectors_makes_the_same_step)
     for (int kind = 0; kind < KINDS; kind++)
         for (int width = 256; width >= 128; width -= 128) {
             dispatch_limit = 512;
-            walk(&wide, kind, false);
+            walk(&wide, kind);
             dispatch_limit = width;
-            walk(&narrow, kind, false);
+            walk(&narrow, kind);
             ck_assert_mem_eq(&wide, &narrow, sizeof(wide));
         }
 }
@@ -225,12 +201,13 @@ START_TEST(a_sum_of_squares_is_its_blocks_sums_in_order)
     rng_init(&rng, 16, RNG_TEST, 0, 0);
     rng_fill_normal(&rng, x, LARGE);
     for (size_t c = 0; c < TEST_COUNT(counts); c++) {
+        const size_t n = counts[c];
         double sum = 0, exact = 0;
-        for (size_t i = 0; i < counts[c]; i++)
+        for (size_t i = 0; i < n; i++)
             exact += pow((double)x[i], 2);
-        for (size_t block = 0; block * OPTIMISER_BLOCK < counts[c]; block++)
-            sum += sum_of_squares_block(x, counts[c], block);
-        ck_assert(sum == sum_of_squares(x, counts[c]));
+        for (size_t i = 0; i < n; i += OPTIMISER_BLOCK)
+            sum += sum_of_squares(x + i, n - i < OPTIMISER_BLOCK ? n - i : OPTIMISER_BLOCK);
+        ck_assert(sum == sum_of_squares(x, n));
         ck_assert_double_eq_tol(sum, exact, 1e-12 * exact);
     }
 }
@@ -257,7 +234,6 @@ int main(void)
         where_there_is_no_gradient_nothing_moves,
         rmsprop_needs_no_mean_gradient,
         sums_of_squares_are_of_all_numbers_and_finite_for_finite_floats,
-        a_step_in_ranges_is_the_same_step,
         workers_make_the_same_step_and_the_norm_is_the_sum_of_squares_root,
         every_width_of_vectors_makes_the_same_step,
         a_sum_of_squares_is_its_blocks_sums_in_order,

@@ -26,7 +26,8 @@ static const char *file(const char *name, const char *text)
 START_TEST(this_machine_does_not_differ_from_itself)
 {
     char ours[PROVENANCE_BYTES], out[200];
-    provenance_describe(ours, sizeof(ours));
+    provenance_describe(&kernels_openblas, ours, sizeof(ours));
+    ck_assert_ptr_nonnull(strstr(ours, "; kernels openblas f32; "));
     ck_assert_ptr_nonnull(strstr(ours, "; processor "));
     ck_assert_ptr_nonnull(strstr(ours, "; blas OpenBLAS "));
     ck_assert_ptr_nonnull(strstr(ours, "; mujoco 3."));
