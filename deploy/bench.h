@@ -111,7 +111,8 @@ enum bench_time bench_variant_time(const struct bench_variant *v);
 struct bench_peaks {
     bool are_measured;
     double fma;             /* float32 fused multiply-adds in registers */
-    double amx;             /* bfloat16 tiles */
+    double bf16;            /* dot products of pairs of bfloat16 (AVX512_BF16) in registers */
+    double amx;             /* products of bfloat16 tiles */
 };
 
 struct bench_output;
@@ -125,6 +126,9 @@ struct bench {
 
 /* Measured when first asked for (bench_peak.c). */
 int bench_peaks(struct bench *b, struct error *err);
+
+/* What part so many GF/s are of the peak of the unit that these kernels compute with; NaN where that is unknown. */
+double bench_share(const struct bench *b, const struct kernels *kernels, double gflops);
 
 /* ---- tables ---- */
 

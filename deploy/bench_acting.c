@@ -3,14 +3,17 @@
  *   bare       mj_step alone, with the starts and actions of episodes that Shoal played; resets are outside
  *              the timed part
  *   interface  one stream: observations, rewards, ends, resets, rows of fragments; random actions
- *   E = n      the actor core with n environments in turn: a 2 x 256 network, its noise, rows, fragments, and
- *              sending them over an in-process link. The learner's side is outside the timed part
+ *   E = n      the actor core with n environments in turn: a network, its noise, rows, fragments, sending them over
+ *              an in-process link, and what the learner answers. The learner's side is outside the timed part
+ *
+ * The network is 2 x 256 relu; where there is no simulation, in whose time it would not show, 2 x 64 tanh, too.
  *
  * Works take turns. The interface's ratio is to the bare loop under random actions, which the column shows; the
  * actors' are to the bare loop under the same network's actions. */
 #include "deploy/bench_actor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "actor/env/bare_simulation.h"
@@ -30,6 +33,15 @@ static const struct bench_table table = {
     .group = "acting", .title = "environment steps", .unit = "steps/s", .share_of = "the bare simulation",
     .columns = columns, .n_columns = N_COLUMNS
 };
+
+static const struct network {
+    const char *suffix;         /* of the rows' names */
+    struct mlp_body body;
+} networks[] = {
+    { "", { 2, { 256, 256 }, ACTIVATION_RELU, false } },
+    { " 64-64", { 2, { 64, 64 }, ACTIVATION_TANH, false } },
+};
+enum { N_NETWORKS = sizeof(networks) / sizeof(*networks) };
 
 /* Random actions in policy units, used one after the other. */
 struct actions {
@@ -158,7 +170,7 @@ struct stage {
     struct bench_actor *actors[N_SIZES];
 };
 
-static int create(struct stage *s, const char *name, struct error *err)
+static int create(struct stage *s, const char *name, const struct mlp_body *body, struct error *err)
 {
     *s = (struct stage){ .arena = arena_create(1 << 20) };
     int rc = env_open(&s->model, &(struct env_setup){ .name = name, .models_dir = program_models_dir() }, err);
@@ -171,10 +183,10 @@ static int create(struct stage *s, const char *name, struct error *err)
     s->interface.actions = &s->actions;
     for (int i = 0; i < 2; i++) {
         s->bare[i] = arena_alloc(s->arena, 1, sizeof(struct bare));
-        create_bare(s->bare[i], s->model, &s->actions, i ? bench_policy_create(s->model, s->arena) : NULL);
+        create_bare(s->bare[i], s->model, &s->actions, i ? bench_policy_create(s->model, body, s->arena) : NULL);
     }
     for (int i = 0; i < N_SIZES && rc == 0; i++)
-        rc = bench_actor_create(&s->actors[i], s->model, sizes[i], STEPS, err);
+        rc = bench_actor_create(&s->actors[i], s->model, body, sizes[i], STEPS, err);
     return rc;
 }
 
@@ -226,23 +238,37 @@ static int measure(struct bench *b, struct stage *s, struct error *err)
     return rc;
 }
 
+/* A row.   *is_simulated: whether MuJoCo is behind the environment */
+static int measure_row(struct bench *b, const char *name, const struct network *n, bool *is_simulated, struct error *err)
+{
+    char row[64];
+    struct stage s;
+    snprintf(row, sizeof(row), "%s%s", name, n->suffix);
+    if (!bench_wants(b, row))
+        return 0;
+    bench_begin_row(b, row);
+    int rc = create(&s, name, &n->body, err);
+    *is_simulated = rc == 0 && s.bare[0]->simulation;
+    if (rc == 0)
+        rc = measure(b, &s, err);
+    destroy(&s);
+    bench_end_row(b);
+    return rc;
+}
+
 int bench_acting(struct bench *b, struct error *err)
 {
     const char *names[N_ENVIRONMENTS];
     int rc = 0;
     environment_names(names);
     bench_begin_table(b, &table);
-    for (int i = 0; i < N_ENVIRONMENTS && rc == 0; i++) {
+    for (int i = 0; i < N_ENVIRONMENTS; i++) {
         const bool is_old = strstr(names[i], "-v4") != NULL;    /* the same physics as v5 */
-        struct stage s;
-        if (!bench_wants(b, names[i]) || (is_old && !(b->filter && strstr(b->filter, "-v4"))))
+        bool is_simulated = false;
+        if (is_old && !(b->filter && strstr(b->filter, "-v4")))
             continue;
-        bench_begin_row(b, names[i]);
-        rc = create(&s, names[i], err);
-        if (rc == 0)
-            rc = measure(b, &s, err);
-        destroy(&s);
-        bench_end_row(b);
+        for (int k = 0; k < N_NETWORKS && rc == 0 && !is_simulated; k++)
+            rc = measure_row(b, names[i], &networks[k], &is_simulated, err);
     }
     return rc;
 }

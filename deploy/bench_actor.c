@@ -31,12 +31,11 @@ struct bench_actor {
 
 /* ---- the policy ---- */
 
-static struct policy_shape policy_shape(const struct env_model *model)
+static struct policy_shape policy_shape(const struct env_model *model, const struct mlp_body *body)
 {
     const struct env_spec *spec = env_spec(model);
     return policy_shape_make(spec->n_choices ? HEAD_CATEGORICAL : HEAD_SQUASHED_GAUSSIAN,
-                             &(struct mlp_body){ 2, { 256, 256 }, ACTIVATION_RELU, false }, spec->shape,
-                             spec->n_choices);
+                             body, spec->shape, spec->n_choices);
 }
 
 static float *random_params(size_t n, struct arena *arena)
@@ -50,9 +49,9 @@ static float *random_params(size_t n, struct arena *arena)
     return params;
 }
 
-struct policy *bench_policy_create(const struct env_model *model, struct arena *arena)
+struct policy *bench_policy_create(const struct env_model *model, const struct mlp_body *body, struct arena *arena)
 {
-    const struct policy_shape shape = policy_shape(model);
+    const struct policy_shape shape = policy_shape(model, body);
     struct policy *policy = policy_create(&shape, 1, arena);
     policy_set(policy, random_params(policy_n_params(&shape), arena));
     return policy;
@@ -94,8 +93,8 @@ static void on_subscribe(void *context, int port, bool wants_every)
     (void)context, (void)port, (void)wants_every;
 }
 
-/* Everything that lies in the link, both ways. */
-static void exchange(struct bench_actor *a)
+/* The learner reads all that lies in the link, and answers. */
+static void serve(struct bench_actor *a)
 {
     struct frame *f;
     uint64_t peer;
@@ -104,6 +103,14 @@ static void exchange(struct bench_actor *a)
     while ((f = link_receive(a->hub, &peer)))
         session_receive(a->session, now_us, peer, f);
     session_tick(a->session, now_us);
+}
+
+/* The actor reads the answers. */
+static void listen_to(struct bench_actor *a)
+{
+    struct frame *f;
+    uint64_t peer;
+    const int64_t now_us = program_now_us();
     while ((f = link_receive(a->link, &peer))) {
         actor_receive(a->core, now_us, f);
         frame_release(f);
@@ -113,7 +120,7 @@ static void exchange(struct bench_actor *a)
 
 /* ---- life ---- */
 
-static int configure(struct bench_actor *a, const struct env_spec *spec, struct error *err)
+static int configure(struct bench_actor *a, const struct env_spec *spec, const struct mlp_body *body, struct error *err)
 {
     struct option_section sections[SETTINGS_SECTIONS + 1];
     char text[N_OVERRIDES][OVERRIDE_BYTES], *overrides[N_OVERRIDES];
@@ -132,17 +139,19 @@ static int configure(struct bench_actor *a, const struct env_spec *spec, struct 
     sections[n] = (struct option_section){ .name = sac->name, .options = sac->options,
                                            .n_options = sac->n_options, .base = a->hyper };
     int rc = options_load(sections, n + 1, &preset, NULL, overrides, N_OVERRIDES, err);
-    a->settings.network.hidden = (struct option_ints){ .n = 2, .v = { 256, 256 } };
-    a->settings.network.activation = ACTIVATION_RELU;
+    a->settings.network.hidden.n = body->n_hidden;
+    for (int i = 0; i < body->n_hidden; i++)
+        a->settings.network.hidden.v[i] = body->hidden[i];
+    a->settings.network.activation = body->activation;
     a->settings.network.layer_norm = LAYER_NORM_NONE;
     sac->describe(a->hyper, spec, &a->traits);
     return rc;
 }
 
 /* Have the actor join, and give it the first version. */
-static int join(struct bench_actor *a, const struct env_model *model, struct error *err)
+static int join(struct bench_actor *a, const struct env_model *model, const struct mlp_body *body, struct error *err)
 {
-    const struct policy_shape shape = policy_shape(model);
+    const struct policy_shape shape = policy_shape(model, body);
     const size_t n = policy_n_params(&shape);
     struct arena *arena = arena_create(1 << 20);
     const float *params = random_params(n, arena);
@@ -150,7 +159,8 @@ static int join(struct bench_actor *a, const struct env_model *model, struct err
     session_publish(a->session, 0, snapshot_encode(a->snapshots, RUN, EPOCH, 0, false, params, n));
     arena_destroy(&arena);
     for (int i = 0; i < MAX_ROUND_TRIPS; i++) {
-        exchange(a);
+        serve(a);
+        listen_to(a);
         if (actor_phase(a->core) == ACTOR_STOPPED)
             return actor_result(a->core, err);
         if (actor_step(a->core, program_now_us()))
@@ -160,14 +170,14 @@ static int join(struct bench_actor *a, const struct env_model *model, struct err
                      "this is a defect", a->n, env_spec(model)->name);
 }
 
-int bench_actor_create(struct bench_actor **out, const struct env_model *model, int n, int horizon,
-                       struct error *err)
+int bench_actor_create(struct bench_actor **out, const struct env_model *model, const struct mlp_body *body, int n,
+                       int horizon, struct error *err)
 {
     struct bench_actor *a = *out = memory_alloc(1, sizeof(*a));
     const struct env_spec *spec = env_spec(model);
     a->n = n;
     a->horizon = horizon;
-    int rc = configure(a, spec, err);
+    int rc = configure(a, spec, body, err);
     if (rc != 0)
         return rc;
     a->network = local_network_create(NULL, NULL);
@@ -182,7 +192,7 @@ int bench_actor_create(struct bench_actor **out, const struct env_model *model, 
                                        .models_dir = program_models_dir() };
     a->core = actor_create(&setup, (struct actor_out){
         .context = a, .send = on_actor_send, .subscribe = on_subscribe, .log = on_log });
-    return join(a, model, err);
+    return join(a, model, body, err);
 }
 
 void bench_actor_destroy(struct bench_actor **actor)
@@ -209,8 +219,9 @@ int bench_actor_run(void *actor, struct bench_window *w, struct error *err)
     for (int n = 0; n < STEPS_BETWEEN_LOOKS; n += a->n) {
         if (a->t++ % a->horizon == 0) {
             bench_pause(w);
-            exchange(a);
+            serve(a);
             bench_resume(w);
+            listen_to(a);
         }
         if (!actor_step(a->core, program_now_us()))
             return error_set(err, ERR_REFUSED, "shoal bench: the actor waits for the learner; this is a defect");

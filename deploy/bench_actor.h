@@ -7,16 +7,17 @@
 #include "common/policy.h"
 #include "deploy/bench.h"
 
-/* A 2 x 256 network of SAC's with small random parameters. Lives in `arena`. */
-struct policy *bench_policy_create(const struct env_model *model, struct arena *arena);
+/* A policy with hidden layers like these: SAC's for the environment's actions, with small random parameters. Lives
+ * in `arena`. */
+struct policy *bench_policy_create(const struct env_model *model, const struct mlp_body *body, struct arena *arena);
 
 struct bench_actor;
 
 /* An actor of n environments that has joined and holds the same network.
  *   horizon  of fragments
  * ERR_REFUSED when it does not get to act. */
-int bench_actor_create(struct bench_actor **a, const struct env_model *model, int n, int horizon,
-                       struct error *err);
+int bench_actor_create(struct bench_actor **a, const struct env_model *model, const struct mlp_body *body, int n,
+                       int horizon, struct error *err);
 void bench_actor_destroy(struct bench_actor **a);
 
 /* Some steps of every environment, which are the units. A work of struct bench_work. */

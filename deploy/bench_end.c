@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/kernels.h"
 #include "deploy/program.h"
 
 enum { PATH_BYTES = 4096, MAX_ARGUMENTS = 24, MAX_SEEDS = 5, SPEED_ROUNDS = 3,
@@ -24,22 +25,25 @@ struct training_case {
     const char *name, *configuration;
     const char *const *overrides;       /* NULL-terminated */
     int n_seeds;
+    bool needs_bf16;                    /* a CPU with kernels for it */
 };
 
 static const struct training_case speed = {
     "ppo 64-64 half_cheetah", "algorithm: ppo\npreset: tuned\nenv: {name: HalfCheetah-v5}\n",
-    (const char *const[]){ "total_steps=200000", "eval.every=0", NULL }, 1
+    (const char *const[]){ "total_steps=200000", "eval.every=0", NULL }, 1, false
 };
 
 #define THRESHOLD "eval.stop_at=950", "eval.stop_count=3", "eval.episodes=20"
+#define SAC_256 "network.hidden=[256,256]", "learner.batch_size=256", "eval.every=1000", "total_steps=50000", \
+                "sac.policy_lr=1e-3", "sac.q_lr=1e-3", "sac.alpha_lr=1e-3"
 static const struct training_case thresholds[] = {
     { "ppo 64-64 b64", "algorithm: ppo\npreset: tuned\nenv: {name: InvertedPendulum-v5}\n",
       (const char *const[]){ THRESHOLD, "network.hidden=[64,64]", "learner.batch_size=64", "eval.every=5000",
-                             "total_steps=500000", NULL }, 5 },
+                             "total_steps=500000", NULL }, 5, false },
     { "sac 256-256 b256", "algorithm: sac\nenv: {name: InvertedPendulum-v5}\n",
-      (const char *const[]){ THRESHOLD, "network.hidden=[256,256]", "learner.batch_size=256", "eval.every=1000",
-                             "total_steps=50000", "sac.policy_lr=1e-3", "sac.q_lr=1e-3", "sac.alpha_lr=1e-3",
-                             NULL }, 3 },
+      (const char *const[]){ THRESHOLD, SAC_256, NULL }, 5, false },
+    { "sac 256-256 b256 bf16", "algorithm: sac\nenv: {name: InvertedPendulum-v5}\n",
+      (const char *const[]){ THRESHOLD, SAC_256, "learner.precision=bf16", NULL }, 5, true },
 };
 enum { N_THRESHOLDS = sizeof(thresholds) / sizeof(*thresholds) };
 
@@ -211,7 +215,7 @@ int bench_threshold(struct bench *b, struct error *err)
     int rc = 0;
     bench_begin_table(b, &table);
     for (int i = 0; i < N_THRESHOLDS && rc == 0; i++) {
-        if (!bench_wants(b, thresholds[i].name))
+        if (!bench_wants(b, thresholds[i].name) || (thresholds[i].needs_bf16 && !kernels_best(PRECISION_BF16)))
             continue;
         bench_begin_row(b, thresholds[i].name);
         rc = measure_threshold(b, &thresholds[i], err);

@@ -201,9 +201,12 @@ static void *io_thread(void *context)
         link_wait(x->hub, WAIT_MS);
         while ((f = link_receive(x->hub, &peer)))
             session_receive(x->session, program_now_us(), peer, f);
+        struct session_counts counts;
+        session_count(x->session, &counts);
         pthread_mutex_lock(&x->exchange.mutex);
         struct notices theirs = x->exchange.outgoing;
         x->exchange.outgoing = mine;
+        x->exchange.counts = counts;
         pthread_mutex_unlock(&x->exchange.mutex);
         for (int i = 0; i < theirs.n; i++)
             handle(x, &theirs.items[i]);

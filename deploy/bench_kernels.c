@@ -4,7 +4,7 @@
  *   backward    dX[M][K] = dY[M][N] W[K][N]^T where X > 0
  *   weights     dW[K][N] = X[M][K]^T dY[M][N], and db
  *
- * Weights are packed beforehand, as once per update. Operands stay where they are, so that they are as warm as
+ * Weights are packed beforehand, as before every pass over a batch. Operands stay where they are, so that they are as warm as
  * the caches can hold them. */
 #include "deploy/bench.h"
 
@@ -94,7 +94,7 @@ static int measure_row(struct bench *b, const struct kernels *kernels, enum form
         struct bench_result r;
         rc = bench_measure(&plan, &work, 1, &r, err);
         if (rc == 0)
-            bench_cell(b, &r, b->peaks.fma > 0 ? r.median / b->peaks.fma : (double)NAN);
+            bench_cell(b, &r, bench_share(b, kernels, r.median));
     }
     arena_destroy(&arena);
     return rc;
@@ -118,15 +118,15 @@ static int measure_products(struct bench *b, const struct kernels *kernels, stru
 
 static void show_peaks(struct bench *b)
 {
-    static const char *const peak_columns[] = { "FMA float32", "AMX bfloat16" };
+    static const char *const peak_columns[] = { "FMA float32", "AVX512_BF16", "AMX bfloat16" };
     static const struct bench_table table = { .group = "kernels", .title = "one core at most", .unit = "GF/s",
-                                              .columns = peak_columns, .n_columns = 2 };
+                                              .columns = peak_columns, .n_columns = 3 };
     if (!bench_wants(b, "peak"))
         return;
-    const double peaks[] = { b->peaks.fma, b->peaks.amx };
+    const double peaks[] = { b->peaks.fma, b->peaks.bf16, b->peaks.amx };
     bench_begin_table(b, &table);
     bench_begin_row(b, "peak");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         const struct bench_result r = peaks[i] > 0 ? bench_of(&peaks[i], 1) : bench_none();
         bench_cell(b, &r, (double)NAN);
     }
@@ -139,7 +139,7 @@ int bench_kernels(struct bench *b, struct error *err)
     char name[BENCH_VARIANT_BYTES], title[96];
     const int n_variants = bench_variants(variants);
     const struct bench_table table = { .group = "kernels", .title = title, .unit = "GF/s", .variant = name,
-                                       .share_of = "the FMA peak", .columns = columns, .n_columns = N_SIZES };
+                                       .share_of = "the unit's peak", .columns = columns, .n_columns = N_SIZES };
     int rc = bench_peaks(b, err);
     if (rc == 0)
         show_peaks(b);

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "deploy/engine.h"
 #include "deploy/learner.h"
 #include "deploy/program.h"
 
@@ -176,15 +177,24 @@ static int train(const char *const *values, struct error *err)
 
 /* ---- the group ---- */
 
-static const struct {
+static const struct overhead_case {
     const char *name;
+    enum precision precision;
+    int workers;
     const char *values[4];
 } cases[] = {
-    { "sac 256-256 b256", { "learner.precision=f32", NULL } },
-    { "sac 256-256 b256 prioritised", { "learner.precision=f32", "replay.prioritised=true", NULL } },
-    { "sac 256-256 b256 bf16", { "learner.precision=bf16", NULL } },
+    { "sac 256-256 b256 f32 x1", PRECISION_F32, 1, { NULL } },
+    { "sac 256-256 b256 f32 x2", PRECISION_F32, 2, { "learner.workers=2", NULL } },
+    { "sac 256-256 b256 bf16 x1", PRECISION_BF16, 1, { "learner.precision=bf16", NULL } },
+    { "sac 256-256 b256 bf16 x2", PRECISION_BF16, 2, { "learner.precision=bf16", "learner.workers=2", NULL } },
+    { "prioritised f32 x1", PRECISION_F32, 1, { "replay.prioritised=true", NULL } },
 };
 enum { N_CASES = sizeof(cases) / sizeof(*cases) };
+
+static bool is_possible(const struct overhead_case *c)
+{
+    return kernels_best(c->precision) != NULL && c->workers <= engine_cores();
+}
 
 /* In percent: of all windows together, and the least and most of one. */
 static void shares(struct bench_result *outside, struct bench_result *waiting)
@@ -211,12 +221,11 @@ int bench_overhead(struct bench *b, struct error *err)
         .group = "overhead", .title = "a learner of HalfCheetah with an actor: the update thread's CPU time outside of "
         "updates, its wall time not running", .unit = "%", .columns = columns, .n_columns = 2
     };
-    const bool has_bf16 = kernels_best(PRECISION_BF16) != NULL;
     int rc = 0;
     bench_begin_table(b, &table);
     for (int i = 0; i < N_CASES && rc == 0; i++) {
         struct bench_result outside, waiting;
-        if (!bench_wants(b, cases[i].name) || (i == N_CASES - 1 && !has_bf16))
+        if (!bench_wants(b, cases[i].name) || !is_possible(&cases[i]))
             continue;
         finding = mmap(NULL, sizeof(*finding), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         if (finding == MAP_FAILED)

@@ -98,11 +98,11 @@ static void print_json(struct bench_output *o, const struct bench *b)
 {
     struct machine m;
     describe_machine(&m);
-    json_t *all = json_pack("{s:s, s:s, s:{s:s, s:i, s:f, s:s}, s:s, s:f, s:o, s:o, s:O}",
+    json_t *all = json_pack("{s:s, s:s, s:{s:s, s:i, s:f, s:s}, s:s, s:f, s:o, s:o, s:o, s:O}",
                             "version", SHOAL_VERSION, "date", m.date,
                             "machine", "cpu", m.cpu, "cores", (int)m.cores, "memory_gib", m.memory_gib,
-                            "kernel", m.kernel, "kernels", m.class, "seconds", b->seconds,
-                            "fma_peak", peak(b->peaks.fma), "amx_peak", peak(b->peaks.amx), "rows", o->rows);
+                            "kernel", m.kernel, "kernels", m.class, "seconds", b->seconds, "fma_peak", peak(b->peaks.fma),
+                            "bf16_peak", peak(b->peaks.bf16), "amx_peak", peak(b->peaks.amx), "rows", o->rows);
     char *text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
     printf("%s\n", text ? text : "null");
     free(text);
@@ -115,7 +115,7 @@ void bench_output_end(struct bench_output **output, const struct bench *b)
     if (o->is_json)
         print_json(o, b);
     else if (o->n_disturbed > 0)
-        printf("\n! others used the machine in too many windows: measure again when it is idle\n");
+        printf("\n! others used the machine in too many windows, or snapshots were lost: measure again when it is idle\n");
     json_decref(o->rows);
     free(o);
     *output = NULL;
@@ -171,13 +171,16 @@ static void format_figure(double x, char *out, size_t bytes)
 static void print_cell(const struct bench_table *t, const struct bench_result *r, double share)
 {
     char figure[32], cell[64], part[16] = "";
-    if (isnan(r->median)) {
-        printf(" %*s", cell_width(t), "-");
+    if (!isfinite(r->median)) {
+        printf(" %*s", cell_width(t), isnan(r->median) ? "-" : "not reached");
         return;
     }
     format_figure(r->median, figure, sizeof(figure));
-    snprintf(cell, sizeof(cell), "%s%s +-%.0f%%", r->is_disturbed ? "!" : "", figure,
-             50 * (r->max - r->min) / r->median);
+    if (isfinite(r->max))
+        snprintf(cell, sizeof(cell), "%s%s +-%.0f%%", r->is_disturbed ? "!" : "", figure,
+                 50 * (r->max - r->min) / r->median);
+    else
+        snprintf(cell, sizeof(cell), "%s%s, some not", r->is_disturbed ? "!" : "", figure);
     if (t->share_of && !isnan(share))
         snprintf(part, sizeof(part), "%.0f%%", 100 * share);
     printf(" %*s%*s", RATE_WIDTH, cell, t->share_of ? SHARE_WIDTH : 0, part);

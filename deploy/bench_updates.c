@@ -1,5 +1,6 @@
-/* Updates per second of every algorithm, in every variant this machine can run, and what part of the FMA peak
- * their nominal matrix products are. */
+/* Updates per second of every algorithm, in every variant this machine can run, and what part their nominal matrix
+ * products are of what one core reaches at most, with the unit that computes them: fused multiply-adds in f32,
+ * AVX512_BF16 or AMX otherwise. */
 #include <math.h>
 #include <string.h>
 
@@ -32,7 +33,7 @@ static int measure(struct bench *b, const struct bench_case *c, const struct ben
         rc = bench_measure(&plan, &work, 1, &r, err);
     }
     if (rc == 0)
-        bench_cell(b, &r, b->peaks.fma > 0 ? r.median * learner.flops * 1e-9 / b->peaks.fma : (double)NAN);
+        bench_cell(b, &r, bench_share(b, v->kernels, r.median * learner.flops * 1e-9));
     bench_learner_destroy(&learner);
     return rc;
 }
@@ -49,7 +50,7 @@ int bench_updates(struct bench *b, struct error *err)
         columns[i] = names[i];
     }
     const struct bench_table table = { .group = "updates", .title = "updates, 17 observations and 6 actions",
-                                       .unit = "updates/s", .share_of = "one core's FMA peak",
+                                       .unit = "updates/s", .share_of = "one core's peak",
                                        .columns = columns, .n_columns = n };
     int rc = bench_peaks(b, err);
     bench_begin_table(b, &table);

@@ -77,8 +77,9 @@ static const char *details(void)
     static char text[1600];
     size_t used = (size_t)snprintf(text, sizeof(text),
         "Measure how fast this machine does what a training is made of, one core unless it says otherwise.\n"
-        "Figures are medians of at least five windows; windows in which others used the machine are measured\n"
-        "again, and after too many of those a figure is marked with !. Without a GROUP: those with a star.\n\n");
+        "Figures are medians of at least five windows (speed: of three trainings, threshold: of five seeds,\n"
+        "overhead: of all windows together); windows in which others used the machine are measured again,\n"
+        "and after too many of those a figure is marked with !. Without a GROUP: those with a star.\n\n");
     for (int i = 0; i < N_GROUPS && used < sizeof(text); i++)
         used += (size_t)snprintf(text + used, sizeof(text) - used, "  %c %-11s %s%s",
                                  groups[i].is_quick ? '*' : ' ', groups[i].name, groups[i].summary,

@@ -106,10 +106,12 @@ static void *io_thread(void *context)
         while ((f = link_receive(l->link, &peer)))
             session_receive(l->session, program_now_us(), peer, f);
 
+        struct session_counts counts;
+        session_count(l->session, &counts);
         pthread_mutex_lock(&x->mutex);
         struct notices theirs = x->outgoing;
         x->outgoing = mine;
-        session_count(l->session, &x->counts);
+        x->counts = counts;
         exchange_tell_actors(x, l->session);
         must_stop = x->must_stop;
         pthread_mutex_unlock(&x->mutex);
