@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,6 +113,26 @@ int file_make_directory(const char *path, struct error *err)
             return 0;
         *p = '/';
     }
+}
+
+int file_make_temporary(const char *name, char *path, size_t bytes, struct error *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    if (snprintf(path, bytes, "%s/%s-XXXXXX", tmp && *tmp ? tmp : "/tmp", name) >= (int)bytes)
+        return error_set(err, ERR_IO, "%.80s...: the path is too long; set TMPDIR to another", path);
+    return mkdtemp(path) ? 0 : error_errno(err, "cannot create a directory like %s", path);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st, (void)kind, (void)where;
+    return remove(path);
+}
+
+bool file_remove(const char *path)
+{
+    enum { MAX_OPEN = 16 };
+    return nftw(path, remove_one, MAX_OPEN, FTW_DEPTH | FTW_PHYS) == 0;
 }
 
 bool file_exists(const char *path)

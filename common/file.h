@@ -29,6 +29,13 @@ int file_read(const char *path, size_t limit, char **data, size_t *bytes, struct
 /* Create a directory and its parents. */
 int file_make_directory(const char *path, struct error *err);
 
+/* A new directory in $TMPDIR or /tmp whose name begins with `name`.
+ *   path  [bytes] where it is */
+int file_make_temporary(const char *name, char *path, size_t bytes, struct error *err);
+
+/* Remove a file, or a directory with all that is in it; links are not followed. Returns whether it is gone. */
+bool file_remove(const char *path);
+
 bool file_exists(const char *path);
 
 /* The first readable file of that name in `directories` (':' between them; NULL: none).

@@ -98,7 +98,7 @@ INLINE void block(int rows, int vecs, const struct product *p, int i, int j, con
 /* ---- dw = x^T d ---- */
 
 /* Sums of `rows` columns of x from column i and `vecs` vectors of columns of d from column j, over rows m to end;
- * added to `sum` where m > 0. Where they go: dw[i + r][j ...]. */
+ * set into dw[i + r][j ...], or where m > 0 added to what is there. */
 INLINE void outer_block(int rows, int vecs, const struct outer_product *p, int m, int end, int i, int j)
 {
     const MASK last = mask_first(p->n - j - (vecs - 1) * LANES);

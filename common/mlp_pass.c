@@ -86,7 +86,6 @@ static void activate(real *y, size_t count, enum activation f, real *slope)
 /* Passes, each with the tasks that its kind of work has. */
 struct work {
     const struct mlp_pass *passes;
-    int n;
     int first_task[MLP_MAX_PASSES + 1];    /* of each pass; then their number */
     void (*task)(const struct mlp_pass *p, int i, int worker);
 };
@@ -104,7 +103,7 @@ static void run_task(void *context, int i, int worker)
 static void run(const struct mlp_pass *passes, int n, int (*count)(const struct mlp_pass *),
                 void (*task)(const struct mlp_pass *p, int i, int worker))
 {
-    struct work w = { .passes = passes, .n = n, .task = task };
+    struct work w = { .passes = passes, .task = task };
     double multiplications = 0;
     for (int i = 0; i < n; i++) {
         w.first_task[i + 1] = w.first_task[i] + count(&passes[i]);

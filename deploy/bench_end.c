@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/kernels.h"
 #include "deploy/program.h"
 
@@ -55,12 +55,6 @@ struct trial {
 };
 
 /* ---- files ---- */
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st, (void)kind, (void)where;
-    return remove(path);
-}
 
 static int write_configuration(const char *path, const char *text, struct error *err)
 {
@@ -138,14 +132,13 @@ static int train(struct trial *t, const char *directory, struct error *err)
 /* A whole training is a window. */
 static int run_trial(void *context, struct bench_window *w, struct error *err)
 {
-    const char *tmp = getenv("TMPDIR");
     char directory[PATH_BYTES];
-    snprintf(directory, sizeof(directory), "%s/shoal-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(directory))
-        return error_errno(err, "make a directory like %s", directory);
-    int rc = train(context, directory, err);
+    int rc = file_make_temporary("shoal-bench", directory, sizeof(directory), err);
+    if (rc != 0)
+        return rc;
+    rc = train(context, directory, err);
     w->units += 1;
-    nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    (void)file_remove(directory);
     return rc;
 }
 

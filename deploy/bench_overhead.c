@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "deploy/engine.h"
 #include "deploy/learner.h"
 #include "deploy/program.h"
@@ -148,27 +148,20 @@ static void become_learner(const char *directory, const char *const *values)
     _exit(0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-    (void)st, (void)kind, (void)where;
-    return remove(path);
-}
-
 static int train(const char *const *values, struct error *err)
 {
-    const char *tmp = getenv("TMPDIR");
     char directory[PATH_BYTES];
     int status = -1;
-    snprintf(directory, sizeof(directory), "%s/shoal-bench-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(directory))
-        return error_errno(err, "make a directory like %s", directory);
+    int rc = file_make_temporary("shoal-bench", directory, sizeof(directory), err);
+    if (rc != 0)
+        return rc;
     fflush(stdout);
     const pid_t pid = fork();
     if (pid == 0)
         become_learner(directory, values);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    (void)file_remove(directory);
     if (status != 0 || finding->n < N_UPDATES)
         return error_set(err, ERR_TEMPORARY, "shoal bench: the learner made %d of %d updates; try a training by "
                          "itself: shoal train", finding->n, N_UPDATES);

@@ -20,76 +20,32 @@ enum { N_CHAINS = 12,           /* independent sums: more than latency (4) times
 
 #if defined(__x86_64__)
 
-/* Twelve chains x <- x a + b in a loop that touches no memory. The empty statements keep the compiler from
- * combining iterations; their operands are registers. */
-#define CHAINS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11)
-#define DECLARE(i) vector x##i = b;
-#define MULTIPLY_ADD(i) x##i = fma(x##i, a, b);
-#define HOLD(i) __asm__ volatile("" : "+" REGISTER(x##i));
-#define ADD(i) total = sum(total, x##i);
-
-#define vector __m512
-#define fma _mm512_fmadd_ps
-#define sum _mm512_add_ps
-#define REGISTER(x) "v"(x)
-__attribute__((target("avx512f"), noinline)) static float multiply_add_512(void)
-{
-    const vector a = _mm512_set1_ps(0.999f), b = _mm512_set1_ps(0.001f);
-    vector total = b;
-    CHAINS(DECLARE)
-    for (int k = 0; k < N_REPEATS; k++) {
-        CHAINS(MULTIPLY_ADD)
-        CHAINS(HOLD)
+/* A function of twelve chains x <- fma(x, a, b) in a loop that touches no memory. The empty statements keep the
+ * compiler from combining iterations; their operands are registers. */
+#define CHAINS(X, with) X(0, with) X(1, with) X(2, with) X(3, with) X(4, with) X(5, with) X(6, with) X(7, with) \
+                        X(8, with) X(9, with) X(10, with) X(11, with)
+#define DECLARE(i, vector) vector x##i = b;
+#define MULTIPLY_ADD(i, fma) x##i = fma(x##i, a, b);
+#define HOLD(i, constraint) __asm__ volatile("" : constraint(x##i));
+#define ADD(i, sum) total = sum(total, x##i);
+#define CHAINS_OF(name, cpu, vector, constraint, all, fma, sum, lowest) \
+    __attribute__((target(cpu), noinline)) static float name(void) \
+    { \
+        const vector a = all(0.999f), b = all(0.001f); \
+        vector total = b; \
+        CHAINS(DECLARE, vector) \
+        for (int k = 0; k < N_REPEATS; k++) { \
+            CHAINS(MULTIPLY_ADD, fma) \
+            CHAINS(HOLD, constraint) \
+        } \
+        CHAINS(ADD, sum) \
+        return lowest(total); \
     }
-    CHAINS(ADD)
-    return _mm512_cvtss_f32(total);
-}
-#undef vector
-#undef fma
-#undef sum
-#undef REGISTER
+#define DOT(x, a, b) _mm512_dpbf16_ps(x, (__m512bh)(a), (__m512bh)(b))
 
-#define vector __m256
-#define fma _mm256_fmadd_ps
-#define sum _mm256_add_ps
-#define REGISTER(x) "x"(x)
-__attribute__((target("avx2,fma"), noinline)) static float multiply_add_256(void)
-{
-    const vector a = _mm256_set1_ps(0.999f), b = _mm256_set1_ps(0.001f);
-    vector total = b;
-    CHAINS(DECLARE)
-    for (int k = 0; k < N_REPEATS; k++) {
-        CHAINS(MULTIPLY_ADD)
-        CHAINS(HOLD)
-    }
-    CHAINS(ADD)
-    return _mm256_cvtss_f32(total);
-}
-#undef vector
-#undef fma
-#undef sum
-#undef REGISTER
-
-#define vector __m512
-#define fma(x, a, b) _mm512_dpbf16_ps(x, (__m512bh)(a), (__m512bh)(b))
-#define sum _mm512_add_ps
-#define REGISTER(x) "v"(x)
-__attribute__((target("avx512f,avx512bf16"), noinline)) static float dot_products_512(void)
-{
-    const vector a = _mm512_set1_ps(0x1p-20f), b = _mm512_set1_ps(0x1p-20f);
-    vector total = b;
-    CHAINS(DECLARE)
-    for (int k = 0; k < N_REPEATS; k++) {
-        CHAINS(MULTIPLY_ADD)
-        CHAINS(HOLD)
-    }
-    CHAINS(ADD)
-    return _mm512_cvtss_f32(total);
-}
-#undef vector
-#undef fma
-#undef sum
-#undef REGISTER
+CHAINS_OF(multiply_add_512, "avx512f", __m512, "+v", _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps, _mm512_cvtss_f32)
+CHAINS_OF(multiply_add_256, "avx2,fma", __m256, "+x", _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps, _mm256_cvtss_f32)
+CHAINS_OF(dot_products_512, "avx512f,avx512bf16", __m512, "+v", _mm512_set1_ps, DOT, _mm512_add_ps, _mm512_cvtss_f32)
 
 /* All eight tiles hold zeros: the unit's time does not depend on the numbers. */
 TARGET __attribute__((noinline)) static float tile_products(void)

@@ -1,8 +1,8 @@
+#include "common/file.h"
 #include "deploy/study_run.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include "deploy/program.h"
 #include "deploy/study_progress.h"
 
-enum { MAX_FAILURES = 2, GRACE_US = 40000000, ORPHANS_US = 1000000, STATUS_DIVERGED = 70, MAX_OPEN = 16,
+enum { MAX_FAILURES = 2, GRACE_US = 40000000, ORPHANS_US = 1000000, STATUS_DIVERGED = 70,
        SAID_BYTES = RUN_PATH_BYTES + 512 };
 
 struct session {
@@ -31,14 +31,6 @@ struct session {
 
 /* ---- starting ---- */
 
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 /* What a cell is told: a new run, or to go on with one. A simulation begins again, and comes to the same. */
 static void make_command(const struct session *s, struct cell *cell, const char *argv[8], char *config, char *run,
                          size_t bytes)
@@ -47,7 +39,7 @@ static void make_command(const struct session *s, struct cell *cell, const char 
     int n = 0;
     cell_path(cell, s->options->dir, "configs", ".yaml", config, bytes);
     cell_path(cell, s->options->dir, "runs", "", run, bytes);
-    if (is_simulated && cell->state == CELL_INTERRUPTED && nftw(run, remove_entry, MAX_OPEN, FTW_DEPTH | FTW_PHYS) == 0)
+    if (is_simulated && cell->state == CELL_INTERRUPTED && file_remove(run))
         cell->state = CELL_NEW;
     argv[n++] = "shoal";
     argv[n++] = is_simulated ? "simulate" : "train";

@@ -6,6 +6,42 @@
 
 enum { KEPT_VERSIONS = 64 };
 
+/* Statistics, and what is published with them. */
+static void create_normalisation(struct training *t)
+{
+    const struct settings *settings = t->settings;
+    struct normalisation_setup normalised = {
+        .shape = t->shape, .n_streams = t->n_streams,
+        .of_observations = settings->learner.normalise_observations,
+        .of_rewards = settings->learner.scale_rewards,
+        .discount = t->traits.discount,
+        .n_kept = t->algorithm->is_on_policy && !is_gradients(t) ? KEPT_VERSIONS : 0,
+    };
+    size_t n_policy;
+    t->algorithm->policy(t->self, &n_policy);
+    t->normalisation = normalisation_create(&normalised, t->arena);
+    normalised.n_kept = 0;
+    t->start_normalisation = normalisation_create(&normalised, t->arena);
+    t->loaded_normalisation = normalisation_create(&normalised, t->arena);
+    t->n_snapshot = n_policy + (settings->learner.normalise_observations ? 2 * (size_t)t->shape.n_obs : 0);
+    t->snapshot = arena_alloc(t->arena, t->n_snapshot, sizeof(float));
+    const size_t n_kept = settings->top.mode == MODE_PIPELINED ? t->n_snapshot : 0;
+    t->current = arena_alloc(t->arena, n_kept, sizeof(float));
+    t->previous = arena_alloc(t->arena, n_kept, sizeof(float));
+}
+
+/* Where every stream is, and who brings it. */
+static void create_streams(struct training *t)
+{
+    const size_t n_queues = is_lockstep(t) ? (size_t)t->n_streams : 1;
+    t->queues = arena_alloc(t->arena, n_queues, sizeof(*t->queues));
+    t->lives = arena_alloc(t->arena, (size_t)t->n_streams, sizeof(*t->lives));
+    t->sequences = arena_alloc(t->arena, (size_t)t->n_streams, sizeof(*t->sequences));
+    t->has_state = arena_alloc(t->arena, (size_t)t->n_streams, sizeof(*t->has_state));
+    t->states = arena_alloc(t->arena, (size_t)t->n_streams, t->state_bytes);
+    t->places = arena_alloc(t->arena, (size_t)t->settings->top.actors, sizeof(*t->places));
+}
+
 struct training *training_create(const struct training_setup *setup, struct training_out out)
 {
     const struct settings *settings = setup->settings;
@@ -40,37 +76,14 @@ struct training *training_create(const struct training_setup *setup, struct trai
     else
         training_create_replayed(t);
 
-    struct normalisation_setup normalised = {
-        .shape = t->shape, .n_streams = t->n_streams,
-        .of_observations = settings->learner.normalise_observations,
-        .of_rewards = settings->learner.scale_rewards,
-        .discount = t->traits.discount,
-        .n_kept = t->algorithm->is_on_policy && !is_gradients(t) ? KEPT_VERSIONS : 0,
-    };
-    size_t n_policy;
-    t->algorithm->policy(t->self, &n_policy);
-    t->normalisation = normalisation_create(&normalised, arena);
-    normalised.n_kept = 0;
-    t->start_normalisation = normalisation_create(&normalised, arena);
-    t->loaded_normalisation = normalisation_create(&normalised, arena);
+    create_normalisation(t);
     training_create_start(t);
     if (is_gradients(t))
         training_create_gradients(t);
-    t->n_snapshot = n_policy + (settings->learner.normalise_observations ? 2 * (size_t)t->shape.n_obs : 0);
-    t->snapshot = arena_alloc(arena, t->n_snapshot, sizeof(float));
-    const size_t n_kept = settings->top.mode == MODE_PIPELINED ? t->n_snapshot : 0;
-    t->current = arena_alloc(arena, n_kept, sizeof(float));
-    t->previous = arena_alloc(arena, n_kept, sizeof(float));
     rng_init(&t->sample_rng, as.seed, RNG_SAMPLE, 0, 0);
     rng_init(&t->update_rng, as.seed, RNG_UPDATE, 0, 0);
 
-    size_t n_queues = is_lockstep(t) ? (size_t)t->n_streams : 1;
-    t->queues = arena_alloc(arena, n_queues, sizeof(*t->queues));
-    t->lives = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->lives));
-    t->sequences = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->sequences));
-    t->has_state = arena_alloc(arena, (size_t)t->n_streams, sizeof(*t->has_state));
-    t->states = arena_alloc(arena, (size_t)t->n_streams, t->state_bytes);
-    t->places = arena_alloc(arena, (size_t)settings->top.actors, sizeof(*t->places));
+    create_streams(t);
     arena_seal(arena);
     return t;
 }
