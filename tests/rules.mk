@@ -61,6 +61,9 @@ tests: $(PROGRAM) $(TEST_BIN) $(PLUGINS)
 AMX_EMULATED := $(BUILD)/tests/amx_emulated.o $(BUILD)/tests/amx_portable.o
 $(BUILD)/tests/unit/test_kernels: $(AMX_EMULATED)
 
+# The bench's view of the machine is made up there.
+$(BUILD)/tests/unit/test_bench: LDLIBS += -Wl,--wrap=fopen
+
 # What draws is not in the library; of it only the rasteriser needs no more than the library does.
 $(BUILD)/tests/unit/test_canvas: $(BUILD)/actor/render/canvas.o
 
@@ -79,7 +82,7 @@ check-render: render
 
 # What the thread sanitizer looks at: whatever has threads or crosses them.
 THREADED     := $(addprefix $(BUILD)/tests/unit/,test_frame test_local_link test_zmq_link \
-                  test_zmq_hostile test_workers test_mlp_pass)
+                  test_zmq_hostile test_workers test_mlp_pass test_optimiser)
 SYSTEM       := $(if $(SANITIZE),tests/sanitized.sh) env SHOAL=$(PROGRAM) \
                 /usr/bin/python3 tests/system/system_tests.py
 
