@@ -18,7 +18,8 @@ enum { WAYS = 3, UPDATES = 8 };    /* ways: 1 to WAYS workers */
 
 static const struct row_shape shape = { 17, 6 };
 
-/* Batches that fill no part, networks whose layers end in parts of blocks, normalised or not. */
+/* Batches that fill no part, networks whose layers end in parts of blocks, normalised or not; the larger ones' numbers
+ * are several of the optimiser's blocks. */
 struct subject {
     const struct algorithm *algorithm;
     const void *hyper;
@@ -47,10 +48,10 @@ static const struct a2c_hyper a2c = { .learning_rate = 7e-4, .gamma = 0.99, .lam
                                                                  .decay = 0.99, .max_grad_norm = 0.5 } };
 
 static const struct subject subjects[] = {
-    { &sac_algorithm, &sac, { 2, { 136, 70 }, ACTIVATION_RELU, false }, 250, 0, 0 },
-    { &td3_algorithm, &td3, { 2, { 130, 70 }, ACTIVATION_SILU, true }, 129, 0, 0 },
+    { &sac_algorithm, &sac, { 2, { 200, 136 }, ACTIVATION_RELU, false }, 250, 0, 0 },
+    { &td3_algorithm, &td3, { 2, { 130, 150 }, ACTIVATION_SILU, true }, 129, 0, 0 },
     { &ddpg_algorithm, &ddpg, { 2, { 70, 130 }, ACTIVATION_TANH, false }, 131, 0, 0 },
-    { &ppo_algorithm, &ppo, { 2, { 130, 70 }, ACTIVATION_TANH, true }, 250, 7, 100 },
+    { &ppo_algorithm, &ppo, { 2, { 200, 136 }, ACTIVATION_TANH, true }, 250, 7, 100 },
     { &a2c_algorithm, &a2c, { 2, { 70, 66 }, ACTIVATION_RELU, false }, 700, 70, 10 },
 };
 
@@ -168,14 +169,16 @@ static void expect_same(const struct learner *alone, const struct learner *share
     const real *grad = s->algorithm->gradients(alone->self, &n);
     const real *grad_shared = s->algorithm->gradients(shared->self, &n_shared);
     ck_assert_uint_eq(n, n_shared);
-    for (size_t i = 0; i < n; i++)
-        ck_assert_msg(memcmp(&grad[i], &grad_shared[i], sizeof(real)) == 0, "%s: gradient[%zu] of %zu is %.9g and %.9g",
-                      at, i, n, (double)grad[i], (double)grad_shared[i]);
-    for (int i = 0; i < s->algorithm->n_metrics; i++)
-        ck_assert_msg(memcmp(&alone->metrics[i], &shared->metrics[i], sizeof(double)) == 0, "%s: %s is %.17g and %.17g",
-                      at, s->algorithm->metric_names[i], alone->metrics[i], shared->metrics[i]);
-    for (int k = 0; k < s->batch_size && shared->batch.td_error; k++)
-        ck_assert_msg(alone->batch.td_error[k] == shared->batch.td_error[k], "%s: td_error[%d] differs", at, k);
+    size_t i = 0;
+    while (i < n && memcmp(&grad[i], &grad_shared[i], sizeof(real)) == 0)
+        i++;
+    ck_assert_msg(i == n, "%s: gradient[%zu] of %zu differs", at, i, n);
+    for (int m = 0; m < s->algorithm->n_metrics; m++)
+        ck_assert_msg(memcmp(&alone->metrics[m], &shared->metrics[m], sizeof(double)) == 0, "%s: %s is %.17g and %.17g",
+                      at, s->algorithm->metric_names[m], alone->metrics[m], shared->metrics[m]);
+    const real *td_error = alone->batch.td_error;
+    ck_assert_msg(!td_error || memcmp(td_error, shared->batch.td_error, (size_t)s->batch_size * sizeof(real)) == 0,
+                  "%s: td_error differs", at);
 }
 
 static void expect_same_arrays(const struct learner *alone, const struct learner *shared, const struct subject *s,
@@ -243,5 +246,5 @@ int main(void)
             printf("    skipped: this CPU lacks what %s/%s kernels need\n", kernels_all[i]->name,
                    precision_name(kernels_all[i]->precision));
     matrix_setup();
-    return suite_run("shared_updates", tests, TEST_COUNT(tests), 300);
+    return suite_run("shared_updates", tests, TEST_COUNT(tests), 120);
 }
