@@ -62,6 +62,7 @@ for program in ${together[@]+"${together[@]}"} ${alone[@]+"${alone[@]}"}; do
     report $number "$program"
     number=$((number + 1))
 done
+grep -hs '^ *skipped: ' "$TMPDIR"/result-*.log | sort -u
 printf '%s: Checks: %d, Failures: %d, Errors: %d\n' "$variant" "$checks" "$failures" "$errors"
 if [ "$broken" -eq 0 ] && [ "$failures" -eq 0 ] && [ "$errors" -eq 0 ]; then
     rm -rf -- "$TMPDIR"

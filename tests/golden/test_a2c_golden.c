@@ -95,16 +95,16 @@ static void check_case(const char *name)
         a2c_algorithm.begin(c.g.self, &c.round, &c.rng);
         for (; a2c_algorithm.has_more(c.g.self); n_steps++) {
             ck_assert_int_eq(a2c_algorithm.step(c.g.self, c.g.metrics, &err), 0);
-            golden_check_metrics(&c.g, n_steps, columns, TEST_COUNT(columns), n_steps == 0 ? 1e-5 : 1e-4);
+            golden_check_metrics(&c.g, n_steps, columns, TEST_COUNT(columns));
             if (n_steps > 0)
                 continue;
             golden_check_actor_critic(&c.g);
-            golden_check_way(name, c.g.params, c.g.file, "params1", "params0", 1e-3);
+            golden_check_way(name, c.g.params, c.g.file, "params1", "params0");
         }
     }
     ck_assert_int_eq(n_steps, N_STEPS);
     ck_assert_uint_eq(golden_count(c.g.file, "metrics"), N_STEPS * TEST_COUNT(columns));
-    golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
+    golden_check_way(name, c.g.params, c.g.file, "params10", "params0");
     close_case(&c);
 }
 
@@ -120,11 +120,11 @@ static void check_apart(const char *name)
         take_round(&c, i);
         ck_assert_int_eq(a2c_algorithm.gradient(c.g.self, &c.round, grad, c.g.metrics, &err), 0);
         ck_assert_int_eq(a2c_algorithm.apply(c.g.self, grad, c.round.progress, c.g.metrics, &err), 0);
-        golden_check_metrics(&c.g, i, columns, TEST_COUNT(columns), i == 0 ? 1e-5 : 1e-4);
+        golden_check_metrics(&c.g, i, columns, TEST_COUNT(columns));
         if (i == 0)
             golden_check_actor_critic(&c.g);
     }
-    golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
+    golden_check_way(name, c.g.params, c.g.file, "params10", "params0");
     free(grad);
     close_case(&c);
 }

@@ -123,7 +123,7 @@ static void check_gradients(const struct trial *c, int first, int last)
     for (int i = 0; i <= last; i++) {
         const struct mlp_shape *s = i ? &q : &policy;
         at += i < first ? mlp_n_params(s)
-                        : golden_check_network(names[i], s, grad + at, expected + at, 1e-5);
+                        : golden_check_network(names[i], s, grad + at, expected + at);
     }
     ck_assert(last == 0 || at == n);
     free(expected);
@@ -135,13 +135,13 @@ static void check_first_updates(const char *name)
     open_case(&c, name);
     real *start = golden_real(c.g.file, "params0"), *targets = golden_real(c.g.file, "targets0");
     do_updates(&c, 0, 1);
-    golden_check_metrics(&c.g, 0, columns, TEST_COUNT(columns), 1e-5);
+    golden_check_metrics(&c.g, 0, columns, TEST_COUNT(columns));
     check_gradients(&c, 1, c.g.algorithm == &td3_algorithm ? 2 : 1);
     double *td_error = golden(c.g.file, "td_error");
-    golden_check("td_error", c.td_error, td_error, (size_t)c.g.setup.batch_size, 1e-5);
-    golden_check_way(name, c.g.params, c.g.file, "params1", "params0", 1e-3);
+    golden_check("td_error", c.td_error, td_error, (size_t)c.g.setup.batch_size, golden_limits()->value);
+    golden_check_way(name, c.g.params, c.g.file, "params1", "params0");
     if (c.target_every == 1)
-        golden_check_way(name, c.g.targets, c.g.file, "targets1", "targets0", 1e-3);
+        golden_check_way(name, c.g.targets, c.g.file, "targets1", "targets0");
     else
         ck_assert_mem_eq(c.g.targets.data, targets, c.g.targets.n * sizeof(real));
     if (c.policy_delay > 1)
@@ -159,10 +159,10 @@ static void check_ten_updates(const char *name)
     open_case(&c, name);
     for (int i = 0; i < c.n_updates; i++) {
         do_updates(&c, i, i + 1);
-        golden_check_metrics(&c.g, i, columns, TEST_COUNT(columns), 1e-4);
+        golden_check_metrics(&c.g, i, columns, TEST_COUNT(columns));
     }
-    golden_check_way(name, c.g.params, c.g.file, "params10", "params0", 1e-3);
-    golden_check_way(name, c.g.targets, c.g.file, "targets10", "targets0", 1e-3);
+    golden_check_way(name, c.g.params, c.g.file, "params10", "params0");
+    golden_check_way(name, c.g.targets, c.g.file, "targets10", "targets0");
     close_case(&c);
 }
 

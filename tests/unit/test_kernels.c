@@ -66,10 +66,38 @@ static double tolerance(const struct kernels *kernels, int k)
          : (kernels->precision == PRECISION_BF16X3 ? 4e-6 : 2e-3) * (3 * root + 4);
 }
 
-/* Small enough to be checked in double everywhere, also by a sanitizer. */
+/* Small enough to be checked by plain loops everywhere, also by a sanitizer. */
 static bool is_cheap(int rows, const int shape[2])
 {
     return (double)rows * shape[0] * shape[1] < 1.1e6;
+}
+
+/* A matrix as it lies: floats between rows, and between columns. */
+struct view { const float *x; int row, column; };
+
+static double *in_double(struct view v, int rows, int columns)
+{
+    double *x = memory_alloc((size_t)rows * (size_t)columns, sizeof(*x));
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++)
+            x[i * columns + j] = (double)v.x[i * v.row + j * v.column];
+    return x;
+}
+
+/* a[rows][k] b[k][n] in double; OpenBLAS in double knows large ones. */
+static double *product_in_double(int rows, int k, int n, struct view a, struct view b)
+{
+    const struct view turned = { b.x, b.column, b.row };
+    double *left = in_double(a, rows, k), *right = in_double(turned, n, k);
+    double *c = memory_alloc((size_t)rows * (size_t)n, sizeof(*c));
+    if (!is_cheap(rows, (const int[]){ k, n }))
+        matrix_double_nt(rows, n, k, left, k, right, k, c, n);
+    else
+        for (int i = 0; i < rows * n; i++)
+            for (int q = 0; q < k; q++)
+                c[i] += left[i / n * k + q] * right[i % n * k + q];
+    free(left), free(right);
+    return c;
 }
 
 static double finished(const struct product *p, double sum, int i, int j)
@@ -111,17 +139,16 @@ static void check_product(const struct kernels *kernels, int rows, int k, int n,
                                .y_rows = rows % 2 ? backwards + MAX_ROWS - rows : NULL, .c = c, .ldc = ldc,
                                .epilogue = epilogue };
     kernels->product(&p, scratch);
+    double *sums = product_in_double(rows, k, n, (struct view){ a, lda, 1 },
+                                     is_transposed ? (struct view){ w, 1, ldw } : (struct view){ w, ldw, 1 });
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < ldc; j++) {
-            double sum = 0;
-            for (int q = 0; q < k && j < n; q++)
-                sum += (double)a[i * lda + q] * (double)(is_transposed ? w[j * ldw + q] : w[q * ldw + j]);
-            const double expected = j < n ? finished(&p, sum, i, j) : 77;
+            const double expected = j < n ? finished(&p, sums[i * n + j], i, j) : 77;
             if (!(fabs((double)c[i * ldc + j] - expected) <= tolerance(kernels, k)))
                 ck_abort_msg("%s: %d x %d x %d, transposed %d, epilogue %d: [%d][%d] is %g and should be %g", kernels->name,
                              rows, k, n, is_transposed, epilogue, i, j, (double)c[i * ldc + j], expected);
         }
-    free(w), free(a), free(y), free(bias), free(c), free(scratch), free(packed);
+    free(w), free(a), free(y), free(bias), free(c), free(scratch), free(packed), free(sums);
 }
 
 /* dw = x^T d in two parts, and db. */
@@ -138,18 +165,20 @@ static void check_outer(const struct kernels *kernels, int rows, int k, int n)
     p.first = k / 2;
     p.end = k;
     kernels->outer_product(&p, scratch);
+    double *sums = product_in_double(k, rows, n, (struct view){ x, 1, ldx }, (struct view){ d, ldd, 1 });
+    double *columns = memory_alloc((size_t)n, sizeof(*columns));
+    for (int i = 0; i < rows * n; i++)
+        columns[i % n] += (double)d[i / n * ldd + i % n];
     for (int i = 0; i <= k; i++)
         for (int j = 0; j < n; j++) {
-            double sum = 0;
-            for (int m = 0; m < rows; m++)
-                sum += (i < k ? (double)x[m * ldx + i] : 1) * (double)d[m * ldd + j];
+            const double sum = i < k ? sums[i * n + j] : columns[j];
             const float got = i < k ? dw[i * n + j] : db[j];
             if (!(fabs((double)got - sum) <= tolerance(kernels, rows) * 2))
                 ck_abort_msg("%s: %d x %d x %d: dw[%d][%d] is %g and should be %g", kernels->name, rows, k, n, i, j,
                              (double)got, sum);
         }
     ck_assert(dw[k * n] == 77 && db[n] == 77);
-    free(x), free(d), free(dw), free(db), free(scratch);
+    free(x), free(d), free(dw), free(db), free(scratch), free(sums), free(columns);
 }
 
 START_TEST(products_equal_sums_in_double)
@@ -174,6 +203,23 @@ START_TEST(outer_products_equal_sums_in_double)
         for (size_t r = 0; r < sizeof(row_counts) / sizeof(*row_counts); r++)
             if (is_cheap(row_counts[r], shapes[s]))
                 check_outer(kernels, row_counts[r], shapes[s][0], shapes[s][1]);
+}
+END_TEST
+
+/* What learners mostly do, a little less and a little more: many blocks of every kind, and what is left of them. */
+START_TEST(batches_through_large_layers_equal_sums_in_double)
+{
+    static const enum epilogue epilogues[][2] = { { EPILOGUE_BIAS, EPILOGUE_NONE },
+                                                  { EPILOGUE_RELU, EPILOGUE_TIMES_STEP },
+                                                  { EPILOGUE_BIAS, EPILOGUE_TIMES_TANH_SLOPE } };
+    const struct kernels *kernels = sets[_i];
+    if (!kernels->is_supported())
+        return;
+    for (int i = getenv("SHOAL_TEST_SHORT") ? 2 : 0; i < 3; i++) {
+        for (int is_transposed = 0; is_transposed < 2; is_transposed++)
+            check_product(kernels, 255 + i, 256, 256, is_transposed, epilogues[i][is_transposed]);
+        check_outer(kernels, 255 + i, 256, 256);
+    }
 }
 END_TEST
 
@@ -521,6 +567,7 @@ int main(void)
     tcase_set_timeout(each, 120);
     tcase_add_loop_test(each, products_equal_sums_in_double, 0, n_sets);
     tcase_add_loop_test(each, outer_products_equal_sums_in_double, 0, n_sets);
+    tcase_add_loop_test(each, batches_through_large_layers_equal_sums_in_double, 0, n_sets);
     tcase_add_loop_test(each, a_result_does_not_depend_on_how_the_work_is_divided, 0, n_sets);
     tcase_add_loop_test(each, f32_kernels_of_our_own_equal_the_row_kernel_bit_for_bit, 0, n_sets);
     tcase_add_loop_test(each, numbers_that_are_not_finite_stay_so_or_are_cut_off_by_relu, 0, n_sets);
