@@ -95,7 +95,8 @@ static void count_steps(const char *environment, int n_calls)
     struct error err;
     insist(env_open(&model, &(struct env_setup){ .name = environment, .models_dir = program_models_dir() }, &err),
            &err);
-    insist(bench_actor_create(&actor, model, 32, T, &err), &err);
+    const struct mlp_body body = { 2, { 256, 256 }, ACTIVATION_RELU, false };
+    insist(bench_actor_create(&actor, model, &body, 32, T, &err), &err);
     for (int i = 0; i < n_calls; i++)    /* each at least 64 steps */
         insist(bench_actor_run(actor, &w, &err), &err);
     bench_actor_destroy(&actor);
