@@ -132,7 +132,7 @@ test: deps
 # Everything is built before anything runs, so that the time of the tests is theirs.
 .PHONY: test-build
 test-build:
-	@$(MAKE) --no-print-directory $(JOBS) tests
+	@$(MAKE) --no-print-directory $(JOBS) tests bench-parts
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=asan tests
 	@$(MAKE) --no-print-directory $(JOBS) VARIANT=tsan tests
 
