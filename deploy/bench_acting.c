@@ -6,7 +6,8 @@
  *   E = n      the actor core with n environments in turn: a network, its noise, rows, fragments, sending them over
  *              an in-process link, and what the learner answers. The learner's side is outside the timed part
  *
- * The network is 2 x 256 relu; where there is no simulation, in whose time it would not show, 2 x 64 tanh, too.
+ * The network is 2 x 256 relu; where there is no simulation, in whose time it would not show, or where the filter
+ * says 64-64, 2 x 64 tanh, too.
  *
  * Works take turns. The interface's ratio is to the bare loop under random actions, which the column shows; the
  * actors' are to the bare loop under the same network's actions. */

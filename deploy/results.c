@@ -327,10 +327,14 @@ static double last_value(const struct results_table *t, const char *name)
 static double mean_return_of(const struct results_table *eval)
 {
     const double *x = results_column(eval, "env_steps"), *y = results_column(eval, "mean");
-    const int last = eval->n_rows - 1;
-    if (last <= 0 || !(x[last] > x[0]))
+    int first = 0, last = eval->n_rows - 1;
+    while (last >= 0 && !isfinite(y[last]))
+        last--;
+    while (first < last && !isfinite(y[first]))
+        first++;
+    if (last < 0 || !(x[last] > x[first]))
         return last < 0 ? (double)NAN : y[last];
-    return statistics_area(x, y, eval->n_rows, BETWEEN_LINEAR, x[0], x[last]) / (x[last] - x[0]);
+    return statistics_area(x, y, eval->n_rows, BETWEEN_LINEAR, x[first], x[last]) / (x[last] - x[first]);
 }
 
 int results_read(struct results *r, const char *path, struct error *err)

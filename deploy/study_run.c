@@ -1,4 +1,3 @@
-#include "common/file.h"
 #include "deploy/study_run.h"
 
 #include <errno.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "deploy/console.h"
 #include "deploy/program.h"
 #include "deploy/study_progress.h"

@@ -132,6 +132,10 @@ START_TEST(the_mean_return_is_that_of_the_curve)
     ck_assert_int_eq(results_read(&r, path, &err), 0);
     ck_assert_double_eq_tol(r.mean_return, 9.5, 1e-12);
     results_fini(&r);
+    made_file(path, "eval.csv", "env_steps,time_s,mean,std\n0,0,nan,1\n100,1,10,1\n200,2,20,1\n300,3,nan,1\n");
+    ck_assert_int_eq(results_read(&r, path, &err), 0);
+    ck_assert_double_eq_tol(r.mean_return, 15, 1e-12);
+    results_fini(&r);
     made_file(path, "eval.csv", "env_steps,time_s,mean,std\n1000,10,10,1\n");
     ck_assert_int_eq(results_read(&r, path, &err), 0);
     ck_assert_double_eq(r.mean_return, 10);
