@@ -1,14 +1,13 @@
 #include "common/workers.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "common/arena.h"
+#include "common/thread.h"
 
 /* How often a worker looks for the next piece of work before it sleeps: about 50 microseconds. */
 enum { LOOKS = 1000 };
@@ -117,23 +116,18 @@ struct workers *workers_create(int n)
 {
     assert(n >= 1 && n <= WORKERS_MAX);
     struct workers *w = memory_alloc(1, sizeof(*w));
-    sigset_t all, before;
     pthread_mutex_init(&w->mutex, NULL);
     pthread_cond_init(&w->wake, NULL);
     atomic_store(&w->ticket, ticket_make(1, 0));
-    /* Signals are the main thread's. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (int i = 0; i + 1 < n; i++) {
         struct start *start = memory_alloc(1, sizeof(*start));
         *start = (struct start){ w, i + 1 };
-        if (pthread_create(&w->threads[i], NULL, run_thread, start) != 0) {
+        if (thread_begin(&w->threads[i], run_thread, start, NULL) != 0) {
             free(start);
             break;
         }
         w->n_threads++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return w;
 }
 

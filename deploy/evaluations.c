@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/arena.h"
+#include "common/thread.h"
 
 enum { MAX_JOBS = 8, MAX_TRIES = 3 };
 
@@ -131,11 +132,9 @@ static void *play_jobs(void *context)
 
 int evaluations_begin(struct evaluations *e, struct error *err)
 {
-    int rc = pthread_create(&e->thread, NULL, play_jobs, e);
-    if (rc != 0)
-        return error_set(err, ERR_TEMPORARY, "no thread could be started: %s", strerror(rc));
-    e->is_running = true;
-    return 0;
+    int rc = thread_begin(&e->thread, play_jobs, e, err);
+    e->is_running = rc == 0;
+    return rc;
 }
 
 void evaluations_end(struct evaluations *e)

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/thread.h"
 #include "deploy/program.h"
 
 enum { LINE_BYTES = 480, STACK_BYTES = 65536, LOOK_US = 100000, BEAT_US = 1000000 };
@@ -198,19 +199,15 @@ static void *look(void *unused)
 int guard_begin(const struct guard *g, struct error *err)
 {
     pthread_condattr_t attributes;
-    sigset_t all, old;
     guard = g;
     must_stop = false;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = pthread_create(&looker, NULL, look, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    int rc = thread_begin(&looker, look, NULL, err);
     if (rc != 0)
-        return error_set(err, ERR_TEMPORARY, "no thread could be started: %s", strerror(rc));
+        return rc;
     catch_crashes();
     atexit(on_exit_call);
     return 0;

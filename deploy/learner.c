@@ -1,17 +1,16 @@
 #include "deploy/learner_private.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "actor/stream.h"
 #include "common/arena.h"
 #include "common/matrix.h"
 #include "common/text.h"
+#include "common/thread.h"
 #include "deploy/console.h"
 #include "deploy/engine.h"
 #include "deploy/program.h"
@@ -269,23 +268,12 @@ static void warn_insecure(struct learner *l)
     run_write_log(&l->run, text);
 }
 
-/* Signals go to the calling thread. */
-static int begin_threads(struct learner *l, pthread_t *io, struct error *err)
-{
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int rc = evaluations_begin(l->evaluations, err);
-    int problem = rc == 0 ? pthread_create(io, NULL, io_thread, l) : 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return problem ? error_set(err, ERR_TEMPORARY, "no thread could be started: %s",
-                               strerror(problem)) : rc;
-}
-
 static int run_threads(struct learner *l, struct error *err)
 {
     pthread_t io;
-    int rc = begin_threads(l, &io, err);
+    int rc = evaluations_begin(l->evaluations, err);
+    if (rc == 0)
+        rc = thread_begin(&io, io_thread, l, err);
     if (rc != 0)
         return rc;
     rc = learner_update_thread(l, err);
