@@ -41,7 +41,9 @@ static struct frame *actor_receive(struct link *base, uint64_t *peer)
     if (peer)
         *peer = 0;
     struct frame *f = zmq_link_read(l, &l->direct);
-    return f || !l->snapshots.socket ? f : zmq_link_read(l, &l->snapshots);
+    if (f || !l->snapshots.socket)
+        return f;
+    return l->newest ? newest_take(l->newest) : zmq_link_read(l, &l->snapshots);
 }
 
 static const struct link_ops actor_ops = {
@@ -79,13 +81,19 @@ struct link *zmq_actor_create(const char *endpoint, const struct zmq_limits *lim
     return &l->link;
 }
 
+static void unsubscribe(struct zmq_link *l)
+{
+    newest_destroy(&l->newest);
+    if (l->snapshots.socket)
+        zmq_close(l->snapshots.socket);
+    l->snapshots = (struct inlet){ 0 };
+}
+
 int zmq_actor_subscribe(struct link *base, int port, bool wants_every, struct error *err)
 {
     struct zmq_link *l = (struct zmq_link *)base;
     char text[ENDPOINT_BYTES];
-    if (l->snapshots.socket)
-        zmq_close(l->snapshots.socket);
-    l->snapshots = (struct inlet){ 0 };
+    unsubscribe(l);
     if (!l->endpoint.is_ipc && (port < 1 || port > 65535))
         return error_set(err, ERR_USAGE, "the snapshot port %d is not from 1 to 65535", port);
     endpoint_format(&l->endpoint, port, IPC_SNAPSHOTS, text);
@@ -93,10 +101,12 @@ int zmq_actor_subscribe(struct link *base, int port, bool wants_every, struct er
     if (!l->snapshots.socket)
         return ERR_IO;
     zmq_link_option(l->snapshots.socket, ZMQ_LINGER, 0);
-    if (wants_every)
-        zmq_link_option(l->snapshots.socket, ZMQ_RCVHWM, l->limits.queue_snapshots);
-    else
-        zmq_link_option(l->snapshots.socket, ZMQ_CONFLATE, 1);
+    zmq_link_option(l->snapshots.socket, ZMQ_RCVHWM, l->limits.queue_snapshots);
     zmq_setsockopt(l->snapshots.socket, ZMQ_SUBSCRIBE, "", 0);
-    return connect_socket(l->snapshots.socket, text, err);
+    int rc = connect_socket(l->snapshots.socket, text, err);
+    if (rc == 0 && !wants_every)
+        rc = newest_create(l, &l->newest, err);
+    if (rc != 0)
+        unsubscribe(l);
+    return rc;
 }

@@ -100,6 +100,7 @@ void zmq_link_destroy(struct link *base)
     struct zmq_link *l = (struct zmq_link *)base;
     if (l->direct.socket)
         zmq_close(l->direct.socket);
+    newest_destroy(&l->newest);
     if (l->snapshots.socket)
         zmq_close(l->snapshots.socket);
     /* Returns when the last message has left or LINGER is over; every frame was given back then. */
@@ -212,7 +213,7 @@ void zmq_link_wait(struct link *base, int timeout_ms)
         { .socket = l->direct.socket, .events = ZMQ_POLLIN },
         { .socket = l->snapshots.socket, .events = ZMQ_POLLIN },
     };
-    int n = l->snapshots.socket ? 3 : 2;
+    int n = l->snapshots.socket && !l->newest ? 3 : 2;
     eventfd_t wakes;
     if (zmq_poll(items, n, timeout_ms) > 0 && items[0].revents)
         eventfd_read(l->wake_fd, &wakes);

@@ -71,6 +71,12 @@ def wait_for(what, condition, seconds=20.0):
     return value
 
 
+def telling_lines(lines):
+    """The beginning of what a sanitizer reports, otherwise the end."""
+    reports = [i for i, line in enumerate(lines) if "Sanitizer:" in line]
+    return lines[reports[0]:][:30] if reports else lines[-12:]
+
+
 class Process(subprocess.Popen):
     """A process whose output is in a file."""
 
@@ -208,7 +214,7 @@ def run_test(function, seconds):
     finally:
         signal.alarm(0)
         left = kill_what_is_left()
-        outputs = [(p, p.output().splitlines()[-12:]) for p in started[-8:]]
+        outputs = [(p, telling_lines(p.output().splitlines())) for p in started[-8:]]
         os.chdir(here)
     if wrong is None and left:
         wrong = f"it left processes behind: {left}"

@@ -65,6 +65,8 @@ START_TEST(messages_travel_over_ipv6)
 }
 END_TEST
 
+enum { N_LOOKED_FOR = 60000, BURST = 300 };
+
 static void publish_to_two(const char *endpoint)
 {
     struct link *hub = hub_at(endpoint), *subscribers[2];
@@ -96,6 +98,52 @@ START_TEST(every_subscriber_gets_only_the_newest_snapshot)
     snprintf(endpoint, sizeof(endpoint), "ipc://%s/hub", directory);
     publish_to_two(endpoint);
     publish_to_two(LOOPBACK);
+}
+END_TEST
+
+static void *look_all_the_time(void *context)
+{
+    struct link *subscriber = context;
+    int newest = 0;
+    while (newest < N_LOOKED_FOR) {
+        struct frame *f = link_receive(subscriber, NULL);
+        int number = newest;
+        if (f)
+            memcpy(&number, f->data, sizeof(number));
+        frame_release(f);
+        if (number < newest)
+            break;
+        newest = number;
+    }
+    return (void *)(intptr_t)newest;
+}
+
+/* What a look and an arrival at once lose is seen by the address sanitizer, too. */
+START_TEST(looking_while_snapshots_come_loses_none_and_turns_none_around)
+{
+    struct zmq_limits roomy = limits;
+    struct error err = { 0 };
+    uint64_t peer;
+    pthread_t thread;
+    roomy.queue_snapshots = 1000;    /* so that they come close upon each other */
+    struct link *hub = zmq_hub_create(LOOPBACK, 0, false, &roomy, &err);
+    ck_assert_msg(hub != NULL, "%s", err.text);
+    struct link *subscriber = introduced(hub, &peer);
+    void *newest = NULL;
+    subscribe(subscriber, hub);
+    pause_ms(200);
+    ck_assert_int_eq(pthread_create(&thread, NULL, look_all_the_time, subscriber), 0);
+    for (int i = 1; i < N_LOOKED_FOR; i++) {
+        link_publish(hub, make(i, 100));
+        if (i % BURST == 0)
+            pause_ms(1);
+    }
+    do {
+        link_publish(hub, make(N_LOOKED_FOR, 100));
+        pause_ms(20);
+    } while (pthread_tryjoin_np(thread, &newest) != 0);
+    ck_assert_int_eq((intptr_t)newest, N_LOOKED_FOR);
+    end(hub, subscriber, NULL);
 }
 END_TEST
 
@@ -460,8 +508,8 @@ static void *wake_soon(void *l)
 static void wake_from_a_thread(struct link *l)
 {
     pthread_t thread;
-    pthread_create(&thread, NULL, wake_soon, l);
     double start = seconds();
+    pthread_create(&thread, NULL, wake_soon, l);
     link_wait(l, 5000);
     ck_assert_double_ge(seconds() - start, 0.04);
     ck_assert_double_lt(seconds() - start, 2);
@@ -506,6 +554,7 @@ int main(void)
         messages_travel_whole_and_in_order_over_ipc,
         messages_travel_over_ipv6,
         every_subscriber_gets_only_the_newest_snapshot,
+        looking_while_snapshots_come_loses_none_and_turns_none_around,
         a_subscriber_that_wants_every_snapshot_gets_them_in_order,
         a_second_subscription_replaces_the_first,
         received_frames_outlive_the_link_and_end_on_any_thread,
