@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
-#include "deploy/engine.h"
+#include "deploy/cores.h"
 #include "deploy/learner.h"
 #include "deploy/program.h"
 
@@ -186,7 +186,7 @@ enum { N_CASES = sizeof(cases) / sizeof(*cases) };
 
 static bool is_possible(const struct overhead_case *c)
 {
-    return kernels_best(c->precision) != NULL && c->workers <= engine_cores();
+    return kernels_best(c->precision) != NULL && c->workers <= cores_available();
 }
 
 /* In percent: of all windows together, and the least and most of one. */

@@ -4,11 +4,11 @@
 
 #include <stdio.h>
 
-#include "deploy/engine.h"
+#include "deploy/cores.h"
 
 int bench_variants(struct bench_variant out[BENCH_MAX_VARIANTS])
 {
-    const int cores = engine_cores() < WORKERS_MAX ? engine_cores() : WORKERS_MAX;
+    const int cores = cores_available() < WORKERS_MAX ? cores_available() : WORKERS_MAX;
     int n = 0;
     for (int i = 0; kernels_all[i]; i++)
         for (int workers = 1; workers <= cores; workers += cores > 1 ? cores - 1 : 1)

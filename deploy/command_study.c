@@ -13,7 +13,7 @@
 #include "deploy/args.h"
 #include "deploy/commands.h"
 #include "deploy/console.h"
-#include "deploy/engine.h"
+#include "deploy/cores.h"
 #include "deploy/report.h"
 #include "deploy/study_progress.h"
 #include "deploy/study_run.h"
@@ -275,7 +275,7 @@ int command_study(int argc, char **argv, struct error *err)
         "shoal study configs/study/sync_vs_async_ppo.yaml", flags, COUNT(flags)
     };
     char file[RUN_PATH_BYTES], folder[RUN_PATH_BYTES];
-    long long jobs = engine_cores();
+    long long jobs = cores_available();
     struct study s = { 0 };
     struct cells cells = { 0 };
     int n = args_parse(&command, argc, argv, &wants_help, err);

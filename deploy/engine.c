@@ -1,32 +1,10 @@
 #include "deploy/engine.h"
 
-#include <sched.h>
-
 #include "common/option.h"
+#include "deploy/cores.h"
 
 /* More workers do not help with batches of usual size. */
-enum { MOST_BY_ITSELF = 8, MOST_CORES = 64 * CPU_SETSIZE };
-
-/* Of a machine with more cores than a cpu_set_t has. */
-static int cores_of_large_set(void)
-{
-    int n = 0;
-    for (int most = 8 * CPU_SETSIZE; n == 0 && most <= MOST_CORES; most *= 8) {
-        cpu_set_t *set = CPU_ALLOC((size_t)most);
-        const size_t bytes = CPU_ALLOC_SIZE((size_t)most);
-        if (set && sched_getaffinity(0, bytes, set) == 0)
-            n = CPU_COUNT_S(bytes, set);
-        CPU_FREE(set);
-    }
-    return n;
-}
-
-int engine_cores(void)
-{
-    cpu_set_t set;
-    const int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : cores_of_large_set();
-    return n > 0 ? n : 1;
-}
+enum { MOST_BY_ITSELF = 8 };
 
 int engine_workers(const struct settings *s, bool is_on_policy, bool has_local_actors, int cores)
 {
@@ -55,7 +33,7 @@ int engine_init(struct mlp_engine *engine, const struct experiment *e, bool has_
     int rc = kernels_find(name, engine_precision(e), &engine->kernels, err);
     if (rc != 0)
         return rc;
-    const int n = engine_workers(&e->settings, e->algorithm->is_on_policy, has_local_actors, engine_cores());
+    const int n = engine_workers(&e->settings, e->algorithm->is_on_policy, has_local_actors, cores_available());
     engine->workers = n > 1 ? workers_create(n) : NULL;
     return 0;
 }

@@ -5,9 +5,6 @@
 #include "common/mlp.h"
 #include "deploy/experiment.h"
 
-/* Cores that this process may run on. */
-int engine_cores(void);
-
 /* How many threads share an update on a machine of `cores` cores: `learner.workers`, or by itself all cores up
  * to 8. Actors that wait for the learner leave it theirs: in sync while it learns, and off-policy whenever
  * learning takes longer than acting. In gradients one is enough. Others keep one each, where they share the machine.

@@ -59,12 +59,6 @@ START_TEST(the_number_that_is_asked_for_is_taken)
 }
 END_TEST
 
-START_TEST(this_process_may_run_on_a_core)
-{
-    ck_assert_int_ge(engine_cores(), 1);
-}
-END_TEST
-
 int main(void)
 {
     const TTest *const tests[] = {
@@ -72,7 +66,6 @@ int main(void)
         on_policy_async_leaves_a_core_to_each_actor_of_this_machine,
         actors_of_other_machines_take_no_core_here,
         to_apply_gradients_one_is_enough, the_number_that_is_asked_for_is_taken,
-        this_process_may_run_on_a_core,
     };
     return suite_run("engine", tests, TEST_COUNT(tests), 20);
 }
