@@ -1,6 +1,6 @@
 /* Only the newest of what is published: a thread reads the socket and replaces what nobody has taken yet.
  *
- * libzmq's own ZMQ_CONFLATE does not do: up to 4.3.4 a message that comes in while the one before it is
+ * libzmq's own ZMQ_CONFLATE will not do: up to 4.3.4 a message that comes in while the one before it is
  * being read is neither delivered nor freed once the next one overwrites it. And a queue keeps what is
  * oldest, so that an environment that takes long over a step would go on with old parameters. */
 #include <stdatomic.h>
@@ -30,7 +30,7 @@ static void *keep_newest(void *context)
     };
     struct frame *f;
     while (zmq_poll(items, 2, -1) >= 0 && !items[0].revents)
-        while ((f = zmq_link_read(n->link, &n->inlet))) {
+        if ((f = zmq_link_read(n->link, &n->inlet))) {
             frame_release(atomic_exchange(&n->frame, f));
             zmq_link_wake(&n->link->link);
         }
