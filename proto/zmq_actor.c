@@ -101,7 +101,8 @@ int zmq_actor_subscribe(struct link *base, int port, bool wants_every, struct er
     if (!l->snapshots.socket)
         return ERR_IO;
     zmq_link_option(l->snapshots.socket, ZMQ_LINGER, 0);
-    zmq_link_option(l->snapshots.socket, ZMQ_RCVHWM, l->limits.queue_snapshots);
+    if (wants_every)
+        zmq_link_option(l->snapshots.socket, ZMQ_RCVHWM, l->limits.queue_snapshots);
     zmq_setsockopt(l->snapshots.socket, ZMQ_SUBSCRIBE, "", 0);
     int rc = connect_socket(l->snapshots.socket, text, err);
     if (rc == 0 && !wants_every)

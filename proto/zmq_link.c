@@ -213,10 +213,14 @@ void zmq_link_wait(struct link *base, int timeout_ms)
         { .socket = l->direct.socket, .events = ZMQ_POLLIN },
         { .socket = l->snapshots.socket, .events = ZMQ_POLLIN },
     };
-    int n = l->snapshots.socket && !l->newest ? 3 : 2;
+    int n = l->snapshots.socket ? 3 : 2;
     eventfd_t wakes;
+    if (l->newest && !newest_begin_wait(l->newest))
+        return;
     if (zmq_poll(items, n, timeout_ms) > 0 && items[0].revents)
         eventfd_read(l->wake_fd, &wakes);
+    if (l->newest)
+        newest_end_wait(l->newest);
 }
 
 void zmq_link_wake(struct link *base)

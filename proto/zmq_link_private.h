@@ -52,7 +52,7 @@ struct zmq_link {
     struct zmq_limits limits;
     struct inlet direct;             /* ROUTER or DEALER */
     struct inlet snapshots;          /* XPUB or SUB */
-    struct newest *newest;           /* reads `snapshots` where only the newest counts; else NULL */
+    struct newest *newest;           /* where only the newest snapshot counts; else NULL */
     int wake_fd;                     /* eventfd */
     struct frame_pool *messages;     /* received frames; each buffer holds a zmq_msg_t */
     struct endpoint endpoint;
@@ -71,16 +71,20 @@ struct zmq_link *zmq_link_create(const struct link_ops *ops, int direct_type,
 void *zmq_link_open(struct zmq_link *l, int type, struct error *err);
 void zmq_link_option(void *socket, int option, int value);
 
-/* The next whole message from an inlet, or NULL. Of several threads, each has inlets of its own. */
+/* The next whole message from an inlet, or NULL. */
 struct frame *zmq_link_read(struct zmq_link *l, struct inlet *in);
 
-/* Read `snapshots` in a thread that keeps the newest message only and wakes the link for it. The socket
- * is the thread's until newest_destroy, which leaves it open. */
+/* From now on `snapshots` is read by newest_take alone, and while nobody calls that by a thread; newest_destroy
+ * ends the thread and leaves the socket open. */
 int newest_create(struct zmq_link *l, struct newest **newest, struct error *err);
 void newest_destroy(struct newest **newest);
 
-/* What has come since the last call, or NULL. */
+/* The newest message that has come since the last call, or NULL. */
 struct frame *newest_take(struct newest *n);
+
+/* Around waiting for the socket. Returns false when there is no need to: a message can be taken. */
+bool newest_begin_wait(struct newest *n);
+void newest_end_wait(struct newest *n);
 
 /* Send `f` without copying it; its reference is taken whatever comes back. 0 or ERR_AGAIN. */
 int zmq_link_write(void *socket, struct frame *f);

@@ -1,62 +1,86 @@
-/* Only the newest of what is published: a thread reads the socket and replaces what nobody has taken yet.
+/* Only the newest of what is published: its reader takes all that has come and keeps the last. While it is busy
+ * with something else, an environment's long step, a thread does that for it, so that no queue fills up with
+ * what is old by then and keeps what is new out.
  *
  * libzmq's own ZMQ_CONFLATE will not do: up to 4.3.4 a message that comes in while the one before it is
- * being read is neither delivered nor freed once the next one overwrites it. And a queue keeps what is
- * oldest, so that an environment that takes long over a step would go on with old parameters. */
-#include <stdatomic.h>
+ * being read is neither delivered nor freed once the next one overwrites it. */
+#include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-#include <zmq.h>
+#include <time.h>
 
 #include "common/arena.h"
 #include "common/thread.h"
 #include "proto/zmq_link_private.h"
 
-struct newest {
-    struct zmq_link *link;                /* for frames, and to wake */
-    struct inlet inlet;                   /* the thread's */
-    _Atomic(struct frame *) frame;        /* NULL: taken, or nothing came yet */
-    int end_fd;                           /* eventfd: the thread shall end */
-    pthread_t thread;
+enum {
+    PERIOD_MS = 20,       /* the reader is busy when it does not come for so long */
+    MOST_AT_ONCE = 256    /* messages that a look goes through */
 };
 
-static void *keep_newest(void *context)
+struct newest {
+    struct zmq_link *link;
+    pthread_t thread;
+    pthread_mutex_t mutex;      /* over the socket, too, but while the reader waits at it */
+    pthread_cond_t wake;
+    struct frame *frame;        /* that the thread has read */
+    bool was_read, is_waiting;  /* by the reader, since the thread looked; it waits at the socket */
+    bool must_end;
+};
+
+/* What came last: from the socket, or `held`. */
+static struct frame *read_all(struct newest *n, struct frame *held)
+{
+    struct frame *f;
+    for (int i = 0; i < MOST_AT_ONCE && (f = zmq_link_read(n->link, &n->link->snapshots)); i++) {
+        frame_release(held);
+        held = f;
+    }
+    return held;
+}
+
+static void *stand_in(void *context)
 {
     struct newest *n = context;
-    zmq_pollitem_t items[] = {
-        { .fd = n->end_fd, .events = ZMQ_POLLIN },
-        { .socket = n->inlet.socket, .events = ZMQ_POLLIN },
-    };
-    struct frame *f;
-    while (zmq_poll(items, 2, -1) >= 0 && !items[0].revents)
-        if ((f = zmq_link_read(n->link, &n->inlet))) {
-            frame_release(atomic_exchange(&n->frame, f));
-            zmq_link_wake(&n->link->link);
-        }
+    pthread_mutex_lock(&n->mutex);
+    while (!n->must_end) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += PERIOD_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&n->wake, &n->mutex, &until);
+        if (!n->was_read && !n->is_waiting)
+            n->frame = read_all(n, n->frame);
+        n->was_read = false;
+    }
+    pthread_mutex_unlock(&n->mutex);
     return NULL;
+}
+
+static void destroy(struct newest *n)
+{
+    frame_release(n->frame);
+    pthread_cond_destroy(&n->wake);
+    pthread_mutex_destroy(&n->mutex);
+    free(n);
 }
 
 int newest_create(struct zmq_link *l, struct newest **newest, struct error *err)
 {
     struct newest *n = memory_alloc(1, sizeof(*n));
+    pthread_condattr_t attributes;
     n->link = l;
-    n->inlet = l->snapshots;
-    n->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int rc = n->end_fd < 0 ? error_errno(err, "eventfd") : thread_begin(&n->thread, keep_newest, n, err);
-    if (rc == 0) {
+    pthread_mutex_init(&n->mutex, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&n->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int rc = thread_begin(&n->thread, stand_in, n, err);
+    if (rc == 0)
         *newest = n;
-        return 0;
-    }
-    if (n->end_fd >= 0)
-        close(n->end_fd);
-    free(n);
+    else
+        destroy(n);
     return rc;
-}
-
-struct frame *newest_take(struct newest *n)
-{
-    return atomic_load_explicit(&n->frame, memory_order_relaxed) ? atomic_exchange(&n->frame, NULL) : NULL;
 }
 
 void newest_destroy(struct newest **newest)
@@ -64,10 +88,37 @@ void newest_destroy(struct newest **newest)
     struct newest *n = *newest;
     if (!n)
         return;
-    eventfd_write(n->end_fd, 1);
+    pthread_mutex_lock(&n->mutex);
+    n->must_end = true;
+    pthread_cond_signal(&n->wake);
+    pthread_mutex_unlock(&n->mutex);
     pthread_join(n->thread, NULL);
-    close(n->end_fd);
-    frame_release(n->frame);
-    free(n);
+    destroy(n);
     *newest = NULL;
+}
+
+struct frame *newest_take(struct newest *n)
+{
+    pthread_mutex_lock(&n->mutex);
+    struct frame *f = read_all(n, n->frame);
+    n->frame = NULL;
+    n->was_read = true;
+    pthread_mutex_unlock(&n->mutex);
+    return f;
+}
+
+bool newest_begin_wait(struct newest *n)
+{
+    pthread_mutex_lock(&n->mutex);
+    const bool may_wait = !n->frame;
+    n->is_waiting = may_wait;
+    pthread_mutex_unlock(&n->mutex);
+    return may_wait;
+}
+
+void newest_end_wait(struct newest *n)
+{
+    pthread_mutex_lock(&n->mutex);
+    n->is_waiting = false;
+    pthread_mutex_unlock(&n->mutex);
 }
