@@ -12,7 +12,7 @@ TEST_BIN     := $(TEST_SRC:%.c=$(BUILD)/%) $(DOUBLE_SRC:%.c=$(BUILD)/%)
 TEST_SUPPORT := $(patsubst %.c,$(BUILD)/%.o,tests/support.c tests/golden/golden.c \
                   $(filter-out tests/simulation/test_%,$(wildcard tests/simulation/*.c)) $(wildcard tests/unit/*_desk.c))
 DOUBLE_LIB   := $(addprefix $(BUILD)/double/, common/error.o common/arena.o common/rng.o common/rng_fill.o common/matrix.o \
-                  common/kernels.o common/kernels_openblas.o common/workers.o common/mlp_pass.o \
+                  common/kernels.o common/kernels_openblas.o common/thread.o common/workers.o common/mlp_pass.o \
                   common/mlp.o common/squashed_gaussian.o common/gaussian.o common/categorical.o \
                   common/vector_math.o common/dispatch.o common/policy_head.o learner/optimiser.o learner/parameters.o learner/returns.o \
                   learner/actor_critic.o learner/ppo.o learner/a2c.o learner/deterministic.o learner/ddpg.o \
