@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/arena.h"
 #include "common/thread.h"
@@ -40,18 +39,14 @@ static int must_stop(void *context)
 struct evaluations *evaluations_create(const struct player_setup *setup, struct evaluations_out out)
 {
     struct evaluations *e = memory_alloc(1, sizeof(*e));
-    pthread_condattr_t attributes;
     e->setup = *setup;
     e->setup.stop = must_stop;
     e->setup.context = e;
     e->out = out;
     e->tries = MAX_TRIES;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&e->mutex, NULL);
-    pthread_cond_init(&e->asked_one, &attributes);
-    pthread_cond_init(&e->answered_one, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&e->asked_one);
+    thread_condition_init(&e->answered_one);
     for (int i = 0; i < MAX_JOBS; i++)
         e->jobs[i].params = memory_alloc(policy_n_params(&setup->shape), sizeof(float));
     return e;
@@ -156,9 +151,7 @@ void evaluations_ask(struct evaluations *e, int64_t env_steps, const float *para
     pthread_mutex_lock(&e->mutex);
     /* Waits only when several evaluations are behind; it changes no result. */
     while (e->asked - e->done == MAX_JOBS - 1 && !e->out.stop()) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
+        const struct timespec until = thread_deadline(1000);
         pthread_cond_timedwait(&e->answered_one, &e->mutex, &until);
     }
     if (e->asked - e->read < MAX_JOBS) {

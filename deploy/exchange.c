@@ -1,21 +1,17 @@
 #include "deploy/exchange.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/arena.h"
+#include "common/thread.h"
 
 void exchange_init(struct exchange *x, int n_actors)
 {
     *x = (struct exchange){ .n_actors = n_actors };
     x->actors = memory_alloc((size_t)n_actors, sizeof(*x->actors));
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&x->mutex, NULL);
-    pthread_cond_init(&x->to_training, &attributes);
-    pthread_cond_init(&x->actors_told, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&x->to_training);
+    thread_condition_init(&x->actors_told);
 }
 
 void exchange_fini(struct exchange *x)
@@ -47,22 +43,11 @@ void exchange_wake(struct exchange *x)
     pthread_cond_signal(&x->to_training);
 }
 
-/* The moment `ms` from now, for the conditions' clock. */
-static struct timespec in_ms(int64_t ms)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    return until;
-}
-
 struct fragment_queue exchange_take(struct exchange *x, int wait_ms)
 {
     pthread_mutex_lock(&x->mutex);
     if (wait_ms > 0 && !x->arrived.head && !x->is_woken) {
-        const struct timespec until = in_ms(wait_ms);
+        const struct timespec until = thread_deadline(wait_ms);
         pthread_cond_timedwait(&x->to_training, &x->mutex, &until);
     }
     struct fragment_queue arrived = x->arrived;
@@ -74,7 +59,7 @@ struct fragment_queue exchange_take(struct exchange *x, int wait_ms)
 
 bool exchange_ask_actors(struct exchange *x)
 {
-    const struct timespec until = in_ms(1000);
+    const struct timespec until = thread_deadline(1000);
     int rc = 0;
     pthread_mutex_lock(&x->mutex);
     x->wants_actors = true;

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/thread.h"
@@ -169,13 +168,7 @@ static void *look(void *unused)
     (void)unused;
     pthread_mutex_lock(&mutex);
     while (!must_stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_US * 1000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
+        const struct timespec until = thread_deadline(LOOK_US / 1000);
         pthread_cond_timedwait(&wake, &mutex, &until);
         int64_t now_us = program_now_us(), passed_us = now_us - last_us;
         uint64_t turns = atomic_load_explicit(&w->turns, memory_order_acquire);
@@ -198,13 +191,9 @@ static void *look(void *unused)
 
 int guard_begin(const struct guard *g, struct error *err)
 {
-    pthread_condattr_t attributes;
     guard = g;
     must_stop = false;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&wake);
     int rc = thread_begin(&looker, look, NULL, err);
     if (rc != 0)
         return rc;

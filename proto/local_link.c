@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/arena.h"
+#include "common/thread.h"
 #include "proto/link.h"
 
 struct parcel {
@@ -43,11 +43,7 @@ struct local_network {
 struct local_network *local_network_create(local_delay *delay, void *context)
 {
     struct local_network *n = memory_alloc(1, sizeof(*n));
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&n->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&n->changed);
     pthread_mutex_init(&n->lock, NULL);
     n->delay = delay;
     n->context = context;
@@ -236,14 +232,7 @@ static void local_wait(struct link *l, int timeout_ms)
 {
     struct local_end *end = (struct local_end *)l;
     struct local_network *n = end->network;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
+    const struct timespec until = thread_deadline(timeout_ms < 0 ? 0 : timeout_ms);
     pthread_mutex_lock(&n->lock);
     int rc = 0;
     while (rc == 0 && !end->is_woken && !has_arrived(end, end->inbox))

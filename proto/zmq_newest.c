@@ -6,7 +6,6 @@
  * being read is neither delivered nor freed once the next one overwrites it. */
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/arena.h"
 #include "common/thread.h"
@@ -43,11 +42,7 @@ static void *stand_in(void *context)
     struct newest *n = context;
     pthread_mutex_lock(&n->mutex);
     while (!n->must_end) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += PERIOD_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        const struct timespec until = thread_deadline(PERIOD_MS);
         pthread_cond_timedwait(&n->wake, &n->mutex, &until);
         if (!n->was_read && !n->is_waiting)
             n->frame = read_all(n, n->frame);
@@ -68,13 +63,9 @@ static void destroy(struct newest *n)
 int newest_create(struct zmq_link *l, struct newest **newest, struct error *err)
 {
     struct newest *n = memory_alloc(1, sizeof(*n));
-    pthread_condattr_t attributes;
     n->link = l;
     pthread_mutex_init(&n->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&n->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    thread_condition_init(&n->wake);
     int rc = thread_begin(&n->thread, stand_in, n, err);
     if (rc == 0)
         *newest = n;
